@@ -1,0 +1,1 @@
+//! The gateway as the HTTP client of an AWS SDK, in process.

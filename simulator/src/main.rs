@@ -1,0 +1,2 @@
+//! The program: a local AWS on a loopback port, and the demo.
+fn main() {}

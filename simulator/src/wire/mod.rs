@@ -1,0 +1,1 @@
+//! Query parameters to trees, trees to XML.
