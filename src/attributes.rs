@@ -1,0 +1,138 @@
+//! What `Fn::GetAtt` gives: pure. Always the same keys, all strings; no token in any of them.
+
+use crate::cfn::response::Data;
+use crate::cost;
+use crate::desired::{Desired, Tls};
+use crate::engine::Version;
+use crate::observed::{Endpoint, Observed};
+use crate::reconcile::plan::Wish;
+
+/// The attributes of a converged group, in the order of `docs/attributes.md`. The application examples are marked as the
+/// first to go when the answer is full, then the warnings.
+#[must_use]
+pub fn attributes(wish: Wish<'_>, observed: &Observed, warnings: &[String]) -> Data {
+    let desired = wish.desired;
+    let mut data = Data::default();
+    connection(desired, observed, &mut data);
+    configuration(desired, observed, &mut data);
+    identifiers(desired, observed, &mut data);
+    examples(desired, observed, &mut data);
+    data.optional("Warnings", warnings.join("; "));
+    data
+}
+
+fn connection(desired: &Desired, observed: &Observed, data: &mut Data) {
+    let group = observed.group.as_ref();
+    let configuration = group.and_then(|group| group.configuration_endpoint.as_ref());
+    // A sharded group has no endpoints of its own shards to offer, a plain one no configuration endpoint.
+    let primary = group.filter(|_| configuration.is_none()).and_then(|group| group.primary_endpoint());
+    let reader = group.filter(|_| configuration.is_none()).and_then(|group| group.reader_endpoint());
+    let main = configuration.or(primary);
+    let scheme = if desired.tls == Tls::Off { "redis" } else { "rediss" };
+    data.add("ClusterType", "replication-group");
+    data.add("Connection.Endpoint", main.map(ToString::to_string).unwrap_or_default());
+    data.add("Connection.PrimaryEndpoint", address(primary));
+    data.add("Connection.ReaderEndpoint", address(reader));
+    data.add("Connection.Port", port(main));
+    data.add("Connection.PasswordRequired", desired.auth.is_required().to_string());
+    data.add("Connection.TlsEnabled", (desired.tls != Tls::Off).to_string());
+    data.add("Connection.Url", main.map(|endpoint| format!("{scheme}://{endpoint}")).unwrap_or_default());
+    for (name, endpoint) in
+        [("PrimaryEndPoint", primary), ("ReaderEndPoint", reader), ("ConfigurationEndPoint", configuration)]
+    {
+        data.add(format!("{name}.Address"), address(endpoint));
+        data.add(format!("{name}.Port"), port(endpoint));
+    }
+}
+
+fn address(endpoint: Option<&Endpoint>) -> String {
+    endpoint.map(|endpoint| endpoint.address.clone()).unwrap_or_default()
+}
+
+fn port(endpoint: Option<&Endpoint>) -> String {
+    endpoint.map(|endpoint| endpoint.port.to_string()).unwrap_or_default()
+}
+
+fn configuration(desired: &Desired, observed: &Observed, data: &mut Data) {
+    let group = observed.group.as_ref();
+    let nodes = group.map_or(0, |group| i32::try_from(group.member_ids.len()).unwrap_or(i32::MAX));
+    let actual = observed.first_member().and_then(|member| member.version.as_ref()).map(Version::to_string);
+    data.add("Configuration.Engine", desired.engine.to_string());
+    data.add("Configuration.EngineVersion", desired.version.to_string());
+    data.add("Configuration.EngineVersionActual", actual.unwrap_or_default());
+    data.add("Configuration.NodeType", desired.node_type.clone());
+    data.add("Configuration.NumCacheNodes", nodes.to_string());
+    let failover = desired.automatic_failover;
+    data.add("HighAvailability.Enabled", (failover && nodes > 1).to_string());
+    data.add("HighAvailability.AutomaticFailoverEnabled", failover.to_string());
+    data.add("HighAvailability.MultiAzEnabled", desired.multi_az.to_string());
+    let failover_time = if failover && nodes > 1 { "typically a few seconds" } else { "" };
+    data.add("HighAvailability.FailoverTime", failover_time);
+    let region = group.and_then(|group| group.arn.split(':').nth(3)).unwrap_or_default();
+    let estimate = cost::estimate(region, desired.engine, &desired.node_type, nodes);
+    data.add("EstimatedCost.NodeType", desired.node_type.clone());
+    data.add("EstimatedCost.NumNodes", nodes.to_string());
+    data.add("EstimatedCost.MonthlyEstimate", estimate.as_ref().map(|e| e.monthly_usd.clone()).unwrap_or_default());
+    data.add("EstimatedCost.Basis", estimate.map(|e| e.basis).unwrap_or_default());
+}
+
+fn identifiers(desired: &Desired, observed: &Observed, data: &mut Data) {
+    let group = observed.group.as_ref();
+    let members: Vec<&str> = group.iter().flat_map(|group| &group.member_ids).map(String::as_str).collect();
+    let secret = match &desired.auth {
+        crate::desired::Auth::Foreign { arn, .. } => Some(arn.clone()),
+        auth if auth.keeps_secret() => observed.secret.as_ref().map(|secret| secret.arn.clone()),
+        _ => None,
+    };
+    data.add("Identifiers.ReplicationGroupId", desired.names.replication_group.clone());
+    data.add("Identifiers.Arn", group.map(|group| group.arn.clone()).unwrap_or_default());
+    data.add("Identifiers.ClusterId", members.first().copied().unwrap_or_default());
+    data.optional("Identifiers.MemberClusters", members.join(","));
+    let security_group = observed.security_group.as_ref().map(|group| group.id.clone());
+    data.add("Security.SecurityGroupId", security_group.unwrap_or_default());
+    data.add("Security.SubnetGroupName", desired.names.subnet_group());
+    data.add("Security.ParameterGroupName", desired.parameter_group_name());
+    data.add("Security.AuthTokenSecretArn", secret.unwrap_or_default());
+    data.add("Security.KmsKeyId", group.and_then(|group| group.kms_key_id.clone()).unwrap_or_default());
+}
+
+fn examples(desired: &Desired, observed: &Observed, data: &mut Data) {
+    let group = observed.group.as_ref();
+    let (host, port) = group
+        .and_then(|group| group.main_endpoint())
+        .map(|endpoint| (endpoint.address.as_str(), endpoint.port))
+        .unwrap_or_default();
+    let sharded = group.is_some_and(|group| group.configuration_endpoint.is_some());
+    let tls = desired.tls != Tls::Off;
+    let password = desired.auth.is_required();
+    data.droppable_first("AppConfigExamples.NodeJs", node_js(host, port, sharded, tls, password));
+    data.droppable_first("AppConfigExamples.Python", python(host, port, sharded, tls, password));
+    let secret = if password { "\nREDIS_PASSWORD=<key password of the secret>" } else { "" };
+    let environment = format!("REDIS_HOST={host}\nREDIS_PORT={port}\nREDIS_TLS={tls}{secret}");
+    data.droppable_first("AppConfigExamples.EnvironmentVariables", environment);
+}
+
+/// For ioredis and iovalkey; `tls: {}` checks the certificate against the public authorities.
+fn node_js(host: &str, port: i32, sharded: bool, tls: bool, password: bool) -> String {
+    let mut options = Vec::new();
+    options.extend(tls.then_some("tls: {}"));
+    options.extend(password.then_some("password: process.env.REDIS_PASSWORD"));
+    let options = options.join(", ");
+    if sharded {
+        // ElastiCache certificates name hosts, so nodes must be reached by name, not by the address that DNS gives.
+        let lookup = "dnsLookup: (address, callback) => callback(null, address)";
+        return format!(
+            "new Redis.Cluster([{{ host: '{host}', port: {port} }}], {{ {lookup}, redisOptions: {{ {options} }} }})"
+        );
+    }
+    let options = if options.is_empty() { String::new() } else { format!(", {options}") };
+    format!("new Redis({{ host: '{host}', port: {port}{options} }})")
+}
+
+/// For valkey-py; `ssl=True` checks the certificate by default.
+fn python(host: &str, port: i32, sharded: bool, tls: bool, password: bool) -> String {
+    let class = if sharded { "ValkeyCluster" } else { "Valkey" };
+    let tls = if tls { ", ssl=True" } else { "" };
+    let password = if password { ", password=os.environ['REDIS_PASSWORD']" } else { "" };
+    format!("valkey.{class}(host='{host}', port={port}{tls}{password})")
+}

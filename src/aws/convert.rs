@@ -1,0 +1,196 @@
+//! SDK types to ours: pure. The only file that knows both.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use aws_sdk_ec2::types as ec2;
+use aws_sdk_elasticache::types as ec;
+
+use crate::desired::{LogDelivery, Source, Tags};
+use crate::engine::{Engine, Version};
+use crate::observed::{Endpoint, Group, IngressRule, Member, SecurityGroup, Shard, Status, Subnet};
+
+/// Tags of ElastiCache.
+pub(super) fn cache_tags(tags: &[ec::Tag]) -> Tags {
+    let pair = |tag: &ec::Tag| Some((tag.key()?.to_owned(), tag.value().unwrap_or_default().to_owned()));
+    tags.iter().filter_map(pair).collect()
+}
+
+/// Tags of EC2.
+pub(super) fn ec2_tags(tags: &[ec2::Tag]) -> Tags {
+    let pair = |tag: &ec2::Tag| Some((tag.key()?.to_owned(), tag.value().unwrap_or_default().to_owned()));
+    tags.iter().filter_map(pair).collect()
+}
+
+fn endpoint(endpoint: &ec::Endpoint) -> Option<Endpoint> {
+    Some(Endpoint { address: endpoint.address()?.to_owned(), port: endpoint.port().unwrap_or_default() })
+}
+
+fn status(word: Option<&str>) -> Status {
+    word.map_or(Status::Unsaid, Status::parse)
+}
+
+/// A replication group, without its tags.
+pub(super) fn group(group: &ec::ReplicationGroup) -> Group {
+    Group {
+        id: group.replication_group_id().unwrap_or_default().to_owned(),
+        arn: group.arn().unwrap_or_default().to_owned(),
+        status: status(group.status()),
+        description: group.description().unwrap_or_default().to_owned(),
+        member_ids: group.member_clusters().iter().cloned().collect(),
+        shards: group.node_groups().iter().map(shard).collect(),
+        cluster_enabled: group.cluster_enabled().unwrap_or(false),
+        cluster_mode: group.cluster_mode().map(|mode| mode.as_str().to_owned()).unwrap_or_default(),
+        configuration_endpoint: group.configuration_endpoint().and_then(endpoint),
+        automatic_failover: group.automatic_failover().map(|f| f.as_str().to_owned()).unwrap_or_default(),
+        multi_az: group.multi_az() == Some(&ec::MultiAzStatus::Enabled),
+        node_type: group.cache_node_type().unwrap_or_default().to_owned(),
+        at_rest_encryption: group.at_rest_encryption_enabled().unwrap_or(false),
+        kms_key_id: group.kms_key_id().map(str::to_owned),
+        transit_encryption: group.transit_encryption_enabled().unwrap_or(false),
+        transit_encryption_mode: group.transit_encryption_mode().map(|mode| mode.as_str().to_owned()),
+        auth_token_enabled: group.auth_token_enabled().unwrap_or(false),
+        user_group_ids: group.user_group_ids().iter().cloned().collect(),
+        snapshot_retention: group.snapshot_retention_limit().unwrap_or(0),
+        snapshot_window: group.snapshot_window().map(str::to_owned),
+        auto_minor_version_upgrade: group.auto_minor_version_upgrade(),
+        network_type: group.network_type().map(|t| t.as_str().to_owned()),
+        ip_discovery: group.ip_discovery().map(|d| d.as_str().to_owned()),
+        data_tiering: group.data_tiering() == Some(&ec::DataTieringStatus::Enabled),
+        logs: logs(group.log_delivery_configurations()),
+        pending: group.pending_modified_values().map(group_pending).unwrap_or_default(),
+        tags: None,
+    }
+}
+
+fn shard(node_group: &ec::NodeGroup) -> Shard {
+    let members = node_group.node_group_members();
+    let id = |member: &ec::NodeGroupMember| member.cache_cluster_id().unwrap_or_default().to_owned();
+    Shard {
+        id: node_group.node_group_id().unwrap_or_default().to_owned(),
+        status: status(node_group.status()),
+        primary: node_group.primary_endpoint().and_then(endpoint),
+        reader: node_group.reader_endpoint().and_then(endpoint),
+        member_ids: members.iter().map(id).collect(),
+        primary_member: members.iter().find(|member| member.current_role() == Some("primary")).map(id),
+    }
+}
+
+fn logs(configurations: &[ec::LogDeliveryConfiguration]) -> BTreeMap<String, LogDelivery> {
+    let delivery = |item: &ec::LogDeliveryConfiguration| {
+        let details = item.destination_details()?;
+        let group = details.cloud_watch_logs_details().and_then(|d| d.log_group());
+        let stream = details.kinesis_firehose_details().and_then(|d| d.delivery_stream());
+        let delivery = LogDelivery {
+            destination_type: item.destination_type()?.as_str().to_owned(),
+            destination: group.or(stream)?.to_owned(),
+            format: item.log_format()?.as_str().to_owned(),
+        };
+        Some((item.log_type()?.as_str().to_owned(), delivery))
+    };
+    configurations.iter().filter_map(delivery).collect()
+}
+
+fn group_pending(pending: &ec::ReplicationGroupPendingModifiedValues) -> BTreeSet<String> {
+    let fields = [
+        ("PrimaryClusterId", pending.primary_cluster_id().is_some()),
+        ("AutomaticFailoverStatus", pending.automatic_failover_status().is_some()),
+        ("Resharding", pending.resharding().is_some()),
+        ("AuthTokenStatus", pending.auth_token_status().is_some()),
+        ("UserGroups", pending.user_groups().is_some()),
+        ("LogDeliveryConfigurations", !pending.log_delivery_configurations().is_empty()),
+        ("TransitEncryptionEnabled", pending.transit_encryption_enabled().is_some()),
+        ("TransitEncryptionMode", pending.transit_encryption_mode().is_some()),
+        ("ClusterMode", pending.cluster_mode().is_some()),
+    ];
+    fields.into_iter().filter(|(_, set)| *set).map(|(name, _)| name.to_owned()).collect()
+}
+
+/// A member of a group.
+pub(super) fn member(cluster: &ec::CacheCluster) -> Member {
+    let topic = cluster.notification_configuration().filter(|topic| topic.topic_status() != Some("inactive"));
+    let parameters = cluster.cache_parameter_group();
+    Member {
+        status: status(cluster.cache_cluster_status()),
+        engine: cluster.engine().and_then(Engine::parse),
+        version: cluster.engine_version().and_then(Version::parse),
+        node_type: cluster.cache_node_type().unwrap_or_default().to_owned(),
+        parameter_group: parameters.and_then(|p| p.cache_parameter_group_name()).unwrap_or_default().to_owned(),
+        parameter_status: parameters.and_then(|p| p.parameter_apply_status()).unwrap_or_default().to_owned(),
+        subnet_group: cluster.cache_subnet_group_name().unwrap_or_default().to_owned(),
+        security_groups: cluster
+            .security_groups()
+            .iter()
+            .filter_map(|g| g.security_group_id().map(str::to_owned))
+            .collect(),
+        maintenance_window: cluster.preferred_maintenance_window().unwrap_or_default().to_owned(),
+        notification_topic: topic.and_then(|topic| topic.topic_arn()).map(str::to_owned),
+        pending: cluster.pending_modified_values().map(member_pending).unwrap_or_default(),
+    }
+}
+
+fn member_pending(pending: &ec::PendingModifiedValues) -> BTreeSet<String> {
+    let fields = [
+        ("EngineVersion", pending.engine_version().is_some()),
+        ("CacheNodeType", pending.cache_node_type().is_some()),
+        ("NumCacheNodes", pending.num_cache_nodes().is_some()),
+    ];
+    fields.into_iter().filter(|(_, set)| *set).map(|(name, _)| name.to_owned()).collect()
+}
+
+/// A security group. Rules whose source is a prefix list are not ours to keep and are left out.
+pub(super) fn security_group(group: &ec2::SecurityGroup) -> SecurityGroup {
+    SecurityGroup {
+        id: group.group_id().unwrap_or_default().to_owned(),
+        name: group.group_name().unwrap_or_default().to_owned(),
+        vpc_id: group.vpc_id().unwrap_or_default().to_owned(),
+        ingress: group.ip_permissions().iter().flat_map(ingress).collect(),
+        tags: ec2_tags(group.tags()),
+    }
+}
+
+fn ingress(permission: &ec2::IpPermission) -> Vec<IngressRule> {
+    let groups = permission.user_id_group_pairs().iter().filter_map(|pair| pair.group_id());
+    let ipv4 = permission.ip_ranges().iter().filter_map(|range| range.cidr_ip());
+    let ipv6 = permission.ipv6_ranges().iter().filter_map(|range| range.cidr_ipv6());
+    let cidrs = ipv4.chain(ipv6).filter_map(|text| text.parse().ok()).map(Source::Cidr);
+    let sources = groups.map(|id| Source::SecurityGroup(id.to_owned())).chain(cidrs);
+    sources
+        .map(|source| IngressRule {
+            protocol: permission.ip_protocol().unwrap_or_default().to_owned(),
+            from_port: permission.from_port(),
+            to_port: permission.to_port(),
+            source,
+        })
+        .collect()
+}
+
+/// A rule as EC2 takes it.
+pub(super) fn permission(rule: &IngressRule) -> ec2::IpPermission {
+    let permission = ec2::IpPermission::builder()
+        .ip_protocol(&rule.protocol)
+        .set_from_port(rule.from_port)
+        .set_to_port(rule.to_port);
+    match &rule.source {
+        Source::SecurityGroup(id) => {
+            permission.user_id_group_pairs(ec2::UserIdGroupPair::builder().group_id(id).build())
+        }
+        Source::Cidr(ipnet::IpNet::V4(net)) => {
+            permission.ip_ranges(ec2::IpRange::builder().cidr_ip(net.to_string()).build())
+        }
+        Source::Cidr(ipnet::IpNet::V6(net)) => {
+            permission.ipv6_ranges(ec2::Ipv6Range::builder().cidr_ipv6(net.to_string()).build())
+        }
+    }
+    .build()
+}
+
+/// A subnet.
+pub(super) fn subnet(subnet: &ec2::Subnet) -> Subnet {
+    Subnet {
+        id: subnet.subnet_id().unwrap_or_default().to_owned(),
+        vpc_id: subnet.vpc_id().unwrap_or_default().to_owned(),
+        zone: subnet.availability_zone().unwrap_or_default().to_owned(),
+        free_addresses: subnet.available_ip_address_count().unwrap_or(i32::MAX),
+        ipv6: !subnet.ipv6_cidr_block_association_set().is_empty(),
+    }
+}

@@ -1,0 +1,390 @@
+//! ElastiCache: the replication group with its subnet and parameter groups. Calls AWS.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use aws_sdk_elasticache::types::{
+    CloudWatchLogsDestinationDetails, ClusterMode, DestinationDetails, DestinationType, Durability, IpDiscovery,
+    KinesisFirehoseDestinationDetails, LogDeliveryConfigurationRequest, LogFormat, LogType, NetworkType,
+    NodeGroupConfiguration, ParameterNameValue, SourceType, Tag, TransitEncryptionMode,
+};
+
+use super::{Aws, Class, Fault, convert};
+use crate::desired::{LogDelivery, Tags, Topology};
+use crate::group_request::{GroupChange, NewGroup};
+use crate::observed::{Group, Member, ParameterGroup, SubnetGroup};
+use crate::properties::NodeGroupProperties;
+
+/// The result of a look-up: not found is a value.
+pub type Found<T> = Result<Option<T>, Fault>;
+
+fn absent<T>(fault: Fault) -> Found<T> {
+    if fault.class == Class::Missing { Ok(None) } else { Err(fault) }
+}
+
+fn tag_list(tags: &Tags) -> Vec<Tag> {
+    tags.iter().map(|(key, value)| Tag::builder().key(key).value(value).build()).collect()
+}
+
+fn list(ids: &BTreeSet<String>) -> Vec<String> {
+    ids.iter().cloned().collect()
+}
+
+/// Minutes of events that a failed creation is explained from.
+const EVENT_MINUTES: i32 = 120;
+
+impl Aws {
+    /// The group, without its tags.
+    pub(crate) async fn group(&self, id: &str) -> Found<Group> {
+        match self.elasticache.describe_replication_groups().replication_group_id(id).send().await {
+            Ok(output) => Ok(output.replication_groups().first().map(convert::group)),
+            Err(e) => absent(Fault::new("elasticache:DescribeReplicationGroups", id, &e)),
+        }
+    }
+
+    /// One member of a group.
+    pub(crate) async fn member(&self, id: &str) -> Found<Member> {
+        match self.elasticache.describe_cache_clusters().cache_cluster_id(id).send().await {
+            Ok(output) => Ok(output.cache_clusters().first().map(convert::member)),
+            Err(e) => absent(Fault::new("elasticache:DescribeCacheClusters", id, &e)),
+        }
+    }
+
+    /// Tags of anything of ElastiCache; `None` while AWS does not list them.
+    pub(crate) async fn cache_tags(&self, arn: &str) -> Found<Tags> {
+        match self.elasticache.list_tags_for_resource().resource_name(arn).send().await {
+            Ok(output) => Ok(Some(convert::cache_tags(output.tag_list()))),
+            Err(e) => {
+                let fault = Fault::new("elasticache:ListTagsForResource", arn, &e);
+                if matches!(fault.class, Class::Missing | Class::Busy) { Ok(None) } else { Err(fault) }
+            }
+        }
+    }
+
+    /// The subnet group with its tags.
+    pub(crate) async fn subnet_group(&self, name: &str) -> Found<SubnetGroup> {
+        let output = match self.elasticache.describe_cache_subnet_groups().cache_subnet_group_name(name).send().await {
+            Ok(output) => output,
+            Err(e) => return absent(Fault::new("elasticache:DescribeCacheSubnetGroups", name, &e)),
+        };
+        let Some(group) = output.cache_subnet_groups().first() else { return Ok(None) };
+        let arn = group.arn().unwrap_or_default();
+        Ok(Some(SubnetGroup {
+            name: name.to_owned(),
+            arn: arn.to_owned(),
+            vpc_id: group.vpc_id().unwrap_or_default().to_owned(),
+            subnet_ids: group.subnets().iter().filter_map(|s| s.subnet_identifier().map(str::to_owned)).collect(),
+            tags: self.cache_tags(arn).await?.unwrap_or_default(),
+        }))
+    }
+
+    /// The parameter groups among `names` that exist, with values and tags.
+    pub(crate) async fn parameter_groups(&self, names: &BTreeSet<String>) -> Result<Vec<ParameterGroup>, Fault> {
+        let on = "all parameter groups";
+        let mut pages = self.elasticache.describe_cache_parameter_groups().into_paginator().send();
+        let mut groups = Vec::new();
+        while let Some(page) = pages.next().await {
+            let page = page.map_err(|e| Fault::new("elasticache:DescribeCacheParameterGroups", on, &e))?;
+            for group in page.cache_parameter_groups() {
+                let name = group.cache_parameter_group_name().unwrap_or_default();
+                if names.contains(name) {
+                    let arn = group.arn().unwrap_or_default();
+                    groups.push(ParameterGroup {
+                        name: name.to_owned(),
+                        arn: arn.to_owned(),
+                        family: group.cache_parameter_group_family().unwrap_or_default().to_owned(),
+                        values: self.parameter_values(name).await?,
+                        tags: self.cache_tags(arn).await?.unwrap_or_default(),
+                    });
+                }
+            }
+        }
+        Ok(groups)
+    }
+
+    async fn parameter_values(&self, name: &str) -> Result<BTreeMap<String, String>, Fault> {
+        let call = self.elasticache.describe_cache_parameters().cache_parameter_group_name(name).source("user");
+        let mut pages = call.into_paginator().send();
+        let mut values = BTreeMap::new();
+        while let Some(page) = pages.next().await {
+            let page = page.map_err(|e| Fault::new("elasticache:DescribeCacheParameters", name, &e))?;
+            let pair = |p: &aws_sdk_elasticache::types::Parameter| {
+                Some((p.parameter_name()?.to_owned(), p.parameter_value()?.to_owned()))
+            };
+            values.extend(page.parameters().iter().filter_map(pair));
+        }
+        Ok(values)
+    }
+
+    /// The newest events of a group and its members, newest first.
+    pub(crate) async fn events(&self, group: &Group) -> Result<Vec<String>, Fault> {
+        let mut texts = Vec::new();
+        let sources = [(SourceType::ReplicationGroup, group.id.as_str())].into_iter();
+        let members = group.member_ids.iter().map(|id| (SourceType::CacheCluster, id.as_str()));
+        for (kind, id) in sources.chain(members) {
+            let call =
+                self.elasticache.describe_events().source_type(kind).source_identifier(id).duration(EVENT_MINUTES);
+            let output = call.send().await.map_err(|e| Fault::new("elasticache:DescribeEvents", id, &e))?;
+            let dated =
+                output.events().iter().filter_map(|event| Some((event.date().copied(), event.message()?.to_owned())));
+            texts.extend(dated);
+        }
+        texts.sort_by(|a, b| b.cmp(a));
+        Ok(texts.into_iter().map(|(_, text)| text).collect())
+    }
+
+    pub(crate) async fn create_subnet_group(
+        &self,
+        name: &str,
+        description: &str,
+        subnet_ids: &BTreeSet<String>,
+        tags: &Tags,
+    ) -> Result<(), Fault> {
+        let call = self.elasticache.create_cache_subnet_group().cache_subnet_group_name(name);
+        let call = call.cache_subnet_group_description(description).set_subnet_ids(Some(list(subnet_ids)));
+        let result = call.set_tags(Some(tag_list(tags))).send().await;
+        result.map(drop).map_err(|e| Fault::new("elasticache:CreateCacheSubnetGroup", name, &e))
+    }
+
+    pub(crate) async fn modify_subnet_group(&self, name: &str, subnet_ids: &BTreeSet<String>) -> Result<(), Fault> {
+        let call = self.elasticache.modify_cache_subnet_group().cache_subnet_group_name(name);
+        let result = call.set_subnet_ids(Some(list(subnet_ids))).send().await;
+        result.map(drop).map_err(|e| Fault::new("elasticache:ModifyCacheSubnetGroup", name, &e))
+    }
+
+    pub(crate) async fn delete_subnet_group(&self, name: &str) -> Result<(), Fault> {
+        let result = self.elasticache.delete_cache_subnet_group().cache_subnet_group_name(name).send().await;
+        result.map(drop).map_err(|e| Fault::new("elasticache:DeleteCacheSubnetGroup", name, &e))
+    }
+
+    pub(crate) async fn create_parameter_group(
+        &self,
+        name: &str,
+        family: &str,
+        description: &str,
+        tags: &Tags,
+    ) -> Result<(), Fault> {
+        let call = self.elasticache.create_cache_parameter_group().cache_parameter_group_name(name);
+        let call = call.cache_parameter_group_family(family).description(description);
+        let result = call.set_tags(Some(tag_list(tags))).send().await;
+        result.map(drop).map_err(|e| Fault::new("elasticache:CreateCacheParameterGroup", name, &e))
+    }
+
+    pub(crate) async fn modify_parameters(&self, name: &str, values: &BTreeMap<String, String>) -> Result<(), Fault> {
+        let pair = |(key, value): (&String, &String)| {
+            ParameterNameValue::builder().parameter_name(key).parameter_value(value).build()
+        };
+        let call = self.elasticache.modify_cache_parameter_group().cache_parameter_group_name(name);
+        let result = call.set_parameter_name_values(Some(values.iter().map(pair).collect())).send().await;
+        result.map(drop).map_err(|e| Fault::new("elasticache:ModifyCacheParameterGroup", name, &e))
+    }
+
+    pub(crate) async fn reset_parameters(&self, name: &str, keys: &BTreeSet<String>) -> Result<(), Fault> {
+        let named = keys.iter().map(|key| ParameterNameValue::builder().parameter_name(key).build()).collect();
+        let call = self.elasticache.reset_cache_parameter_group().cache_parameter_group_name(name);
+        let result = call.reset_all_parameters(false).set_parameter_name_values(Some(named)).send().await;
+        result.map(drop).map_err(|e| Fault::new("elasticache:ResetCacheParameterGroup", name, &e))
+    }
+
+    pub(crate) async fn delete_parameter_group(&self, name: &str) -> Result<(), Fault> {
+        let result = self.elasticache.delete_cache_parameter_group().cache_parameter_group_name(name).send().await;
+        result.map(drop).map_err(|e| Fault::new("elasticache:DeleteCacheParameterGroup", name, &e))
+    }
+
+    pub(crate) async fn create_group(&self, group: &NewGroup) -> Result<(), Fault> {
+        // Every field is named here, so that a new one cannot be forgotten.
+        let NewGroup {
+            id,
+            description,
+            engine,
+            version,
+            node_type,
+            topology,
+            cluster_mode,
+            automatic_failover,
+            multi_az,
+            preferred_zones,
+            port,
+            parameter_group,
+            subnet_group,
+            security_groups,
+            network_type,
+            ip_discovery,
+            at_rest_encryption,
+            kms_key_id,
+            transit_encryption,
+            transit_encryption_mode,
+            auth_token,
+            user_group,
+            snapshot_retention,
+            snapshot_window,
+            restore,
+            maintenance_window,
+            auto_minor_version_upgrade,
+            notification_topic,
+            logs,
+            data_tiering,
+            durability,
+            tags,
+        } = group;
+        let mut call = self
+            .elasticache
+            .create_replication_group()
+            .replication_group_id(id)
+            .replication_group_description(description)
+            .engine(engine)
+            .engine_version(version)
+            .cache_node_type(node_type)
+            .set_cluster_mode(cluster_mode.map(ClusterMode::from))
+            .automatic_failover_enabled(*automatic_failover)
+            .multi_az_enabled(*multi_az)
+            .port(*port)
+            .cache_parameter_group_name(parameter_group)
+            .cache_subnet_group_name(subnet_group)
+            .set_security_group_ids(Some(list(security_groups)))
+            .set_network_type(network_type.map(NetworkType::from))
+            .set_ip_discovery(ip_discovery.map(IpDiscovery::from))
+            .at_rest_encryption_enabled(*at_rest_encryption)
+            .set_kms_key_id(kms_key_id.clone())
+            .transit_encryption_enabled(*transit_encryption)
+            .set_transit_encryption_mode(transit_encryption_mode.map(TransitEncryptionMode::from))
+            .set_auth_token(auth_token.as_ref().map(|token| token.expose().to_owned()))
+            .set_user_group_ids(user_group.clone().map(|id| vec![id]))
+            .snapshot_retention_limit(*snapshot_retention)
+            .set_snapshot_window(snapshot_window.clone())
+            .set_snapshot_name(restore.snapshot_name.clone())
+            .set_preferred_maintenance_window(maintenance_window.clone())
+            .auto_minor_version_upgrade(*auto_minor_version_upgrade)
+            .set_notification_topic_arn(notification_topic.clone())
+            .set_data_tiering_enabled(*data_tiering)
+            .set_durability(durability.as_deref().map(Durability::from))
+            .set_tags(Some(tag_list(tags)));
+        if !restore.snapshot_arns.is_empty() {
+            call = call.set_snapshot_arns(Some(restore.snapshot_arns.clone()));
+        }
+        if !preferred_zones.is_empty() {
+            call = call.set_preferred_cache_cluster_azs(Some(preferred_zones.clone()));
+        }
+        if !logs.is_empty() {
+            call = call.set_log_delivery_configurations(Some(logs.iter().map(log_request).collect()));
+        }
+        call = match topology {
+            Topology::Single { nodes } => call.num_cache_clusters(*nodes),
+            Topology::Sharded { shards, replicas, layout } if layout.is_empty() => {
+                call.num_node_groups(*shards).replicas_per_node_group(*replicas)
+            }
+            Topology::Sharded { shards, replicas, layout } => {
+                let shard = |item| node_group(item, *replicas);
+                call.num_node_groups(*shards).set_node_group_configuration(Some(layout.iter().map(shard).collect()))
+            }
+        };
+        call.send().await.map(drop).map_err(|e| {
+            let fault = Fault::new("elasticache:CreateReplicationGroup", id, &e);
+            auth_token.as_ref().map_or(fault.clone(), |token| fault.without(token.expose()))
+        })
+    }
+
+    pub(crate) async fn modify_group(&self, change: &GroupChange) -> Result<(), Fault> {
+        let GroupChange {
+            id,
+            apply_immediately,
+            description,
+            automatic_failover,
+            multi_az,
+            security_groups,
+            snapshot_retention,
+            snapshot_window,
+            snapshotting_member,
+            maintenance_window,
+            auto_minor_version_upgrade,
+            notification_topic,
+            ip_discovery,
+            parameter_group,
+            node_type,
+            engine,
+            version,
+        } = change;
+        let mut call = self
+            .elasticache
+            .modify_replication_group()
+            .replication_group_id(id)
+            .apply_immediately(*apply_immediately)
+            .set_replication_group_description(description.clone())
+            .set_automatic_failover_enabled(*automatic_failover)
+            .set_multi_az_enabled(*multi_az)
+            .set_security_group_ids(security_groups.as_ref().map(list))
+            .set_snapshot_retention_limit(*snapshot_retention)
+            .set_snapshot_window(snapshot_window.clone())
+            .set_snapshotting_cluster_id(snapshotting_member.clone())
+            .set_preferred_maintenance_window(maintenance_window.clone())
+            .set_auto_minor_version_upgrade(*auto_minor_version_upgrade)
+            .set_ip_discovery(ip_discovery.map(IpDiscovery::from))
+            .set_cache_parameter_group_name(parameter_group.clone())
+            .set_cache_node_type(node_type.clone())
+            .set_engine(engine.clone())
+            .set_engine_version(version.clone());
+        call = match notification_topic {
+            Some(Some(arn)) => call.notification_topic_arn(arn).notification_topic_status("active"),
+            Some(None) => call.notification_topic_status("inactive"),
+            None => call,
+        };
+        call.send().await.map(drop).map_err(|e| Fault::new("elasticache:ModifyReplicationGroup", id, &e))
+    }
+
+    pub(crate) async fn increase_replicas(&self, group: &str, replicas: i32) -> Result<(), Fault> {
+        let call = self.elasticache.increase_replica_count().replication_group_id(group);
+        let result = call.new_replica_count(replicas).apply_immediately(true).send().await;
+        result.map(drop).map_err(|e| Fault::new("elasticache:IncreaseReplicaCount", group, &e))
+    }
+
+    pub(crate) async fn decrease_replicas(&self, group: &str, replicas: i32, remove: &[String]) -> Result<(), Fault> {
+        let call = self.elasticache.decrease_replica_count().replication_group_id(group).new_replica_count(replicas);
+        let remove = (!remove.is_empty()).then(|| remove.to_vec());
+        let result = call.set_replicas_to_remove(remove).apply_immediately(true).send().await;
+        result.map(drop).map_err(|e| Fault::new("elasticache:DecreaseReplicaCount", group, &e))
+    }
+
+    pub(crate) async fn delete_group(&self, group: &str, final_snapshot: Option<&str>) -> Result<(), Fault> {
+        let call = self.elasticache.delete_replication_group().replication_group_id(group);
+        let result = call.set_final_snapshot_identifier(final_snapshot.map(str::to_owned)).send().await;
+        result.map(drop).map_err(|e| Fault::new("elasticache:DeleteReplicationGroup", group, &e))
+    }
+
+    pub(crate) async fn tag_cache(&self, arn: &str, tags: &Tags) -> Result<(), Fault> {
+        let call = self.elasticache.add_tags_to_resource().resource_name(arn).set_tags(Some(tag_list(tags)));
+        call.send().await.map(drop).map_err(|e| Fault::new("elasticache:AddTagsToResource", arn, &e))
+    }
+
+    pub(crate) async fn untag_cache(&self, arn: &str, keys: &BTreeSet<String>) -> Result<(), Fault> {
+        let call = self.elasticache.remove_tags_from_resource().resource_name(arn).set_tag_keys(Some(list(keys)));
+        call.send().await.map(drop).map_err(|e| Fault::new("elasticache:RemoveTagsFromResource", arn, &e))
+    }
+}
+
+fn node_group(item: &NodeGroupProperties, replicas: i32) -> NodeGroupConfiguration {
+    let zones = (!item.replica_availability_zones.is_empty()).then(|| item.replica_availability_zones.clone());
+    NodeGroupConfiguration::builder()
+        .set_node_group_id(item.node_group_id.clone())
+        .set_slots(item.slots.clone())
+        .replica_count(item.replica_count.unwrap_or(replicas))
+        .set_primary_availability_zone(item.primary_availability_zone.clone())
+        .set_replica_availability_zones(zones)
+        .build()
+}
+
+fn log_request((log_type, delivery): (&String, &LogDelivery)) -> LogDeliveryConfigurationRequest {
+    let details = DestinationDetails::builder();
+    let details = if delivery.destination_type == "cloudwatch-logs" {
+        let group = CloudWatchLogsDestinationDetails::builder().log_group(&delivery.destination).build();
+        details.cloud_watch_logs_details(group)
+    } else {
+        let stream = KinesisFirehoseDestinationDetails::builder().delivery_stream(&delivery.destination).build();
+        details.kinesis_firehose_details(stream)
+    };
+    LogDeliveryConfigurationRequest::builder()
+        .log_type(LogType::from(log_type.as_str()))
+        .destination_type(DestinationType::from(delivery.destination_type.as_str()))
+        .destination_details(details.build())
+        .log_format(LogFormat::from(delivery.format.as_str()))
+        .enabled(true)
+        .build()
+}

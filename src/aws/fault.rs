@@ -1,0 +1,193 @@
+//! Errors of AWS calls, and the one table that says what each means to us: pure.
+
+use std::error::Error;
+use std::fmt;
+
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+use aws_smithy_runtime_api::client::result::SdkError;
+use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+
+/// What an error means for the step that met it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Class {
+    /// The thing is not there.
+    Missing,
+    /// A thing of that name is there already.
+    Exists,
+    /// The thing, or one that holds it, is in a state that forbids the call for now.
+    Busy,
+    /// Everything is already as asked.
+    Unchanged,
+    /// Too many calls.
+    Throttled,
+    /// AWS failed, or could not be reached.
+    Unavailable,
+    /// The function's role may not do that.
+    Denied,
+    /// A quota of the account is used up.
+    Quota,
+    /// AWS has no capacity of that kind now.
+    Capacity,
+    /// AWS refuses what was asked.
+    Invalid,
+}
+
+/// A failed call: what was attempted, on what, and what AWS said.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fault {
+    /// IAM name of the action, such as `elasticache:CreateReplicationGroup`.
+    pub action: &'static str,
+    /// The id or name that it was about.
+    pub on: String,
+    /// AWS's code; empty when there was no answer.
+    pub code: String,
+    /// AWS's text, or the kind of failure.
+    pub message: String,
+    /// AWS's request id, for support.
+    pub request_id: Option<String>,
+    /// What it means.
+    pub class: Class,
+}
+
+impl Error for Fault {}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} on {}: ", self.action, self.on)?;
+        match self.code.as_str() {
+            "" => f.write_str(&self.message)?,
+            code => write!(f, "{code}: {}", self.message)?,
+        }
+        if let Some(id) = &self.request_id {
+            write!(f, " (request {id})")?;
+        }
+        match self.advice() {
+            Some(advice) => write!(f, "; {advice}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Fault {
+    /// The fault behind an SDK error.
+    pub fn new<E>(action: &'static str, on: &str, error: &SdkError<E, HttpResponse>) -> Fault
+    where
+        E: ProvideErrorMetadata + Error + 'static,
+    {
+        let code = error.code().unwrap_or_default().to_owned();
+        let status = error.raw_response().map(|response| response.status().as_u16());
+        let message = match error.message() {
+            Some(message) => message.to_owned(),
+            None => innermost(error),
+        };
+        let request_id = error.raw_response().and_then(|response| {
+            let headers = response.headers();
+            headers.get("x-amzn-requestid").or_else(|| headers.get("x-amz-request-id")).map(str::to_owned)
+        });
+        let class = classify(&code, &message, status);
+        Fault { action, on: on.to_owned(), code, message, request_id, class }
+    }
+
+    /// The same fault without `secret` in its text, should AWS have repeated it.
+    #[must_use]
+    pub fn without(mut self, secret: &str) -> Fault {
+        if !secret.is_empty() && self.message.contains(secret) {
+            self.message = self.message.replace(secret, "[redacted]");
+        }
+        self
+    }
+
+    /// What the user can do about it.
+    fn advice(&self) -> Option<String> {
+        match self.class {
+            Class::Denied => Some(format!("allow {} in the function's role", self.action)),
+            Class::Quota => Some("raise the quota, or remove what is not needed".to_owned()),
+            Class::Capacity => Some("try later, another node type or another availability zone".to_owned()),
+            Class::Throttled | Class::Unavailable => Some("deploy again later".to_owned()),
+            Class::Missing | Class::Exists | Class::Busy | Class::Unchanged | Class::Invalid => None,
+        }
+    }
+}
+
+/// The cause at the bottom, which says most about a broken connection.
+fn innermost(error: &dyn Error) -> String {
+    let mut cause = error;
+    while let Some(source) = cause.source() {
+        cause = source;
+    }
+    cause.to_string()
+}
+
+/// What each code means. Codes are the strings on the wire, which only partly end in `Fault`.
+fn classify(code: &str, message: &str, status: Option<u16>) -> Class {
+    match code {
+        "ReplicationGroupNotFoundFault"
+        | "CacheClusterNotFound"
+        | "CacheSubnetGroupNotFoundFault"
+        | "CacheParameterGroupNotFound"
+        | "InvalidGroup.NotFound"
+        | "ResourceNotFoundException" => Class::Missing,
+        "ReplicationGroupAlreadyExists"
+        | "CacheSubnetGroupAlreadyExists"
+        | "CacheParameterGroupAlreadyExists"
+        | "InvalidGroup.Duplicate"
+        | "InvalidPermission.Duplicate"
+        | "ResourceExistsException" => Class::Exists,
+        "InvalidReplicationGroupState"
+        | "InvalidCacheClusterState"
+        | "InvalidCacheParameterGroupState"
+        | "InvalidUserGroupState"
+        | "CacheSubnetGroupInUse"
+        | "DependencyViolation" => Class::Busy,
+        // Secrets Manager's word for a secret that waits for its deletion, among other things.
+        "InvalidRequestException" if message.contains("deletion") || message.contains("deleted") => Class::Busy,
+        "NoOperationFault" | "InvalidPermission.NotFound" => Class::Unchanged,
+        "InvalidParameterCombination" if message.contains("No modifications were requested") => Class::Unchanged,
+        // The last one is declared by the service but unknown to the SDK's own list of throttling codes.
+        "Throttling"
+        | "ThrottlingException"
+        | "RequestLimitExceeded"
+        | "TooManyRequestsException"
+        | "RequestThrottled"
+        | "APICallRateForCustomerExceeded" => Class::Throttled,
+        "AccessDenied" | "AccessDeniedException" | "UnauthorizedOperation" | "UnrecognizedClientException" => {
+            Class::Denied
+        }
+        "InsufficientCacheClusterCapacity" => Class::Capacity,
+        "LimitExceededException" | "SecurityGroupLimitExceeded" | "RulesPerSecurityGroupLimitExceeded" => Class::Quota,
+        "InternalFailure" | "InternalServiceError" | "InternalError" | "ServiceUnavailable" | "Unavailable" => {
+            Class::Unavailable
+        }
+        _ if code.contains("Quota") && code.contains("Exceeded") => Class::Quota,
+        _ => match status {
+            Some(429) => Class::Throttled,
+            Some(403) => Class::Denied,
+            Some(status) if status < 500 => Class::Invalid,
+            Some(_) | None => Class::Unavailable,
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_knows_the_uneven_codes() {
+        let cases = [
+            ("ReplicationGroupNotFoundFault", Class::Missing),
+            ("CacheSubnetGroupInUse", Class::Busy),
+            ("NodeQuotaForCustomerExceeded", Class::Quota),
+            ("ClusterQuotaForCustomerExceeded", Class::Quota),
+            ("APICallRateForCustomerExceeded", Class::Throttled),
+            ("InvalidParameterValue", Class::Invalid),
+        ];
+        for (code, class) in cases {
+            assert_eq!(classify(code, "", Some(400)), class, "{code}");
+        }
+        assert_eq!(classify("", "", Some(500)), Class::Unavailable);
+        assert_eq!(classify("", "", None), Class::Unavailable);
+        let nothing = "No modifications were requested";
+        assert_eq!(classify("InvalidParameterCombination", nothing, Some(400)), Class::Unchanged);
+    }
+}

@@ -1,0 +1,34 @@
+//! Our AWS: the few calls that we make, in our own types. Calls AWS.
+//!
+//! `aws_sdk_*` types appear under this folder and in `main` only.
+
+pub mod convert;
+mod ec2;
+mod elasticache;
+pub mod fault;
+mod secrets;
+
+use aws_config::SdkConfig;
+
+pub use elasticache::Found;
+pub use fault::{Class, Fault};
+
+/// The three services that a cluster lives in.
+#[derive(Clone, Debug)]
+pub struct Aws {
+    elasticache: aws_sdk_elasticache::Client,
+    ec2: aws_sdk_ec2::Client,
+    secrets: aws_sdk_secretsmanager::Client,
+}
+
+impl Aws {
+    /// Clients from one configuration; nothing is looked up before the first call.
+    #[must_use]
+    pub fn new(config: &SdkConfig) -> Aws {
+        Aws {
+            elasticache: aws_sdk_elasticache::Client::new(config),
+            ec2: aws_sdk_ec2::Client::new(config),
+            secrets: aws_sdk_secretsmanager::Client::new(config),
+        }
+    }
+}

@@ -1,0 +1,4 @@
+//! The CloudFormation side of the contract; knows nothing of ElastiCache.
+
+pub mod request;
+pub mod response;

@@ -1,0 +1,228 @@
+//! The event: what an answer needs is read first and leniently, the rest afterwards. Pure.
+
+use std::fmt;
+use std::time::Duration;
+
+use aws_lambda_events::event::cloudformation::CloudFormationCustomResourceRequest;
+use http::Uri;
+use serde_json::Value;
+
+/// The presigned URL that the answer goes to. Whoever holds it can answer, so only its host and path print.
+#[derive(Clone, PartialEq, Eq)]
+pub struct ResponseUrl(String);
+
+impl ResponseUrl {
+    /// Accepts an https URL; plain http only to a loopback address, for a local AWS.
+    ///
+    /// # Errors
+    /// Says what is wrong with it, without the URL.
+    pub fn new(url: &str) -> Result<ResponseUrl, &'static str> {
+        let uri: Uri = url.parse().map_err(|_| "ResponseURL is not a URL")?;
+        let host = uri.host().unwrap_or_default();
+        let loopback = host == "localhost"
+            || host.trim_matches(['[', ']']).parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback());
+        match uri.scheme_str() {
+            Some("https") if !host.is_empty() => Ok(ResponseUrl(url.to_owned())),
+            Some("http") if loopback => Ok(ResponseUrl(url.to_owned())),
+            _ => Err("ResponseURL is not an https URL"),
+        }
+    }
+
+    /// The whole URL, for the request that answers.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for ResponseUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let shown = self.0.split(['?', '#']).next().unwrap_or_default();
+        write!(f, "{shown}?[redacted]")
+    }
+}
+
+/// What is needed to answer, whatever else is wrong with the event.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReplyTo {
+    /// Where the answer goes.
+    pub url: ResponseUrl,
+    /// Copied into the answer.
+    pub request_id: String,
+    /// Copied into the answer.
+    pub stack_id: String,
+    /// Copied into the answer.
+    pub logical_id: String,
+    /// Id of the resource, on Update and Delete.
+    pub physical_id: Option<String>,
+}
+
+impl ReplyTo {
+    /// Reads it from an event of any shape.
+    ///
+    /// # Errors
+    /// Says why the event cannot be answered.
+    pub fn read(event: &Value) -> Result<ReplyTo, &'static str> {
+        let text = |name: &str| event.get(name).and_then(Value::as_str);
+        let url = text("ResponseURL").ok_or("the event has no ResponseURL: it is not from CloudFormation")?;
+        Ok(ReplyTo {
+            url: ResponseUrl::new(url)?,
+            request_id: text("RequestId").unwrap_or_default().to_owned(),
+            stack_id: text("StackId").unwrap_or_default().to_owned(),
+            logical_id: text("LogicalResourceId").unwrap_or_default().to_owned(),
+            physical_id: text("PhysicalResourceId").filter(|id| !id.is_empty()).map(str::to_owned),
+        })
+    }
+}
+
+/// What CloudFormation asks for.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Request {
+    /// A new resource.
+    Create {
+        /// Properties of the template.
+        properties: Value,
+    },
+    /// A change, or the rollback of one.
+    Update {
+        /// Id that was answered last.
+        physical_id: String,
+        /// Properties of the template.
+        properties: Value,
+        /// Properties before.
+        old_properties: Value,
+    },
+    /// The end.
+    Delete {
+        /// Id that was answered last, or one that CloudFormation made up.
+        physical_id: String,
+        /// Properties of the template.
+        properties: Value,
+    },
+}
+
+impl Request {
+    /// Reads the request.
+    ///
+    /// # Errors
+    /// Says which part of the protocol the event breaks; the text holds no value of the event but the request type.
+    pub fn read(event: &Value) -> Result<Request, String> {
+        let kind = event.get("RequestType").and_then(Value::as_str).unwrap_or("none");
+        if !["Create", "Update", "Delete"].contains(&kind) {
+            let shown: String = kind.chars().take(40).collect();
+            return Err(format!("unknown RequestType {shown:?}; CloudFormation sends Create, Update or Delete"));
+        }
+        let request: CloudFormationCustomResourceRequest =
+            serde_json::from_value(event.clone()).map_err(|error| missing(event, &error))?;
+        match request {
+            CloudFormationCustomResourceRequest::Create(request) => {
+                Ok(Request::Create { properties: request.resource_properties })
+            }
+            CloudFormationCustomResourceRequest::Update(request) => Ok(Request::Update {
+                physical_id: request.physical_resource_id,
+                properties: request.resource_properties,
+                old_properties: request.old_resource_properties,
+            }),
+            CloudFormationCustomResourceRequest::Delete(request) => Ok(Request::Delete {
+                physical_id: request.physical_resource_id,
+                properties: request.resource_properties,
+            }),
+            _ => Err(format!("unknown RequestType {kind}")),
+        }
+    }
+
+    /// The properties of the template.
+    #[must_use]
+    pub fn properties(&self) -> &Value {
+        match self {
+            Request::Create { properties }
+            | Request::Update { properties, .. }
+            | Request::Delete { properties, .. } => properties,
+        }
+    }
+
+    /// Time that CloudFormation waits for the answer.
+    #[must_use]
+    pub fn service_timeout(&self) -> Duration {
+        let value = self.properties().get("ServiceTimeout");
+        let seconds = match value {
+            Some(Value::String(text)) => text.trim().parse::<u64>().ok(),
+            Some(Value::Number(number)) => number.as_u64(),
+            _ => None,
+        };
+        Duration::from_secs(seconds.filter(|s| (1..=MAX_SERVICE_TIMEOUT).contains(s)).unwrap_or(MAX_SERVICE_TIMEOUT))
+    }
+}
+
+/// CloudFormation's default for `ServiceTimeout`, and its greatest value, in seconds.
+const MAX_SERVICE_TIMEOUT: u64 = 3600;
+
+/// Names the fields that an event lacks; the parser's own text could repeat values.
+fn missing(event: &Value, error: &serde_json::Error) -> String {
+    let always = ["RequestId", "StackId", "LogicalResourceId", "ResourceType"];
+    let mut fields: Vec<&str> =
+        always.into_iter().filter(|name| !event.get(*name).is_some_and(Value::is_string)).collect();
+    if event.get("RequestType").and_then(Value::as_str) != Some("Create")
+        && !event.get("PhysicalResourceId").is_some_and(Value::is_string)
+    {
+        fields.push("PhysicalResourceId");
+    }
+    fields.extend(event.get("ResourceProperties").is_none().then_some("ResourceProperties"));
+    fields.extend(
+        (event.get("RequestType").and_then(Value::as_str) == Some("Update")
+            && event.get("OldResourceProperties").is_none())
+        .then_some("OldResourceProperties"),
+    );
+    match fields.is_empty() {
+        true => format!("the event is not a custom resource request ({:?} error)", error.classify()),
+        false => format!("the event is not a custom resource request: {} missing or not a string", fields.join(", ")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_response_url_prints_without_its_signature() {
+        let url = ResponseUrl::new("https://bucket.s3.amazonaws.com/key?X-Amz-Signature=abc").unwrap();
+        assert_eq!(format!("{url:?}"), "https://bucket.s3.amazonaws.com/key?[redacted]");
+    }
+
+    #[test]
+    fn plain_http_goes_to_loopback_only() {
+        assert!(ResponseUrl::new("http://127.0.0.1:4566/x").is_ok());
+        assert!(ResponseUrl::new("http://[::1]:4566/x").is_ok());
+        assert!(ResponseUrl::new("http://example.com/x").is_err());
+        assert!(ResponseUrl::new("ftp://127.0.0.1/x").is_err());
+        assert!(ResponseUrl::new("not a url").is_err());
+    }
+
+    #[test]
+    fn an_answer_is_possible_whatever_else_is_wrong() {
+        let event = json!({"ResponseURL": "https://h/k?s", "RequestId": 7, "RequestType": "Explode"});
+        let reply_to = ReplyTo::read(&event).unwrap();
+        assert_eq!((reply_to.request_id.as_str(), reply_to.physical_id), ("", None));
+        assert!(Request::read(&event).unwrap_err().contains("Explode"));
+        assert!(ReplyTo::read(&json!({"hello": "world"})).is_err());
+        assert!(ReplyTo::read(&json!("text")).is_err());
+    }
+
+    #[test]
+    fn missing_fields_are_named() {
+        let event = json!({"RequestType": "Update", "RequestId": "r", "ResponseURL": "https://h/?secret"});
+        let text = Request::read(&event).unwrap_err();
+        assert!(text.contains("StackId") && text.contains("PhysicalResourceId"), "{text}");
+        assert!(!text.contains("secret"));
+    }
+
+    #[test]
+    fn the_service_timeout_is_an_hour_unless_given() {
+        let request = |properties| Request::Create { properties };
+        assert_eq!(request(json!({})).service_timeout().as_secs(), 3600);
+        assert_eq!(request(json!({"ServiceTimeout": "90"})).service_timeout().as_secs(), 90);
+        assert_eq!(request(json!({"ServiceTimeout": 99999})).service_timeout().as_secs(), 3600);
+        assert_eq!(request(json!("broken")).service_timeout().as_secs(), 3600);
+    }
+}

@@ -1,0 +1,290 @@
+//! The answer: body, size limit, and the upload with bounded retries. Calls CloudFormation's bucket.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use aws_smithy_runtime_api::client::http::{HttpConnector, SharedHttpConnector};
+use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
+use aws_smithy_types::body::SdkBody;
+use serde::Serialize;
+use tokio::time::Instant;
+use tracing::{error, info, warn};
+
+use super::request::ReplyTo;
+
+/// Longest answer that CloudFormation accepts, in bytes.
+pub const MAX_BYTES: usize = 4096;
+/// Longest physical id, in bytes.
+const MAX_PHYSICAL_ID: usize = 1024;
+
+/// Attributes with the order in which they go when the answer is full.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Data {
+    values: BTreeMap<String, String>,
+    /// Keys to empty, the first to go first.
+    droppable: Vec<String>,
+    first: usize,
+}
+
+impl Data {
+    /// An attribute that is always there.
+    pub fn add(&mut self, key: impl Into<String>, value: impl Into<String>) {
+        self.values.insert(key.into(), value.into());
+    }
+
+    /// An attribute that may be emptied when the answer is full, after those added before it.
+    pub fn optional(&mut self, key: &str, value: impl Into<String>) {
+        self.droppable.push(key.to_owned());
+        self.add(key, value);
+    }
+
+    /// An attribute that goes before every [`Data::optional`] one.
+    pub fn droppable_first(&mut self, key: &str, value: impl Into<String>) {
+        self.droppable.insert(self.first, key.to_owned());
+        self.first += 1;
+        self.add(key, value);
+    }
+
+    /// The value of an attribute.
+    #[must_use]
+    pub fn get(&self, key: &str) -> Option<&str> {
+        self.values.get(key).map(String::as_str)
+    }
+}
+
+/// How a request ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// Everything is as the template says.
+    Success(Data),
+    /// It is not, and why.
+    Failed(String),
+}
+
+/// An answer to one request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answer {
+    /// Id of the resource.
+    pub physical_id: String,
+    /// How it ended.
+    pub outcome: Outcome,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Body<'a> {
+    status: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+    physical_resource_id: &'a str,
+    stack_id: &'a str,
+    request_id: &'a str,
+    logical_resource_id: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    data: Option<&'a BTreeMap<String, String>>,
+}
+
+impl Answer {
+    /// The JSON body, at most [`MAX_BYTES`] long: droppable attributes are emptied in their order, and a reason is cut
+    /// in the middle so that its beginning and the log stream at its end remain.
+    #[must_use]
+    pub fn body(&self, reply_to: &ReplyTo, log_stream: &str) -> String {
+        let physical_id = cut(&self.physical_id, MAX_PHYSICAL_ID);
+        let render = |status, reason: Option<String>, data: Option<&BTreeMap<String, String>>| {
+            let body = Body {
+                status,
+                reason,
+                physical_resource_id: physical_id,
+                stack_id: &reply_to.stack_id,
+                request_id: &reply_to.request_id,
+                logical_resource_id: &reply_to.logical_id,
+                data,
+            };
+            serde_json::to_string(&body).unwrap_or_default()
+        };
+        match &self.outcome {
+            // A Delete has no attributes, and CloudFormation takes none.
+            Outcome::Success(data) if data.values.is_empty() => render("SUCCESS", None, None),
+            Outcome::Success(data) => {
+                let mut values = data.values.clone();
+                let mut body = render("SUCCESS", None, Some(&values));
+                for key in &data.droppable {
+                    if body.len() <= MAX_BYTES {
+                        break;
+                    }
+                    warn!(attribute = key, bytes = body.len(), "emptied, because the answer would be too long");
+                    values.insert(key.clone(), String::new());
+                    body = render("SUCCESS", None, Some(&values));
+                }
+                body
+            }
+            Outcome::Failed(reason) => {
+                let full = explain(reason, log_stream);
+                let mut room = full.len();
+                let mut body = render("FAILED", Some(full.clone()), None);
+                // Quotes and control characters grow when they are written as JSON, so the room is found by trying.
+                while body.len() > MAX_BYTES && room > 0 {
+                    room = room.saturating_sub((body.len() - MAX_BYTES).max(8));
+                    body = render("FAILED", Some(cut_middle(&full, room)), None);
+                }
+                body
+            }
+        }
+    }
+}
+
+fn explain(reason: &str, log_stream: &str) -> String {
+    let reason = if reason.is_empty() { "failed without a reason" } else { reason };
+    match log_stream {
+        "" => reason.to_owned(),
+        stream => format!("{reason} (log stream {stream})"),
+    }
+}
+
+/// The longest prefix of at most `bytes` bytes that ends between characters.
+fn cut(text: &str, bytes: usize) -> &str {
+    let mut end = bytes.min(text.len());
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    &text[..end]
+}
+
+/// At most `bytes` bytes of `text`: its beginning and the last part, where the log stream stands.
+fn cut_middle(text: &str, bytes: usize) -> String {
+    const GAP: &str = " … ";
+    if text.len() <= bytes {
+        return text.to_owned();
+    }
+    let tail_bytes = bytes / 3;
+    let mut start = text.len() - tail_bytes;
+    while !text.is_char_boundary(start) {
+        start += 1;
+    }
+    let head = cut(text, bytes.saturating_sub(text.len() - start + GAP.len()));
+    format!("{head}{GAP}{}", &text[start..])
+}
+
+/// The answer did not arrive.
+#[derive(Debug, thiserror::Error)]
+#[error("the answer could not be delivered in {tries} tries: {last}")]
+pub struct Undelivered {
+    tries: u32,
+    last: String,
+    /// Whether the URL itself is refused, so that trying again later is of no use.
+    pub refused: bool,
+}
+
+/// Most tries of an upload.
+const MAX_TRIES: u32 = 8;
+/// Most tries when the URL is refused, which happens once it has expired.
+const MAX_REFUSALS: u32 = 3;
+/// Pause after the first failed try.
+const FIRST_PAUSE: Duration = Duration::from_millis(400);
+/// Longest that one try may take.
+const TRY_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Sends the answer, again and again with growing pauses until it is accepted, refused for good, or `give_up` is near.
+///
+/// # Errors
+/// The answer was not accepted. The error holds nothing of the URL's query.
+pub async fn deliver(
+    http: &SharedHttpConnector,
+    reply_to: &ReplyTo,
+    body: &str,
+    give_up: Instant,
+) -> Result<(), Undelivered> {
+    let mut refusals = 0;
+    for tries in 1.. {
+        let last = match tokio::time::timeout(TRY_TIMEOUT, put(http, reply_to, body)).await {
+            Ok(Ok(status)) if (200..300).contains(&status) => {
+                info!(tries, "answer delivered");
+                return Ok(());
+            }
+            Ok(Ok(status)) => {
+                refusals += u32::from(matches!(status, 400 | 403));
+                format!("HTTP status {status}")
+            }
+            Ok(Err(text)) => text,
+            Err(_) => "no answer in time".to_owned(),
+        };
+        let pause = FIRST_PAUSE * 2_u32.pow(tries.min(6) - 1);
+        let pause = pause.mul_f64(0.8 + 0.4 * fastrand::f64());
+        let refused = refusals >= MAX_REFUSALS;
+        if refused || tries >= MAX_TRIES || Instant::now() + pause >= give_up {
+            error!(tries, last, url = ?reply_to.url, "answer not delivered");
+            return Err(Undelivered { tries, last, refused });
+        }
+        warn!(tries, last, url = ?reply_to.url, "answer not delivered yet");
+        tokio::time::sleep(pause).await;
+    }
+    Ok(())
+}
+
+/// One upload. The content type is empty because older presigned URLs sign an empty one.
+async fn put(http: &SharedHttpConnector, reply_to: &ReplyTo, body: &str) -> Result<u16, String> {
+    let mut request = HttpRequest::new(SdkBody::from(body));
+    let unusable = |_| "the ResponseURL cannot be used".to_owned();
+    request.set_method("PUT").map_err(|_| "PUT is not possible".to_owned())?;
+    request.set_uri(reply_to.url.expose()).map_err(unusable)?;
+    request.headers_mut().insert("content-type", "");
+    request.headers_mut().insert("content-length", body.len().to_string());
+    match http.call(request).await {
+        Ok(response) => Ok(response.status().as_u16()),
+        // The error's own text may hold the URL; its kind is enough.
+        Err(error) if error.is_timeout() => Err("timed out".to_owned()),
+        Err(error) if error.is_io() => Err("the connection broke".to_owned()),
+        Err(_) => Err("the request could not be sent".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::request::ResponseUrl;
+    use super::*;
+
+    fn reply_to() -> ReplyTo {
+        ReplyTo {
+            url: ResponseUrl::new("https://h/k?s").unwrap(),
+            request_id: "r".into(),
+            stack_id: "s".into(),
+            logical_id: "l".into(),
+            physical_id: None,
+        }
+    }
+
+    fn failed(reason: &str) -> String {
+        let answer = Answer { physical_id: "p".into(), outcome: Outcome::Failed(reason.into()) };
+        answer.body(&reply_to(), "2026/11/22/[$LATEST]abc")
+    }
+
+    #[test]
+    fn a_long_reason_keeps_its_beginning_and_the_log_stream() {
+        for filler in ["x", "ü", "\"", "\u{1}", "日"] {
+            let body = failed(&format!("START {}", filler.repeat(6000)));
+            assert!(body.len() <= MAX_BYTES && body.len() > MAX_BYTES - 600, "{filler}: {} bytes", body.len());
+            let value: serde_json::Value = serde_json::from_str(&body).unwrap();
+            let reason = value["Reason"].as_str().unwrap();
+            assert!(reason.starts_with("START") && reason.ends_with("abc)"), "{filler}");
+        }
+    }
+
+    #[test]
+    fn attributes_go_in_their_order_and_keep_their_keys() {
+        let mut data = Data::default();
+        data.add("Needed", "n".repeat(1500));
+        data.optional("Later", "l".repeat(1500));
+        data.droppable_first("First", "f".repeat(1500));
+        let answer = Answer { physical_id: "p".into(), outcome: Outcome::Success(data) };
+        let body = answer.body(&reply_to(), "");
+        let value: serde_json::Value = serde_json::from_str(&body).unwrap();
+        let length = |key: &str| value["Data"][key].as_str().unwrap().len();
+        assert_eq!((length("Needed"), length("Later"), length("First")), (1500, 1500, 0));
+        assert!(body.len() <= MAX_BYTES);
+    }
+
+    #[test]
+    fn an_empty_reason_is_still_a_reason() {
+        assert!(failed("").contains("failed without a reason"));
+    }
+}

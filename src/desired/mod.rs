@@ -1,0 +1,467 @@
+//! What the template wants, parsed, defaulted and cross-checked: pure.
+//!
+//! [`Desired::new`] is the only way to make one, so whoever holds a `Desired` holds a legal wish.
+
+mod rules;
+mod window;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use ipnet::IpNet;
+
+use crate::engine::{Engine, Version};
+use crate::names::{self, Names};
+use crate::problem::Problem;
+use crate::properties::{
+    ClusterMode, IpDiscovery, NetworkType, NodeGroupProperties, Properties, ReplacementPolicy, TransitEncryptionMode,
+};
+use crate::secret::AuthToken;
+
+/// Tag key: the stack that owns a resource.
+pub const TAG_STACK_ID: &str = "elasticache-resource:stack-id";
+/// Tag key: the logical id in that stack.
+pub const TAG_LOGICAL_ID: &str = "elasticache-resource:logical-id";
+/// Tag key on the subnet group: the resource has not been created successfully yet.
+pub const TAG_CREATING: &str = "elasticache-resource:creating";
+/// What all keys of our own tags start with; templates may not use it.
+pub const TAG_PREFIX: &str = "elasticache-resource:";
+
+/// Who owns what is made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Owner {
+    /// Stack ARN.
+    pub stack_id: String,
+    /// Logical id of the resource in the stack.
+    pub logical_id: String,
+}
+
+impl Owner {
+    /// The tags that say so.
+    #[must_use]
+    pub fn tags(&self) -> Tags {
+        Tags::from([
+            (TAG_STACK_ID.to_owned(), self.stack_id.clone()),
+            (TAG_LOGICAL_ID.to_owned(), self.logical_id.clone()),
+        ])
+    }
+
+    /// Whether something with these tags is ours.
+    #[must_use]
+    pub fn owns(&self, tags: &Tags) -> bool {
+        tags.get(TAG_STACK_ID) == Some(&self.stack_id) && tags.get(TAG_LOGICAL_ID) == Some(&self.logical_id)
+    }
+}
+
+/// Tags by key.
+pub type Tags = BTreeMap<String, String>;
+
+/// Whom the security group lets in on the port.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Source {
+    /// Members of another security group.
+    SecurityGroup(String),
+    /// An address block, IPv4 or IPv6, without host bits, as EC2 stores it.
+    Cidr(IpNet),
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Source::SecurityGroup(id) => f.write_str(id),
+            Source::Cidr(net) => write!(f, "{net}"),
+        }
+    }
+}
+
+/// Number and arrangement of nodes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Topology {
+    /// Cluster mode disabled: one primary, the rest replicas.
+    Single {
+        /// All nodes, the primary included.
+        nodes: i32,
+    },
+    /// Shards with replicas each.
+    Sharded {
+        /// Number of shards.
+        shards: i32,
+        /// Replicas of each shard without a layout of its own.
+        replicas: i32,
+        /// Slots, zones and replicas shard by shard; empty when all are alike.
+        layout: Vec<NodeGroupProperties>,
+    },
+}
+
+/// Encryption in transit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tls {
+    /// None.
+    Off,
+    /// Plain connections too.
+    Preferred,
+    /// TLS only.
+    Required,
+}
+
+/// Who may log in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Auth {
+    /// Anybody who gets through the security group.
+    Open,
+    /// A token that we generate and keep.
+    Generated {
+        /// `AuthTokenVersion`; a change asks for a rotation.
+        version: Option<String>,
+    },
+    /// A token from the template; kept in our secret too.
+    Literal(AuthToken),
+    /// A token in a secret that we only read.
+    Foreign {
+        /// The secret.
+        arn: String,
+        /// Key in its JSON; the whole text when `None`.
+        key: Option<String>,
+    },
+    /// RBAC.
+    UserGroup(String),
+}
+
+impl Auth {
+    /// Whether clients need a password.
+    #[must_use]
+    pub fn is_required(&self) -> bool {
+        !matches!(self, Auth::Open)
+    }
+
+    /// Whether a secret of ours holds the token.
+    #[must_use]
+    pub fn keeps_secret(&self) -> bool {
+        matches!(self, Auth::Generated { .. } | Auth::Literal(_))
+    }
+}
+
+/// Where the group's parameters come from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Parameters {
+    /// AWS's default group of the family.
+    Default,
+    /// A group of the user's.
+    Named(String),
+    /// A group that we make, with these values.
+    Own(BTreeMap<String, String>),
+}
+
+/// How the secret is made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SecretSettings {
+    /// Name.
+    pub name: String,
+    /// Customer key, if any.
+    pub kms_key_id: Option<String>,
+    /// Days between deletion and disappearance; 0 deletes at once.
+    pub recovery_window_days: i32,
+}
+
+/// Delivery of one log type.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogDelivery {
+    /// `cloudwatch-logs` or `kinesis-firehose`.
+    pub destination_type: String,
+    /// Log group or delivery stream.
+    pub destination: String,
+    /// `text` or `json`.
+    pub format: String,
+}
+
+/// Where the first data comes from.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct Restore {
+    /// Snapshot of ElastiCache.
+    pub snapshot_name: Option<String>,
+    /// RDB files in S3.
+    pub snapshot_arns: Vec<String>,
+}
+
+/// A legal wish for one generation of the resource.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "fields are named for the properties they come from")]
+pub struct Desired {
+    pub names: Names,
+    pub owner: Owner,
+    /// `Env` and `ProjectId` as given, for the description.
+    pub title: String,
+    pub description: String,
+    /// The template's tags and the ownership tags.
+    pub tags: Tags,
+    pub vpc_id: String,
+    pub subnet_ids: BTreeSet<String>,
+    pub allowed: BTreeSet<Source>,
+    pub extra_security_groups: BTreeSet<String>,
+    pub port: i32,
+    pub network_type: Option<NetworkType>,
+    pub ip_discovery: Option<IpDiscovery>,
+    pub preferred_zones: Vec<String>,
+    pub engine: Engine,
+    pub version: Version,
+    pub node_type: String,
+    pub parameters: Parameters,
+    pub topology: Topology,
+    pub cluster_mode: ClusterMode,
+    pub automatic_failover: bool,
+    pub multi_az: bool,
+    pub data_tiering: Option<bool>,
+    pub durability: Option<String>,
+    pub at_rest_encryption: bool,
+    pub kms_key_id: Option<String>,
+    pub tls: Tls,
+    pub auth: Auth,
+    pub secret: SecretSettings,
+    pub snapshot_retention: i32,
+    pub snapshot_window: Option<String>,
+    pub restore: Restore,
+    pub maintenance_window: Option<String>,
+    pub auto_minor_version_upgrade: bool,
+    pub notification_topic: Option<String>,
+    pub apply_immediately: bool,
+    pub logs: BTreeMap<String, LogDelivery>,
+    pub deletion_protection: bool,
+    pub replacement_policy: ReplacementPolicy,
+}
+
+/// What a template wants, before it is known which generation it is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose<'a> {
+    /// A new group; rules that only bind a new group apply.
+    Create,
+    /// The group with this physical id.
+    Update(&'a str),
+}
+
+impl Desired {
+    /// Reads, defaults and checks; all problems at once.
+    ///
+    /// # Errors
+    /// Every property that is wrong, with its fix.
+    pub fn new(value: &serde_json::Value, owner: &Owner, purpose: Purpose<'_>) -> Result<Desired, Vec<Problem>> {
+        let (properties, mut problems) = Properties::read(value);
+        rules::check(&properties, purpose, &mut problems);
+        if !problems.is_empty() {
+            return Err(problems);
+        }
+        Ok(resolve(properties, owner, purpose))
+    }
+
+    /// Physical id of a new resource with these properties, when one can be derived even if they are not all right.
+    #[must_use]
+    pub fn derived_id(value: &serde_json::Value) -> Option<String> {
+        let (properties, _) = Properties::read(value);
+        derived_stem(&properties)
+    }
+
+    /// Nodes in the whole group.
+    #[must_use]
+    pub fn node_count(&self) -> i32 {
+        match &self.topology {
+            Topology::Single { nodes } => *nodes,
+            Topology::Sharded { shards, replicas, layout } if layout.is_empty() => shards * (1 + replicas),
+            Topology::Sharded { replicas, layout, .. } => {
+                layout.iter().map(|shard| 1 + shard.replica_count.unwrap_or(*replicas)).sum()
+            }
+        }
+    }
+
+    /// Parameter group family of the wanted version.
+    #[must_use]
+    pub fn family(&self) -> String {
+        self.version.family(self.engine)
+    }
+
+    /// The parameter group that the replication group should use.
+    #[must_use]
+    pub fn parameter_group_name(&self) -> String {
+        match &self.parameters {
+            Parameters::Default if self.cluster_mode == ClusterMode::Disabled => format!("default.{}", self.family()),
+            Parameters::Default => format!("default.{}.cluster.on", self.family()),
+            Parameters::Named(name) => name.clone(),
+            Parameters::Own(_) => self.names.parameter_group(&self.family()),
+        }
+    }
+
+    /// Whether these properties name the resource as it is called, so that nothing was renamed.
+    #[must_use]
+    pub fn is_named_by(&self, value: &serde_json::Value) -> bool {
+        let (properties, _) = Properties::read(value);
+        let id = &self.names.replication_group;
+        match (&properties.replication_group_id, &properties.env, &properties.project_id) {
+            (Some(given), _, _) => names::is_generation_of(id, &given.to_ascii_lowercase()),
+            // An engine change keeps the id, so the other engine's stem is as good.
+            (None, Some(env), Some(project)) => [Engine::Valkey, Engine::Redis]
+                .iter()
+                .any(|engine| names::is_generation_of(id, &names::stem(env, project, *engine))),
+            _ => false,
+        }
+    }
+}
+
+fn derived_stem(p: &Properties) -> Option<String> {
+    if let Some(given) = &p.replication_group_id {
+        return names::id_defect(given).is_none().then(|| given.to_ascii_lowercase());
+    }
+    Some(names::stem(p.env.as_ref()?, p.project_id.as_ref()?, p.engine.unwrap_or(Engine::Valkey)))
+}
+
+/// Fills in the defaults of properties that passed the rules.
+fn resolve(p: Properties, owner: &Owner, purpose: Purpose<'_>) -> Desired {
+    let stem = derived_stem(&p).unwrap_or_default();
+    let names = Names::of(match purpose {
+        Purpose::Create => stem.as_str(),
+        Purpose::Update(physical_id) => physical_id,
+    });
+    let engine = p.engine.unwrap_or(Engine::Valkey);
+    let version = p.engine_version.as_deref().and_then(Version::parse).unwrap_or_else(|| engine.default_version());
+    let (topology, cluster_mode) = rules::topology(&p);
+    let sharded = matches!(topology, Topology::Sharded { .. });
+    let auth = auth(&p);
+    let title = format!("{} in {}", p.project_id.as_deref().unwrap_or_default(), p.env.as_deref().unwrap_or_default());
+    let mut tags = owner.tags();
+    tags.extend(p.tags.into_iter().filter_map(|(key, value)| Some((key?, value.unwrap_or_default()))));
+    Desired {
+        description: p.description.unwrap_or_else(|| default_description(&title)),
+        title,
+        tags,
+        vpc_id: p.vpc_id.unwrap_or_default(),
+        subnet_ids: p.subnet_ids.into_iter().collect(),
+        allowed: sources(&p.allowed_security_group_ids, &p.allowed_cidr_blocks),
+        extra_security_groups: p.security_group_ids.into_iter().collect(),
+        port: p.port.unwrap_or(6379),
+        network_type: p.network_type,
+        ip_discovery: p.ip_discovery,
+        preferred_zones: p.preferred_availability_zones,
+        engine,
+        version,
+        node_type: p.node_type.unwrap_or_else(|| "cache.t4g.micro".to_owned()),
+        parameters: match (p.parameter_group_name, p.parameters) {
+            (Some(name), _) => Parameters::Named(name),
+            (None, Some(values)) if !values.is_empty() => Parameters::Own(values.into_iter().collect()),
+            (None, _) => Parameters::Default,
+        },
+        automatic_failover: p.automatic_failover_enabled.unwrap_or(sharded),
+        multi_az: p.multi_az_enabled.unwrap_or(false),
+        topology,
+        cluster_mode,
+        data_tiering: p.data_tiering_enabled,
+        durability: p.durability,
+        at_rest_encryption: p.at_rest_encryption_enabled.unwrap_or(true),
+        kms_key_id: p.kms_key_id,
+        tls: match (p.transit_encryption_enabled, p.transit_encryption_mode) {
+            (Some(false), _) => Tls::Off,
+            (None, None) if !auth.is_required() => Tls::Off,
+            (_, Some(TransitEncryptionMode::Preferred)) => Tls::Preferred,
+            (_, _) => Tls::Required,
+        },
+        auth,
+        secret: SecretSettings {
+            name: match &p.secret_name {
+                Some(given) => names.given_secret(given, &stem),
+                None => names.secret(),
+            },
+            kms_key_id: p.secret_kms_key_id,
+            recovery_window_days: p.secret_recovery_window_in_days.unwrap_or(DEFAULT_RECOVERY_DAYS),
+        },
+        snapshot_retention: p.snapshot_retention_limit.unwrap_or(5),
+        snapshot_window: p.snapshot_window,
+        restore: Restore { snapshot_name: p.snapshot_name, snapshot_arns: p.snapshot_arns },
+        maintenance_window: p.maintenance_window.map(|window| window.to_ascii_lowercase()),
+        auto_minor_version_upgrade: p.auto_minor_version_upgrade.unwrap_or(true),
+        notification_topic: p.notification_topic_arn,
+        apply_immediately: p.apply_immediately.unwrap_or(true),
+        logs: p.log_delivery.into_iter().filter_map(log).collect(),
+        deletion_protection: p.deletion_protection.unwrap_or(false),
+        replacement_policy: p.replacement_policy.unwrap_or(ReplacementPolicy::Refuse),
+        names,
+        owner: owner.clone(),
+    }
+}
+
+/// Days that a deleted secret can still be restored, unless the template says otherwise.
+const DEFAULT_RECOVERY_DAYS: i32 = 7;
+
+fn auth(p: &Properties) -> Auth {
+    if let Some(token) = &p.auth_token {
+        Auth::Literal(token.clone())
+    } else if let Some(arn) = &p.auth_token_secret_arn {
+        Auth::Foreign { arn: arn.clone(), key: p.auth_token_secret_key.clone() }
+    } else if p.auth_token_enabled == Some(true) {
+        Auth::Generated { version: p.auth_token_version.clone() }
+    } else if let Some(group) = p.user_group_ids.first() {
+        Auth::UserGroup(group.clone())
+    } else {
+        Auth::Open
+    }
+}
+
+fn sources(groups: &[String], cidrs: &[String]) -> BTreeSet<Source> {
+    let groups = groups.iter().map(|id| Source::SecurityGroup(id.clone()));
+    let cidrs = cidrs.iter().filter_map(|text| rules::cidr(text)).map(Source::Cidr);
+    groups.chain(cidrs).collect()
+}
+
+fn log(item: crate::properties::LogDeliveryProperties) -> Option<(String, LogDelivery)> {
+    let delivery = LogDelivery {
+        destination_type: item.destination_type?.to_owned(),
+        destination: item.destination?,
+        format: item.log_format.unwrap_or("json").to_owned(),
+    };
+    Some((item.log_type?.to_owned(), delivery))
+}
+
+/// A description for people; whatever AWS refuses in one is left out.
+fn default_description(title: &str) -> String {
+    title.chars().filter(|c| !matches!(c, '<' | '>')).take(255).collect()
+}
+
+/// What a Delete needs to know; read leniently, because bad properties must never block a Delete.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Removal {
+    /// Ids under which things may exist, the most likely first.
+    pub names: Names,
+    /// Whose they must be.
+    pub owner: Owner,
+    /// Snapshot to take first.
+    pub final_snapshot: Option<String>,
+    /// Secret's name.
+    pub secret_name: String,
+    /// Days until the secret is gone; 0 deletes at once.
+    pub recovery_window_days: i32,
+    /// Whether the template forbids it.
+    pub deletion_protection: bool,
+}
+
+impl Removal {
+    /// The removal of everything under `replication_group`.
+    #[must_use]
+    pub fn new(value: &serde_json::Value, owner: &Owner, replication_group: &str, request_id: &str) -> Removal {
+        let (properties, _) = Properties::read(value);
+        let names = Names::of(replication_group);
+        let stem = derived_stem(&properties).unwrap_or_else(|| replication_group.to_owned());
+        let legal_snapshot = properties.final_snapshot_identifier.filter(|name| names::name_defect(name).is_none());
+        Removal {
+            final_snapshot: legal_snapshot.map(|name| names.final_snapshot(&name, request_id)),
+            secret_name: match &properties.secret_name {
+                Some(given) => names.given_secret(given, &stem),
+                None => names.secret(),
+            },
+            recovery_window_days: properties
+                .secret_recovery_window_in_days
+                .filter(|days| *days == 0 || *days >= 7)
+                .unwrap_or(DEFAULT_RECOVERY_DAYS),
+            deletion_protection: properties.deletion_protection.unwrap_or(false),
+            names,
+            owner: owner.clone(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,560 @@
+//! Which properties go together: pure. One function per group of `docs/properties.md`.
+
+use std::collections::BTreeSet;
+
+use ipnet::IpNet;
+
+use super::window::Window;
+use super::{Purpose, TAG_PREFIX, Topology};
+use crate::engine::{Engine, Version};
+use crate::names;
+use crate::problem::Problem;
+use crate::properties::{ClusterMode, IpDiscovery, NetworkType, Properties, TransitEncryptionMode};
+
+/// Tags that AWS allows on a resource, less those that we add ourselves.
+const MAX_TAGS: usize = 50 - 4;
+/// Subnets that AWS allows in a subnet group.
+const MAX_SUBNETS: usize = 20;
+/// Hash slots of a sharded group.
+const SLOTS: u32 = 16384;
+
+/// Checks everything that can be said without asking AWS.
+pub(super) fn check(p: &Properties, purpose: Purpose<'_>, problems: &mut Vec<Problem>) {
+    identity(p, problems);
+    tags(p, problems);
+    network(p, problems);
+    engine(p, problems);
+    counts(p, purpose, problems);
+    shards(p, problems);
+    availability(p, problems);
+    features(p, problems);
+    at_rest(p, problems);
+    token(p, problems);
+    transit(p, problems);
+    backup(p, problems);
+    logs(p, problems);
+}
+
+fn identity(p: &Properties, problems: &mut Vec<Problem>) {
+    if let Some(id) = &p.replication_group_id
+        && let Some(defect) = names::id_defect(id)
+    {
+        let fix = "write 1 to 40 letters, digits and single hyphens, such as prod-app-cache";
+        problems.push(Problem::new("ReplicationGroupId", defect, fix).with_value(id));
+    }
+    if let Some(text) = &p.description {
+        let length = text.chars().count();
+        if length > 255 {
+            let rule = format!("must have at most 255 characters and has {length}");
+            problems.push(Problem::new("Description", rule, "shorten it").with_value(text));
+        }
+        if text.contains(['<', '>']) {
+            let rule = "must not hold angle brackets";
+            problems.push(Problem::new("Description", rule, "remove < and >").with_value(text));
+        }
+    }
+}
+
+fn tags(p: &Properties, problems: &mut Vec<Problem>) {
+    let mut seen = BTreeSet::new();
+    for (index, (key, value)) in p.tags.iter().enumerate() {
+        let at = |part: &str| format!("Tags[{index}].{part}");
+        let Some(key) = key else {
+            problems.push(Problem::new(at("Key"), "is required", "name the tag"));
+            continue;
+        };
+        if key.chars().count() > 128 {
+            problems.push(Problem::new(at("Key"), "must have at most 128 characters", "shorten it").with_value(key));
+        }
+        if value.as_ref().is_some_and(|value| value.chars().count() > 256) {
+            problems.push(Problem::new(at("Value"), "must have at most 256 characters", "shorten it"));
+        }
+        if key.to_ascii_lowercase().starts_with("aws:") || key.starts_with(TAG_PREFIX) {
+            let rule = format!("keys that start with aws: or {TAG_PREFIX} are reserved");
+            problems.push(Problem::new(at("Key"), rule, "choose another key").with_value(key));
+        }
+        if !seen.insert(key) {
+            problems.push(Problem::new(at("Key"), "is given twice", "keep one of them").with_value(key));
+        }
+    }
+    if p.tags.len() > MAX_TAGS {
+        let rule = format!("at most {MAX_TAGS} tags fit beside the ownership tags");
+        problems.push(Problem::new("Tags", rule, "remove some").with_value(p.tags.len()));
+    }
+}
+
+fn network(p: &Properties, problems: &mut Vec<Problem>) {
+    let prefixed = [
+        ("SubnetIds", "subnet-", &p.subnet_ids),
+        ("AllowedSecurityGroupIds", "sg-", &p.allowed_security_group_ids),
+        ("SecurityGroupIds", "sg-", &p.security_group_ids),
+    ];
+    for (property, prefix, ids) in prefixed {
+        for (index, id) in ids.iter().enumerate().filter(|(_, id)| !id.starts_with(prefix)) {
+            let rule = format!("must be an id that starts with {prefix}");
+            let fix = "write the id, not the name";
+            problems.push(Problem::new(format!("{property}[{index}]"), rule, fix).with_value(id));
+        }
+    }
+    if let Some(vpc) = p.vpc_id.as_ref().filter(|id| !id.starts_with("vpc-")) {
+        let rule = "must be an id that starts with vpc-";
+        problems.push(Problem::new("VpcId", rule, "write the id, not the name").with_value(vpc));
+    }
+    if p.subnet_ids.len() > MAX_SUBNETS {
+        let rule = format!("a subnet group holds at most {MAX_SUBNETS} subnets");
+        problems.push(Problem::new("SubnetIds", rule, "remove some").with_value(p.subnet_ids.len()));
+    }
+    for (index, text) in p.allowed_cidr_blocks.iter().enumerate().filter(|(_, text)| cidr(text).is_none()) {
+        let fix = "write it like 10.0.0.0/16 or 2001:db8::/32";
+        let problem = Problem::new(format!("AllowedCidrBlocks[{index}]"), "must be an address block", fix);
+        problems.push(problem.with_value(text));
+    }
+    let ipv6 = matches!(p.network_type, Some(NetworkType::Ipv6 | NetworkType::DualStack));
+    if p.ip_discovery == Some(IpDiscovery::Ipv6) && !ipv6 {
+        let fix = "set NetworkType to ipv6 or dual_stack";
+        problems.push(Problem::new("IpDiscovery", "ipv6 needs a network with IPv6", fix).with_value("ipv6"));
+    }
+    if p.ip_discovery == Some(IpDiscovery::Ipv4) && p.network_type == Some(NetworkType::Ipv6) {
+        let fix = "set IpDiscovery to ipv6, or NetworkType to dual_stack";
+        problems.push(Problem::new("IpDiscovery", "ipv4 needs a network with IPv4", fix).with_value("ipv4"));
+    }
+    if let (true, Some((engine, version))) = (ipv6, version_of(p))
+        && engine == Engine::Redis
+        && (version.major, version.minor) < (6, 2)
+    {
+        let fix = "raise EngineVersion or use NetworkType ipv4";
+        problems.push(Problem::new("NetworkType", "IPv6 needs Redis OSS 6.2 or later, or Valkey", fix));
+    }
+}
+
+/// An address block without host bits, as EC2 stores it.
+pub(super) fn cidr(text: &str) -> Option<IpNet> {
+    let text = text.trim();
+    text.parse::<IpNet>().ok().map(|net| net.trunc())
+}
+
+/// Engine and version that the properties ask for; `None` when the version cannot be read.
+fn version_of(p: &Properties) -> Option<(Engine, Version)> {
+    let engine = p.engine.unwrap_or(Engine::Valkey);
+    match &p.engine_version {
+        Some(text) => Version::parse(text).map(|version| (engine, version)),
+        None => Some((engine, engine.default_version())),
+    }
+}
+
+fn engine(p: &Properties, problems: &mut Vec<Problem>) {
+    let engine = p.engine.unwrap_or(Engine::Valkey);
+    if let Some(text) = &p.engine_version {
+        match Version::parse(text) {
+            None => {
+                let fix = format!("write one of {}", engine.offered().join(", "));
+                problems.push(Problem::new("EngineVersion", "must be like 8.2", fix).with_value(text));
+            }
+            Some(version) => {
+                if let Some((rule, fix)) = engine.version_defect(&version) {
+                    problems.push(Problem::new("EngineVersion", rule, fix).with_value(text));
+                }
+            }
+        }
+    }
+    if let Some(node_type) = &p.node_type {
+        let legal = node_type.strip_prefix("cache.").is_some_and(|rest| rest.split('.').count() == 2);
+        if !legal {
+            let fix = "write it like cache.t4g.micro";
+            problems.push(Problem::new("NodeType", "must be a cache node type", fix).with_value(node_type));
+        } else if node_type.starts_with("cache.t2.") || node_type.starts_with("cache.t1.") {
+            let fix = "use cache.t4g or cache.t3";
+            problems.push(Problem::new("NodeType", "AWS makes no new t1 and t2 nodes", fix).with_value(node_type));
+        } else if engine == Engine::Redis && VALKEY_ONLY_FAMILIES.iter().any(|f| node_type.starts_with(f)) {
+            let fix = "use cache.m7g or cache.r7g, or Engine valkey";
+            problems.push(Problem::new("NodeType", "is offered for Valkey only", fix).with_value(node_type));
+        }
+    }
+    if let (Some(name), Some(_)) = (&p.parameter_group_name, &p.parameters) {
+        let fix = "keep Parameters to have a group made, or ParameterGroupName to bring one";
+        problems.push(Problem::new("ParameterGroupName", "excludes Parameters", fix).with_value(name));
+    }
+}
+
+/// Node families in the price list and the guide for Valkey alone.
+const VALKEY_ONLY_FAMILIES: &[&str] = &["cache.m8g.", "cache.r8g.", "cache.c8gn."];
+
+fn counts(p: &Properties, purpose: Purpose<'_>, problems: &mut Vec<Problem>) {
+    let sharded = [
+        ("NumNodeGroups", p.num_node_groups.is_some()),
+        ("ReplicasPerNodeGroup", p.replicas_per_node_group.is_some()),
+        ("NodeGroupConfiguration", p.node_group_configuration.is_some()),
+    ];
+    if let Some(nodes) = p.num_cache_nodes {
+        for (property, _) in sharded.iter().filter(|(_, set)| *set) {
+            let rule = format!("excludes {property}");
+            let fix =
+                "keep NumCacheNodes for one shard (cluster mode off), or the shard properties for cluster mode on";
+            problems.push(Problem::new("NumCacheNodes", rule, fix).with_value(nodes));
+        }
+    }
+    if let Topology::Single { nodes } = topology(p).0
+        && purpose == Purpose::Create
+        && !p.preferred_availability_zones.is_empty()
+        && p.preferred_availability_zones.len() != usize::try_from(nodes).unwrap_or_default()
+    {
+        let zones = p.preferred_availability_zones.len();
+        let rule = format!("names {zones} zones for {nodes} nodes");
+        let fix = "name one zone per node, or leave it out";
+        problems.push(Problem::new("PreferredAvailabilityZones", rule, fix));
+    }
+}
+
+/// The arrangement that the properties mean, with the cluster mode that follows.
+pub(super) fn topology(p: &Properties) -> (Topology, ClusterMode) {
+    let layout = p.node_group_configuration.clone().unwrap_or_default();
+    let sharded = p.num_node_groups.is_some() || p.replicas_per_node_group.is_some() || !layout.is_empty();
+    let shards = p.num_node_groups.unwrap_or_else(|| i32::try_from(layout.len().max(1)).unwrap_or(i32::MAX));
+    // A group of one shard under a parameter group without cluster mode is a plain one, as in the native resource.
+    let plain_group = p
+        .parameter_group_name
+        .as_ref()
+        .is_some_and(|name| name.starts_with("default.") && !name.ends_with(".cluster.on"));
+    let mode = p.cluster_mode.unwrap_or(match (sharded, shards == 1 && plain_group) {
+        (true, false) => ClusterMode::Enabled,
+        (false, _) | (true, true) => ClusterMode::Disabled,
+    });
+    let replicas = p.replicas_per_node_group.unwrap_or(0);
+    let topology = match (sharded, mode) {
+        (true, ClusterMode::Disabled) if shards == 1 => Topology::Single { nodes: 1 + replicas },
+        (true, _) => Topology::Sharded { shards, replicas, layout },
+        // The cluster protocol with NumCacheNodes: one shard, the rest its replicas.
+        (false, ClusterMode::Enabled) => {
+            Topology::Sharded { shards: 1, replicas: p.num_cache_nodes.unwrap_or(1) - 1, layout }
+        }
+        (false, _) => Topology::Single { nodes: p.num_cache_nodes.unwrap_or(1) },
+    };
+    (topology, mode)
+}
+
+fn shards(p: &Properties, problems: &mut Vec<Problem>) {
+    let (topology, mode) = topology(p);
+    if let (Topology::Sharded { shards, .. }, ClusterMode::Disabled) = (&topology, mode) {
+        let fix = "set ClusterMode to enabled, or NumNodeGroups to 1";
+        problems.push(
+            Problem::new("ClusterMode", format!("disabled allows one shard and {shards} are wanted"), fix)
+                .with_value("disabled"),
+        );
+    }
+    let Some(layout) = p.node_group_configuration.as_ref().filter(|layout| !layout.is_empty()) else { return };
+    if let Some(count) = p.num_node_groups.filter(|count| usize::try_from(*count) != Ok(layout.len())) {
+        let rule = format!("has {} shards and NumNodeGroups says {count}", layout.len());
+        problems.push(Problem::new("NodeGroupConfiguration", rule, "make them agree, or leave NumNodeGroups out"));
+    }
+    let mut covered: Vec<(u32, u32, usize)> = Vec::new();
+    for (index, shard) in layout.iter().enumerate() {
+        let at = |part: &str| format!("NodeGroupConfiguration[{index}].{part}");
+        let Some(slots) = &shard.slots else { continue };
+        match slot_ranges(slots) {
+            Some(ranges) => covered.extend(ranges.into_iter().map(|(low, high)| (low, high, index))),
+            None => problems.push(
+                Problem::new(at("Slots"), "must be ranges of slots between 0 and 16383", "write it like 0-8191")
+                    .with_value(slots),
+            ),
+        }
+    }
+    let with_slots = layout.iter().filter(|shard| shard.slots.is_some()).count();
+    if with_slots == 0 || covered.is_empty() {
+        return;
+    }
+    if with_slots < layout.len() {
+        let rule = "some shards have Slots and others not";
+        problems.push(Problem::new("NodeGroupConfiguration", rule, "give Slots to all shards or to none"));
+        return;
+    }
+    covered.sort_unstable();
+    let mut next = 0;
+    for (low, high, index) in &covered {
+        let at = format!("NodeGroupConfiguration[{index}].Slots");
+        if *low < next {
+            let rule = format!("slot {low} is in two shards");
+            problems.push(Problem::new(at, rule, "give every slot to one shard").with_value(format!("{low}-{high}")));
+        } else if *low > next {
+            let rule = format!("slots {next} to {} are in no shard", low - 1);
+            problems.push(Problem::new(at, rule, "cover 0 to 16383").with_value(format!("{low}-{high}")));
+        }
+        next = next.max(high + 1);
+    }
+    if next < SLOTS {
+        let rule = format!("slots {next} to 16383 are in no shard");
+        problems.push(Problem::new("NodeGroupConfiguration", rule, "cover 0 to 16383"));
+    }
+}
+
+fn slot_ranges(text: &str) -> Option<Vec<(u32, u32)>> {
+    text.split(',')
+        .map(|range| {
+            let (low, high) = range.trim().split_once('-')?;
+            let (low, high) = (low.trim().parse().ok()?, high.trim().parse().ok()?);
+            (low <= high && high < SLOTS).then_some((low, high))
+        })
+        .collect()
+}
+
+fn availability(p: &Properties, problems: &mut Vec<Problem>) {
+    let (topology, mode) = topology(p);
+    let failover = p.automatic_failover_enabled;
+    match &topology {
+        Topology::Single { nodes } => {
+            if failover == Some(true) && *nodes < 2 {
+                let rule = "needs a replica to fail over to, and there is one node";
+                let fix = "set NumCacheNodes to 2 or more";
+                problems.push(Problem::new("AutomaticFailoverEnabled", rule, fix).with_value("true"));
+            }
+            if mode == ClusterMode::Compatible && (failover != Some(true) || *nodes < 2) {
+                let fix = "set AutomaticFailoverEnabled to true and NumCacheNodes to 2 or more";
+                let rule = "compatible needs automatic failover and a replica";
+                problems.push(Problem::new("ClusterMode", rule, fix).with_value("compatible"));
+            }
+        }
+        Topology::Sharded { replicas, layout, .. } => {
+            if failover == Some(false) {
+                let fix = "set it to true or leave it out";
+                let rule = "cluster mode demands automatic failover";
+                problems.push(Problem::new("AutomaticFailoverEnabled", rule, fix).with_value("false"));
+            }
+            let fewest = layout.iter().map(|shard| shard.replica_count.unwrap_or(*replicas)).min().unwrap_or(*replicas);
+            if p.multi_az_enabled == Some(true) && fewest < 1 {
+                let fix = "set ReplicasPerNodeGroup to 1 or more";
+                let rule = "needs a replica in every shard";
+                problems.push(Problem::new("MultiAzEnabled", rule, fix).with_value("true"));
+            }
+        }
+    }
+    if p.multi_az_enabled != Some(true) {
+        return;
+    }
+    if let Topology::Single { nodes } = &topology {
+        if failover != Some(true) {
+            let fix = "set AutomaticFailoverEnabled to true";
+            problems.push(Problem::new("MultiAzEnabled", "needs automatic failover", fix).with_value("true"));
+        }
+        if *nodes < 2 {
+            let fix = "set NumCacheNodes to 2 or more";
+            problems.push(Problem::new("MultiAzEnabled", "needs two nodes", fix).with_value("true"));
+        }
+    }
+    if p.subnet_ids.iter().collect::<BTreeSet<_>>().len() == 1 {
+        let fix = "add a subnet in another availability zone";
+        problems.push(Problem::new("SubnetIds", "Multi-AZ needs subnets in two zones, and there is one subnet", fix));
+    }
+}
+
+fn features(p: &Properties, problems: &mut Vec<Problem>) {
+    let node_type = p.node_type.as_deref().unwrap_or("cache.t4g.micro");
+    let tiered = node_type.starts_with("cache.r6gd.") || node_type.starts_with("cache.r7gd.");
+    if p.data_tiering_enabled == Some(true) && !tiered {
+        let rule = format!("needs a node type of the r6gd or r7gd family, not {node_type}");
+        problems.push(Problem::new("DataTieringEnabled", rule, "set NodeType to cache.r6gd.xlarge or larger"));
+    }
+    if p.data_tiering_enabled != Some(true) && node_type.starts_with("cache.r6gd.") {
+        let rule = "r6gd nodes always use data tiering";
+        problems.push(Problem::new("DataTieringEnabled", rule, "set it to true").with_value(node_type));
+    }
+    durability(p, node_type, problems);
+}
+
+/// Node families that support durability.
+const DURABLE_FAMILIES: &[&str] = &["r8g", "r7g", "r6g", "m8g", "m7g", "m6g", "c8gn", "c7gn"];
+
+fn durability(p: &Properties, node_type: &str, problems: &mut Vec<Problem>) {
+    let Some(value) = &p.durability else { return };
+    let mut add = |rule: &str, fix: &str| problems.push(Problem::new("Durability", rule, fix).with_value(value));
+    if !["default", "disabled", "async", "sync"].contains(&value.as_str()) {
+        add("must be one of default, disabled, async, sync", "write one of them");
+        return;
+    }
+    if !["async", "sync"].contains(&value.as_str()) {
+        return;
+    }
+    match version_of(p) {
+        Some((Engine::Valkey, version)) if version.major >= 9 => {}
+        Some(_) => add("needs Valkey 9.0 or later", "set EngineVersion to 9.0 or later"),
+        None => {}
+    }
+    let family = node_type.strip_prefix("cache.").and_then(|rest| rest.split('.').next()).unwrap_or_default();
+    if !DURABLE_FAMILIES.contains(&family) {
+        add(
+            "is not supported by the node type",
+            "use a node of the r, m or c families of Graviton, such as cache.r7g.large",
+        );
+    }
+    if topology(p).1 != ClusterMode::Enabled || p.multi_az_enabled != Some(true) {
+        add("needs cluster mode and Multi-AZ", "set NumNodeGroups, ReplicasPerNodeGroup and MultiAzEnabled");
+    }
+    if p.transit_encryption_enabled != Some(true) && !wants_login(p) {
+        add("needs TLS from the start", "set TransitEncryptionEnabled to true");
+    }
+}
+
+fn at_rest(p: &Properties, problems: &mut Vec<Problem>) {
+    if p.at_rest_encryption_enabled == Some(false)
+        && let Some(key) = &p.kms_key_id
+    {
+        let fix = "set AtRestEncryptionEnabled to true, or remove KmsKeyId";
+        problems.push(Problem::new("KmsKeyId", "needs encryption at rest, which is off", fix).with_value(key));
+    }
+}
+
+/// The properties that ask for a login.
+fn logins(p: &Properties) -> Vec<&'static str> {
+    [
+        ("AuthToken", p.auth_token.is_some()),
+        ("AuthTokenEnabled", p.auth_token_enabled == Some(true)),
+        ("AuthTokenSecretArn", p.auth_token_secret_arn.is_some()),
+        ("UserGroupIds", !p.user_group_ids.is_empty()),
+    ]
+    .into_iter()
+    .filter_map(|(name, set)| set.then_some(name))
+    .collect()
+}
+
+fn wants_login(p: &Properties) -> bool {
+    !logins(p).is_empty()
+}
+
+fn token(p: &Properties, problems: &mut Vec<Problem>) {
+    if let [first, second, ..] = logins(p)[..] {
+        let fix = format!("keep {first} or {second}");
+        problems.push(Problem::new(first, format!("excludes {second}"), fix));
+    }
+    if let Some(defect) = p.auth_token.as_ref().and_then(crate::secret::AuthToken::defect) {
+        problems.push(Problem::new("AuthToken", defect, "choose another, or set AuthTokenEnabled to have one made"));
+    }
+    let dependent = [
+        (
+            "AuthTokenSecretKey",
+            p.auth_token_secret_key.is_some(),
+            "AuthTokenSecretArn",
+            p.auth_token_secret_arn.is_some(),
+        ),
+        ("AuthTokenVersion", p.auth_token_version.is_some(), "AuthTokenEnabled", p.auth_token_enabled == Some(true)),
+        (
+            "AuthTokenGraceMinutes",
+            p.auth_token_grace_minutes.is_some(),
+            "AuthTokenEnabled",
+            p.auth_token_enabled == Some(true),
+        ),
+    ];
+    for (name, set, needed, has) in dependent {
+        if set && !has {
+            problems.push(Problem::new(
+                name,
+                format!("means nothing without {needed}"),
+                format!("set {needed}, or remove {name}"),
+            ));
+        }
+    }
+    if let Some(arn) = p.auth_token_secret_arn.as_ref().filter(|arn| !arn.starts_with("arn:")) {
+        let fix = "write the secret's full ARN";
+        problems.push(Problem::new("AuthTokenSecretArn", "must be an ARN", fix).with_value(arn));
+    }
+    if p.user_group_ids.len() > 1 {
+        let rule = "a replication group takes one user group";
+        problems.push(Problem::new("UserGroupIds", rule, "keep one").with_value(p.user_group_ids.join(", ")));
+    }
+    if let Some(days) = p.secret_recovery_window_in_days.filter(|days| (1..7).contains(days)) {
+        let fix = "write 0 to delete the secret at once, or 7 to 30";
+        let problem = Problem::new("SecretRecoveryWindowInDays", "must be 0 or between 7 and 30", fix);
+        problems.push(problem.with_value(days));
+    }
+    if let Some(name) = &p.secret_name {
+        let legal = name.len() <= 500 && name.chars().all(|c| c.is_ascii_alphanumeric() || "/_+=.@-".contains(c));
+        if !legal {
+            let fix = "use at most 500 letters, digits and /_+=.@-";
+            problems.push(Problem::new("SecretName", "is not a legal secret name", fix).with_value(name));
+        }
+    }
+}
+
+fn transit(p: &Properties, problems: &mut Vec<Problem>) {
+    let first_login = logins(p).first().copied();
+    if p.transit_encryption_enabled == Some(false) {
+        if let Some(login) = first_login {
+            let rule = format!("{login} needs TLS, which is off");
+            let fix = format!("set TransitEncryptionEnabled to true or leave it out, or remove {login}");
+            problems.push(Problem::new("TransitEncryptionEnabled", rule, fix).with_value("false"));
+        }
+        if let Some(mode) = p.transit_encryption_mode {
+            let rule = "means nothing while TransitEncryptionEnabled is false";
+            let fix = "set TransitEncryptionEnabled to true, or remove it";
+            problems.push(Problem::new("TransitEncryptionMode", rule, fix).with_value(mode.as_str()));
+        }
+    }
+    if let (None, Some(mode), None) = (p.transit_encryption_enabled, p.transit_encryption_mode, first_login) {
+        let rule = "means nothing while TransitEncryptionEnabled is not set";
+        let fix = "set TransitEncryptionEnabled to true";
+        problems.push(Problem::new("TransitEncryptionMode", rule, fix).with_value(mode.as_str()));
+    }
+    if let (Some(TransitEncryptionMode::Preferred), Some(login)) = (p.transit_encryption_mode, first_login) {
+        let rule = format!("preferred lets plain connections in, which AWS refuses together with {login}");
+        let fix = "set TransitEncryptionMode to required or leave it out";
+        problems.push(Problem::new("TransitEncryptionMode", rule, fix).with_value("preferred"));
+    }
+}
+
+fn backup(p: &Properties, problems: &mut Vec<Problem>) {
+    if let Some(name) = &p.final_snapshot_identifier
+        && let Some(defect) =
+            names::name_defect(name).or((name.len() > 200).then_some("must have at most 200 characters"))
+    {
+        let fix = "write letters, digits and single hyphens, such as final";
+        problems.push(Problem::new("FinalSnapshotIdentifier", defect, fix).with_value(name));
+    }
+    let snapshot = p.snapshot_window.as_ref().map(|text| (text, Window::daily(text)));
+    if let Some((text, None)) = snapshot {
+        let fix = "write at least an hour like 03:00-05:00 (UTC)";
+        problems.push(Problem::new("SnapshotWindow", "must be hh:mm-hh:mm", fix).with_value(text));
+    }
+    let maintenance = p.maintenance_window.as_ref().map(|text| (text, Window::weekly(text)));
+    if let Some((text, None)) = maintenance {
+        let fix = "write at least an hour like sun:05:00-sun:07:00 (UTC)";
+        problems.push(Problem::new("MaintenanceWindow", "must be ddd:hh:mm-ddd:hh:mm", fix).with_value(text));
+    }
+    if let (Some((text, Some(daily))), Some((_, Some(weekly)))) = (snapshot, maintenance)
+        && daily.overlaps_weekly(weekly)
+    {
+        let rule = "overlaps MaintenanceWindow";
+        problems.push(Problem::new("SnapshotWindow", rule, "move one of them").with_value(text));
+    }
+    if p.snapshot_name.is_some() && !p.snapshot_arns.is_empty() {
+        let fix = "keep one of them";
+        problems.push(Problem::new("SnapshotName", "excludes SnapshotArns", fix));
+    }
+    for (index, arn) in
+        p.snapshot_arns.iter().enumerate().filter(|(_, arn)| !arn.starts_with("arn:") || arn.contains(','))
+    {
+        let fix = "write it like arn:aws:s3:::bucket/backup.rdb";
+        let at = format!("SnapshotArns[{index}]");
+        problems.push(Problem::new(at, "must be the ARN of an object in S3, without commas", fix).with_value(arn));
+    }
+    if let Some(arn) = p.notification_topic_arn.as_ref().filter(|arn| !arn.starts_with("arn:")) {
+        let fix = "write the topic's ARN";
+        problems.push(Problem::new("NotificationTopicArn", "must be an ARN", fix).with_value(arn));
+    }
+}
+
+fn logs(p: &Properties, problems: &mut Vec<Problem>) {
+    for (index, item) in p.log_delivery.iter().enumerate() {
+        let before = &p.log_delivery[..index];
+        if item.log_type.is_some() && before.iter().any(|other| other.log_type == item.log_type) {
+            let at = format!("LogDelivery[{index}].LogType");
+            problems.push(Problem::new(at, "is given twice", "keep one entry per log type"));
+        }
+        let same = |other: &&crate::properties::LogDeliveryProperties| {
+            other.destination.is_some()
+                && (&other.destination, other.destination_type) == (&item.destination, item.destination_type)
+        };
+        if let Some(other) = before.iter().find(same) {
+            let at = format!("LogDelivery[{index}].Destination");
+            let rule = format!("already receives the {}", other.log_type.unwrap_or("other log"));
+            let problem = Problem::new(at, rule, "use a destination of its own for each log type");
+            problems.push(problem.with_value(item.destination.as_deref().unwrap_or_default()));
+        }
+    }
+}

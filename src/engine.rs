@@ -1,0 +1,213 @@
+//! Engines, their versions and parameter group families: pure.
+//!
+//! Versions are those that ElastiCache offers in the CloudFormation schemas of 2026-10; families follow the user
+//! guide's "Engine specific parameters". A version that is newer than this list is accepted when its major version is
+//! known, because AWS adds minor versions without notice.
+
+use std::fmt;
+
+/// The engine of a replication group.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Engine {
+    /// Valkey, the Linux Foundation's fork of Redis.
+    Valkey,
+    /// Redis OSS.
+    Redis,
+}
+
+impl Engine {
+    /// As the API spells it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Engine::Valkey => "valkey",
+            Engine::Redis => "redis",
+        }
+    }
+
+    /// The engine by its API name, in any case.
+    #[must_use]
+    pub fn parse(name: &str) -> Option<Engine> {
+        match name.to_ascii_lowercase().as_str() {
+            "valkey" => Some(Engine::Valkey),
+            "redis" => Some(Engine::Redis),
+            _ => None,
+        }
+    }
+
+    /// Version used when the template names none.
+    #[must_use]
+    pub fn default_version(self) -> Version {
+        match self {
+            Engine::Valkey => Version::new(8, 2),
+            Engine::Redis => Version::new(7, 1),
+        }
+    }
+
+    /// Versions that can be created today.
+    #[must_use]
+    pub fn offered(self) -> &'static [&'static str] {
+        match self {
+            Engine::Valkey => &["7.2", "8.0", "8.1", "8.2", "9.0", "9.1"],
+            Engine::Redis => &["5.0.6", "6.0", "6.2", "7.0", "7.1"],
+        }
+    }
+
+    /// Why ElastiCache has no such version of this engine, with what to write instead; `None` when it has.
+    #[must_use]
+    pub fn version_defect(self, version: &Version) -> Option<(String, String)> {
+        let offered = self.offered();
+        let known = offered.iter().filter_map(|text| Version::parse(text)).collect::<Vec<_>>();
+        let newest_minor = known.iter().filter(|v| v.major == version.major).map(|v| v.minor).max();
+        if known.iter().any(|k| version.matches(k) || k.matches(version))
+            || newest_minor.is_some_and(|m| version.minor > m)
+        {
+            return None;
+        }
+        let other = match self {
+            Engine::Valkey => Engine::Redis,
+            Engine::Redis => Engine::Valkey,
+        };
+        let belongs_to_other = other.offered().iter().filter_map(|t| Version::parse(t)).any(|v| v.matches(version));
+        let rule = if belongs_to_other {
+            format!("ElastiCache has no {self} {version}; {version} is a {} version", other.title())
+        } else {
+            format!("ElastiCache has no {self} {version}")
+        };
+        let lowest = offered.first().copied().unwrap_or_default();
+        let fix = format!("use {lowest} or a later one of {}", offered.join(", "));
+        Some((rule, fix))
+    }
+
+    /// The engine's name in sentences.
+    #[must_use]
+    pub fn title(self) -> &'static str {
+        match self {
+            Engine::Valkey => "Valkey",
+            Engine::Redis => "Redis OSS",
+        }
+    }
+}
+
+impl fmt::Display for Engine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// An engine version as templates give it (`8.2`) or as AWS reports it (`8.2.0`).
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Version {
+    /// First number.
+    pub major: u32,
+    /// Second number.
+    pub minor: u32,
+    /// Third number, if given.
+    pub patch: Option<u32>,
+}
+
+impl Version {
+    /// A version without a patch number.
+    #[must_use]
+    pub fn new(major: u32, minor: u32) -> Version {
+        Version { major, minor, patch: None }
+    }
+
+    /// Reads `x.y` or `x.y.z`.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Version> {
+        let mut parts = text.split('.').map(|part| part.parse::<u32>().ok());
+        let (major, minor) = (parts.next()??, parts.next()??);
+        let patch = match parts.next() {
+            Some(patch) => Some(patch?),
+            None => None,
+        };
+        parts.next().is_none().then_some(Version { major, minor, patch })
+    }
+
+    /// Whether `self`, a full or short version, is the `wanted` one: equal as far as `wanted` says.
+    #[must_use]
+    pub fn matches(&self, wanted: &Version) -> bool {
+        (self.major, self.minor) == (wanted.major, wanted.minor)
+            && (wanted.patch.is_none() || self.patch == wanted.patch)
+    }
+
+    /// Parameter group family of an engine version.
+    #[must_use]
+    pub fn family(&self, engine: Engine) -> String {
+        match (engine, self.major) {
+            (Engine::Valkey, major) => format!("valkey{major}"),
+            (Engine::Redis, 6) => "redis6.x".to_owned(),
+            (Engine::Redis, major @ 7..) => format!("redis{major}"),
+            (Engine::Redis, major) => format!("redis{major}.{}", self.minor),
+        }
+    }
+
+    /// Whether a live group of this version can change its TLS setting and cluster mode in place:
+    /// Valkey 7.2 or Redis OSS 7.0.5 and later.
+    #[must_use]
+    pub fn changes_tls_in_place(&self, engine: Engine) -> bool {
+        match engine {
+            Engine::Valkey => true,
+            Engine::Redis => (self.major, self.minor, self.patch.unwrap_or(5)) >= (7, 0, 5),
+        }
+    }
+}
+
+impl fmt::Display for Version {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.major, self.minor)?;
+        self.patch.map_or(Ok(()), |patch| write!(f, ".{patch}"))
+    }
+}
+
+/// Every family that a parameter group of ours can have, for finding them all again on Delete.
+pub const FAMILIES: &[&str] =
+    &["valkey7", "valkey8", "valkey9", "redis7", "redis6.x", "redis5.0", "redis4.0", "valkey10", "redis8"];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn defect(engine: Engine, version: &str) -> Option<(String, String)> {
+        engine.version_defect(&Version::parse(version).unwrap())
+    }
+
+    #[test]
+    fn valkey_7_1_is_refused_as_a_redis_version_with_the_lowest_legal_one() {
+        let (rule, fix) = defect(Engine::Valkey, "7.1").unwrap();
+        assert!(rule.contains("7.1 is a Redis OSS version"), "{rule}");
+        assert!(fix.contains("use 7.2"), "{fix}");
+    }
+
+    #[test]
+    fn offered_and_newer_minor_versions_pass() {
+        for (engine, version) in
+            [(Engine::Valkey, "8.2"), (Engine::Valkey, "7.2.6"), (Engine::Valkey, "9.7"), (Engine::Redis, "7.1")]
+        {
+            assert_eq!(defect(engine, version), None, "{engine} {version}");
+        }
+        assert!(defect(Engine::Redis, "3.2").is_some());
+        assert!(defect(Engine::Valkey, "12.0").is_some());
+    }
+
+    #[test]
+    fn families_follow_the_guide() {
+        let family = |engine, text: &str| Version::parse(text).unwrap().family(engine);
+        assert_eq!(family(Engine::Valkey, "7.2"), "valkey7");
+        assert_eq!(family(Engine::Valkey, "8.2.0"), "valkey8");
+        assert_eq!(family(Engine::Redis, "7.1"), "redis7");
+        assert_eq!(family(Engine::Redis, "6.2"), "redis6.x");
+        assert_eq!(family(Engine::Redis, "5.0.6"), "redis5.0");
+    }
+
+    #[test]
+    fn a_reported_version_matches_as_far_as_the_wanted_one_says() {
+        let v = |text: &str| Version::parse(text).unwrap();
+        assert!(v("7.2.6").matches(&v("7.2")));
+        assert!(!v("7.2.6").matches(&v("7.2.5")));
+        assert!(!v("8.0.1").matches(&v("8.1")));
+        assert_eq!(Version::parse("8"), None);
+        assert_eq!(Version::parse("8.x"), None);
+    }
+}

@@ -1,0 +1,92 @@
+//! Why a request failed, as the user is told: pure.
+
+use std::fmt;
+use std::time::Duration;
+
+use crate::aws::Fault;
+use crate::problem::{self, Problem};
+
+/// Why the account is not as the template says.
+#[derive(Debug)]
+pub enum Error {
+    /// The wish cannot be granted; nothing was done.
+    Refused(Vec<Problem>),
+    /// AWS refused one or more calls.
+    Calls(Vec<Fault>),
+    /// AWS gave up on making the group.
+    CreateFailed {
+        /// Replication group id.
+        group: String,
+        /// What its events say, newest first.
+        events: Vec<String>,
+    },
+    /// AWS accepted a change, finished, and the change is not there.
+    NotAchieved {
+        /// The step that was taken.
+        step: String,
+        /// What the group's events say, newest first.
+        events: Vec<String>,
+    },
+    /// Time ran out.
+    TimedOut {
+        /// What was being waited for.
+        waiting_for: String,
+        /// What it looked like last.
+        last: String,
+        /// How long the request has been worked on.
+        elapsed: Duration,
+        /// The steps that were taken.
+        done: Vec<String>,
+    },
+}
+
+impl std::error::Error for Error {}
+
+impl From<Fault> for Error {
+    fn from(fault: Fault) -> Error {
+        Error::Calls(vec![fault])
+    }
+}
+
+/// Events that are worth repeating in a message.
+const EVENTS_SHOWN: usize = 3;
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Error::Refused(problems) => f.write_str(&problem::summary(problems)),
+            Error::Calls(faults) => {
+                let texts: Vec<String> = faults.iter().map(ToString::to_string).collect();
+                f.write_str(&texts.join("; "))
+            }
+            Error::CreateFailed { group, events } => {
+                write!(f, "creating replication group {group} failed: {}", Events(events))
+            }
+            Error::NotAchieved { step, events } => {
+                write!(f, "AWS accepted \"{step}\" and did not do it: {}", Events(events))
+            }
+            Error::TimedOut { waiting_for, last, elapsed, done } => {
+                let minutes = elapsed.as_secs() / 60;
+                write!(f, "not finished after {minutes} min {} s: waiting for {waiting_for}", elapsed.as_secs() % 60)?;
+                if !last.is_empty() {
+                    write!(f, " (last seen: {last})")?;
+                }
+                if !done.is_empty() {
+                    write!(f, "; done so far: {}", done.join(", "))?;
+                }
+                f.write_str("; deploy again to go on from there")
+            }
+        }
+    }
+}
+
+struct Events<'a>(&'a [String]);
+
+impl fmt::Display for Events<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0.is_empty() {
+            return f.write_str("ElastiCache gives no reason in its events");
+        }
+        f.write_str(&self.0.iter().take(EVENTS_SHOWN).map(String::as_str).collect::<Vec<_>>().join(" / "))
+    }
+}

@@ -1,0 +1,182 @@
+//! One invocation: read the event, do what it asks for, always answer. The only place that turns an error into FAILED.
+
+use std::panic::AssertUnwindSafe;
+use std::time::Duration;
+
+use aws_smithy_runtime_api::client::http::SharedHttpConnector;
+use futures_util::FutureExt;
+use lambda_runtime::LambdaEvent;
+use serde_json::Value;
+use tokio::time::Instant;
+use tracing::{Instrument, error, info, info_span};
+
+use crate::attributes::attributes;
+use crate::aws::Aws;
+use crate::cfn::request::{ReplyTo, Request};
+use crate::cfn::response::{self, Answer, Data, Outcome};
+use crate::desired::{Desired, Owner, Purpose, Removal};
+use crate::error::Error;
+use crate::names;
+use crate::reconcile::Run;
+use crate::reconcile::observe::Target;
+use crate::reconcile::plan::Wish;
+use crate::reconcile::wait::Deadline;
+
+/// What the function takes from its environment.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Longest pause between two looks.
+    pub poll_interval: Duration,
+    /// Name of the log stream, for the reason of a failure.
+    pub log_stream: String,
+}
+
+/// The function behind `Custom::ElastiCache`.
+#[derive(Clone, Debug)]
+pub struct Function {
+    aws: Aws,
+    http: SharedHttpConnector,
+    settings: Settings,
+}
+
+/// Kept of an invocation for sending the answer.
+const ANSWER_ROOM: Duration = Duration::from_secs(20);
+
+impl Function {
+    /// A function with its connections.
+    #[must_use]
+    pub fn new(aws: Aws, http: SharedHttpConnector, settings: Settings) -> Function {
+        Function { aws, http, settings }
+    }
+
+    /// Handles one event.
+    ///
+    /// # Errors
+    /// The event cannot be answered, or the answer could not be delivered and Lambda should try the event again.
+    pub async fn handle(&self, event: LambdaEvent<Value>) -> Result<(), lambda_runtime::Error> {
+        let (event, context) = event.into_parts();
+        let reply_to = ReplyTo::read(&event).inspect_err(|reason| error!(reason, "the event cannot be answered"))?;
+        let span = info_span!(
+            "request",
+            request_id = reply_to.request_id,
+            stack_id = reply_to.stack_id,
+            logical_id = reply_to.logical_id,
+        );
+        self.answer(&event, &reply_to, invocation_end(context.deadline)).instrument(span).await
+    }
+
+    async fn answer(&self, event: &Value, reply_to: &ReplyTo, end: Instant) -> Result<(), lambda_runtime::Error> {
+        let request = Request::read(event);
+        let physical_id = physical_id(reply_to, &request);
+        let outcome = match &request {
+            Ok(request) => {
+                // A panic must not leave the stack waiting for an hour; the hook has logged where it happened.
+                let work = AssertUnwindSafe(Box::pin(self.work(request, reply_to, &physical_id, end)));
+                work.catch_unwind().await.unwrap_or_else(|_| {
+                    Err("the function failed unexpectedly; its log says where. Please report it".to_owned())
+                })
+            }
+            Err(reason) => Err(reason.clone()),
+        };
+        let outcome = match outcome {
+            Ok(data) => {
+                info!(physical_id, "succeeded");
+                Outcome::Success(data)
+            }
+            Err(reason) => {
+                error!(physical_id, reason, "failed");
+                Outcome::Failed(reason)
+            }
+        };
+        let answer = Answer { physical_id, outcome };
+        let body = answer.body(reply_to, &self.settings.log_stream);
+        match response::deliver(&self.http, reply_to, &body, end).await {
+            Err(undelivered) if !undelivered.refused => Err(undelivered.into()),
+            // An expired URL stays expired; another try of the event could not answer either.
+            Ok(()) | Err(_) => Ok(()),
+        }
+    }
+
+    async fn work(
+        &self,
+        request: &Request,
+        reply_to: &ReplyTo,
+        physical_id: &str,
+        end: Instant,
+    ) -> Result<Data, String> {
+        let owner = Owner { stack_id: reply_to.stack_id.clone(), logical_id: reply_to.logical_id.clone() };
+        let deadline = deadline(request.service_timeout(), end);
+        let request_key = format!("{}|{}", reply_to.stack_id, reply_to.request_id);
+        let mut run = Run::new(&self.aws, &request_key, self.settings.poll_interval, deadline);
+        match request {
+            Request::Create { properties } => {
+                let desired = Desired::new(properties, &owner, Purpose::Create).map_err(refused)?;
+                present(&mut run, Wish { desired: &desired, previous: None, keeps_name: true }).await
+            }
+            Request::Update { properties, old_properties, .. } => {
+                let purpose = Purpose::Update(physical_id);
+                let desired = Desired::new(properties, &owner, purpose).map_err(refused)?;
+                let previous = Desired::new(old_properties, &owner, purpose).ok();
+                let keeps_name = desired.is_named_by(properties);
+                present(&mut run, Wish { desired: &desired, previous: previous.as_ref(), keeps_name }).await
+            }
+            Request::Delete { properties, .. } => {
+                absent(&mut run, properties, &owner, physical_id, &request_key).await.map_err(|e| e.to_string())?;
+                Ok(Data::default())
+            }
+        }
+    }
+}
+
+async fn present(run: &mut Run<'_>, wish: Wish<'_>) -> Result<Data, String> {
+    let converged = run.present(wish).await.map_err(|error| error.to_string())?;
+    Ok(attributes(wish, &converged.observed, &converged.warnings))
+}
+
+/// Removes what stands under the physical id. When CloudFormation never got an answer to a Create it makes an id up; then
+/// what the properties name is removed, if it is this resource's.
+async fn absent(
+    run: &mut Run<'_>,
+    properties: &Value,
+    owner: &Owner,
+    physical_id: &str,
+    request_key: &str,
+) -> Result<(), Error> {
+    let removal = Removal::new(properties, owner, physical_id, request_key);
+    let derived = Desired::derived_id(properties).filter(|stem| !names::is_generation_of(physical_id, stem));
+    if let Some(stem) = derived
+        && !(names::id_defect(physical_id).is_none() && run.owns_anything(Target::from(&removal)).await?)
+    {
+        info!(physical_id, stem, "nothing of ours has this id; removing what the properties name");
+        return run.absent(&Removal::new(properties, owner, &stem, request_key)).await;
+    }
+    run.absent(&removal).await
+}
+
+fn refused(problems: Vec<crate::problem::Problem>) -> String {
+    Error::Refused(problems).to_string()
+}
+
+/// The id to answer with: the one that came in, else the one that the properties derive, else a made-up legal one.
+fn physical_id(reply_to: &ReplyTo, request: &Result<Request, String>) -> String {
+    let derived = || request.as_ref().ok().and_then(|request| Desired::derived_id(request.properties()));
+    match (&reply_to.physical_id, request) {
+        (Some(id), Ok(Request::Update { .. } | Request::Delete { .. }) | Err(_)) => id.clone(),
+        _ => derived().unwrap_or_else(|| names::fallback_id(&reply_to.logical_id, &reply_to.stack_id)),
+    }
+}
+
+/// When the request must be answered: before CloudFormation stops waiting, and before the invocation ends.
+fn deadline(service_timeout: Duration, end: Instant) -> Deadline {
+    let started = Instant::now();
+    let margin = (service_timeout / 10).min(Duration::from_secs(60));
+    let answer_by = (started + service_timeout - margin).min(end.checked_sub(ANSWER_ROOM).unwrap_or(end));
+    Deadline { started, answer_by }
+}
+
+/// When Lambda ends the invocation; it says so in milliseconds since the epoch.
+#[allow(clippy::disallowed_methods, reason = "the one place where Lambda's wall clock is turned into ours")]
+fn invocation_end(deadline_ms: u64) -> Instant {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    Instant::now() + Duration::from_millis(deadline_ms).saturating_sub(now)
+}

@@ -1,0 +1,203 @@
+//! Names of everything that is made for one generation of a resource: pure.
+
+use std::fmt::Write as _;
+
+use sha2::{Digest, Sha256};
+
+use crate::engine::Engine;
+
+/// Longest replication group id that AWS accepts.
+const MAX_ID: usize = 40;
+/// Room that a generation suffix such as `-12` may need.
+const GENERATION_ROOM: usize = 3;
+/// Characters of a hash that keeps shortened names apart.
+const HASH_CHARS: usize = 6;
+
+/// The names of one generation: the replication group id and all that is called after it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Names {
+    /// Replication group id, and CloudFormation's physical id.
+    pub replication_group: String,
+}
+
+impl Names {
+    /// Names after a replication group id.
+    pub fn of(replication_group: impl Into<String>) -> Names {
+        Names { replication_group: replication_group.into() }
+    }
+
+    /// Cache subnet group; it also carries the tags that say whose this generation is.
+    #[must_use]
+    pub fn subnet_group(&self) -> String {
+        self.replication_group.clone()
+    }
+
+    /// Security group; the prefix keeps an id like `sg-app` from making a name that EC2 refuses.
+    #[must_use]
+    pub fn security_group(&self) -> String {
+        format!("elasticache-{}", self.replication_group)
+    }
+
+    /// Parameter group of one family; the family is part of the name because an engine upgrade needs both at once.
+    #[must_use]
+    pub fn parameter_group(&self, family: &str) -> String {
+        format!("{}-{}", self.replication_group, family.replace('.', "-"))
+    }
+
+    /// Secret with the AUTH token, unless the template gives a name.
+    #[must_use]
+    pub fn secret(&self) -> String {
+        format!("elasticache/{}/auth-token", self.replication_group)
+    }
+
+    /// Secret name that the template gave, for this generation of `stem`: later generations get the same suffix as
+    /// their group, so that two generations never share a secret.
+    #[must_use]
+    pub fn given_secret(&self, given: &str, stem: &str) -> String {
+        match self.replication_group.strip_prefix(stem) {
+            Some(suffix) if !suffix.is_empty() => format!("{given}{suffix}"),
+            _ => given.to_owned(),
+        }
+    }
+
+    /// A final snapshot's name: the given one, made unique for the request, because snapshot names are unique in an
+    /// account and a second stack or a repeated Delete must not clash.
+    #[must_use]
+    pub fn final_snapshot(&self, given: &str, request_id: &str) -> String {
+        format!("{}-{}", given.to_ascii_lowercase(), hash(&[&self.replication_group, request_id], 8))
+    }
+}
+
+/// The stem of a resource: `<env>-<project>-<engine>` as a legal replication group id.
+#[must_use]
+pub fn stem(env: &str, project_id: &str, engine: Engine) -> String {
+    let wanted = format!("{env}-{project_id}-{engine}");
+    let legal = legal_id(&wanted);
+    let limit = MAX_ID - GENERATION_ROOM;
+    // Mended characters can make two different names equal, shortening too: a hash of the original keeps them apart.
+    let mended = legal != wanted.to_ascii_lowercase();
+    if !mended && legal.len() <= limit {
+        return legal;
+    }
+    let tail = hash(&[env, project_id], HASH_CHARS);
+    let mut head: String = legal.chars().take(limit - HASH_CHARS - 1).collect();
+    while head.ends_with('-') {
+        head.pop();
+    }
+    format!("{head}-{tail}")
+}
+
+/// A legal id when none can be derived from the properties; it names nothing that exists, so its Delete succeeds.
+#[must_use]
+pub fn fallback_id(logical_id: &str, stack_id: &str) -> String {
+    let head: String = legal_id(logical_id).chars().take(MAX_ID - GENERATION_ROOM - HASH_CHARS - 1).collect();
+    format!("{}-{}", head.trim_end_matches('-'), hash(&[stack_id, logical_id], HASH_CHARS))
+}
+
+/// Whether `id` is `stem` or a later generation of it.
+#[must_use]
+pub fn is_generation_of(id: &str, stem: &str) -> bool {
+    id.strip_prefix(stem).is_some_and(|rest| {
+        rest.is_empty() || rest.strip_prefix('-').and_then(|n| n.parse::<u32>().ok()).is_some_and(|n| n >= 2)
+    })
+}
+
+/// Why `id` is not a legal replication group id: 1 to 40 letters, digits and single hyphens, first a letter, last not
+/// a hyphen.
+#[must_use]
+pub fn id_defect(id: &str) -> Option<&'static str> {
+    name_defect(id).or((id.len() > MAX_ID).then_some("must have at most 40 characters"))
+}
+
+/// The part of ElastiCache's naming rule that does not depend on the length.
+#[must_use]
+pub fn name_defect(name: &str) -> Option<&'static str> {
+    if !name.starts_with(|c: char| c.is_ascii_alphabetic()) {
+        Some("must start with a letter")
+    } else if name.chars().any(|c| !c.is_ascii_alphanumeric() && c != '-') {
+        Some("may hold only ASCII letters, digits and hyphens")
+    } else if name.ends_with('-') {
+        Some("must not end with a hyphen")
+    } else if name.contains("--") {
+        Some("must not hold two hyphens in a row")
+    } else {
+        None
+    }
+}
+
+/// `text` with everything illegal in an id turned into single hyphens, lower-cased, starting with a letter.
+fn legal_id(text: &str) -> String {
+    let mut id = String::with_capacity(text.len());
+    for c in text.chars() {
+        if c.is_ascii_alphanumeric() {
+            id.push(c.to_ascii_lowercase());
+        } else if !id.is_empty() && !id.ends_with('-') {
+            id.push('-');
+        }
+    }
+    let id = id.trim_end_matches('-');
+    if id.starts_with(|c: char| c.is_ascii_alphabetic()) { id.to_owned() } else { format!("c{id}") }
+}
+
+/// The first `chars` hex digits of a hash over `parts`.
+#[must_use]
+pub fn hash(parts: &[&str], chars: usize) -> String {
+    let mut hasher = Sha256::new();
+    for part in parts {
+        hasher.update(part.as_bytes());
+        hasher.update([0]);
+    }
+    let mut hex = String::new();
+    for byte in hasher.finalize() {
+        let _ = write!(hex, "{byte:02x}");
+    }
+    hex.truncate(chars);
+    hex
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_plain_stem_is_just_its_parts() {
+        assert_eq!(stem("Production", "myapp", Engine::Valkey), "production-myapp-valkey");
+    }
+
+    #[test]
+    fn illegal_characters_are_mended_and_kept_apart() {
+        let (a, b) = (stem("dev", "my_app", Engine::Valkey), stem("dev", "my.app", Engine::Valkey));
+        for id in [&a, &b] {
+            assert!(id.starts_with("dev-my-app-valkey-"), "{id}");
+            assert_eq!(id_defect(id), None, "{id}");
+        }
+        assert_ne!(a, b);
+        assert_eq!(id_defect(&stem("1", "ünïcode", Engine::Redis)), None);
+    }
+
+    #[test]
+    fn long_stems_fit_with_a_generation_and_differ() {
+        let long = "a-very-long-project-name-that-goes-on-and-on";
+        let (a, b) =
+            (stem("production", long, Engine::Valkey), stem("production", &format!("{long}2"), Engine::Valkey));
+        assert!(a.len() <= 37, "{a}");
+        assert_eq!(id_defect(&a), None);
+        assert_ne!(a, b);
+    }
+
+    #[test]
+    fn generations_are_told_from_other_ids() {
+        assert!(is_generation_of("dev-app-valkey", "dev-app-valkey"));
+        assert!(is_generation_of("dev-app-valkey-2", "dev-app-valkey"));
+        assert!(!is_generation_of("dev-app-valkey-1", "dev-app-valkey"));
+        assert!(!is_generation_of("dev-app-valkey-blue", "dev-app-valkey"));
+    }
+
+    #[test]
+    fn a_fallback_id_is_legal_whatever_the_logical_id() {
+        for logical in ["Cache", "9Lives", "AVeryLongLogicalIdThatIsLongerThanFortyCharactersByFar"] {
+            let id = fallback_id(logical, "arn:aws:cloudformation:us-east-1:1:stack/s/g");
+            assert_eq!(id_defect(&id), None, "{id}");
+        }
+    }
+}

@@ -1,0 +1,411 @@
+//! What AWS says is there, in our own types: pure. One snapshot per pass; not found is a value.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use crate::desired::{LogDelivery, Owner, Source, TAG_CREATING, Tags};
+use crate::engine::{Engine, Version};
+use crate::secret::{AuthToken, SecretContent};
+
+/// Everything under one generation's names, and what its properties point at.
+#[derive(Clone, Debug, Default)]
+pub struct Observed {
+    /// Replication group.
+    pub group: Option<Group>,
+    /// Members of the group that could be described, by id. Empty while the group itself is not available.
+    pub members: BTreeMap<String, Member>,
+    /// Cache subnet group.
+    pub subnet_group: Option<SubnetGroup>,
+    /// Security group.
+    pub security_group: Option<SecurityGroup>,
+    /// Parameter groups that carry one of this generation's names.
+    pub parameter_groups: Vec<ParameterGroup>,
+    /// Secret.
+    pub secret: Option<Secret>,
+}
+
+/// A replication group.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Group {
+    /// Id.
+    pub id: String,
+    /// ARN.
+    pub arn: String,
+    /// Status of the whole group.
+    pub status: Status,
+    /// Description.
+    pub description: String,
+    /// Member ids.
+    pub member_ids: BTreeSet<String>,
+    /// Shards.
+    pub shards: Vec<Shard>,
+    /// Whether it speaks the cluster protocol with more than one shard possible.
+    pub cluster_enabled: bool,
+    /// `enabled`, `disabled` or `compatible`; empty when AWS does not say.
+    pub cluster_mode: String,
+    /// Configuration endpoint of a sharded group.
+    pub configuration_endpoint: Option<Endpoint>,
+    /// Automatic failover: `enabled`, `disabled`, `enabling`, `disabling`.
+    pub automatic_failover: String,
+    /// Whether Multi-AZ is on.
+    pub multi_az: bool,
+    /// Node type.
+    pub node_type: String,
+    /// Encryption at rest.
+    pub at_rest_encryption: bool,
+    /// Customer key.
+    pub kms_key_id: Option<String>,
+    /// Encryption in transit.
+    pub transit_encryption: bool,
+    /// `preferred` or `required`.
+    pub transit_encryption_mode: Option<String>,
+    /// Whether a token is needed.
+    pub auth_token_enabled: bool,
+    /// RBAC user groups.
+    pub user_group_ids: BTreeSet<String>,
+    /// Days of backups.
+    pub snapshot_retention: i32,
+    /// Daily backup window.
+    pub snapshot_window: Option<String>,
+    /// Automatic minor upgrades.
+    pub auto_minor_version_upgrade: Option<bool>,
+    /// `ipv4`, `ipv6`, `dual_stack`.
+    pub network_type: Option<String>,
+    /// `ipv4`, `ipv6`.
+    pub ip_discovery: Option<String>,
+    /// Data tiering.
+    pub data_tiering: bool,
+    /// Log deliveries by type.
+    pub logs: BTreeMap<String, LogDelivery>,
+    /// What AWS is still working on or keeps for the maintenance window, by field.
+    pub pending: BTreeSet<String>,
+    /// Tags; `None` while AWS does not list them, which is so while the group changes.
+    pub tags: Option<Tags>,
+}
+
+/// Status of a group or member.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the variants are the API's values")]
+pub enum Status {
+    Creating,
+    Available,
+    Modifying,
+    Snapshotting,
+    Rebooting,
+    Deleting,
+    CreateFailed,
+    /// A word that we do not know; reported by name.
+    Unknown(String),
+    /// AWS did not say.
+    #[default]
+    Unsaid,
+}
+
+impl Status {
+    /// Reads the API's word.
+    #[must_use]
+    pub fn parse(word: &str) -> Status {
+        match word {
+            "creating" => Status::Creating,
+            "available" => Status::Available,
+            "modifying" => Status::Modifying,
+            "snapshotting" => Status::Snapshotting,
+            "rebooting cluster nodes" => Status::Rebooting,
+            "deleting" => Status::Deleting,
+            "create-failed" => Status::CreateFailed,
+            other => Status::Unknown(other.to_owned()),
+        }
+    }
+}
+
+impl fmt::Display for Status {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Status::Creating => "creating",
+            Status::Available => "available",
+            Status::Modifying => "modifying",
+            Status::Snapshotting => "snapshotting",
+            Status::Rebooting => "rebooting",
+            Status::Deleting => "deleting",
+            Status::CreateFailed => "create-failed",
+            Status::Unknown(word) => word,
+            Status::Unsaid => "without status",
+        })
+    }
+}
+
+/// A shard.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Shard {
+    /// Id, such as `0001`.
+    pub id: String,
+    /// Status.
+    pub status: Status,
+    /// Endpoint for writes.
+    pub primary: Option<Endpoint>,
+    /// Endpoint for reads.
+    pub reader: Option<Endpoint>,
+    /// Members.
+    pub member_ids: Vec<String>,
+    /// The member that is primary now; known with cluster mode off.
+    pub primary_member: Option<String>,
+}
+
+/// Host and port.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Endpoint {
+    /// Host name.
+    pub address: String,
+    /// Port.
+    pub port: i32,
+}
+
+impl fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.address, self.port)
+    }
+}
+
+/// A member node, with what AWS tells only of members.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Member {
+    /// Status.
+    pub status: Status,
+    /// Engine.
+    pub engine: Option<Engine>,
+    /// Full version, such as `8.2.0`.
+    pub version: Option<Version>,
+    /// Node type.
+    pub node_type: String,
+    /// Parameter group.
+    pub parameter_group: String,
+    /// Status of the parameter group on the node: `in-sync`, `applying`, `pending-reboot`.
+    pub parameter_status: String,
+    /// Subnet group.
+    pub subnet_group: String,
+    /// Attached security groups.
+    pub security_groups: BTreeSet<String>,
+    /// Weekly maintenance window.
+    pub maintenance_window: String,
+    /// Topic for events, when it is active.
+    pub notification_topic: Option<String>,
+    /// Fields that wait for the maintenance window or are being applied.
+    pub pending: BTreeSet<String>,
+}
+
+/// A cache subnet group.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SubnetGroup {
+    /// Name.
+    pub name: String,
+    /// ARN.
+    pub arn: String,
+    /// VPC.
+    pub vpc_id: String,
+    /// Subnets.
+    pub subnet_ids: BTreeSet<String>,
+    /// Tags.
+    pub tags: Tags,
+}
+
+/// A security group.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SecurityGroup {
+    /// `sg-...`
+    pub id: String,
+    /// Name.
+    pub name: String,
+    /// VPC.
+    pub vpc_id: String,
+    /// Ingress rules.
+    pub ingress: BTreeSet<IngressRule>,
+    /// Tags.
+    pub tags: Tags,
+}
+
+/// One ingress rule, one source.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct IngressRule {
+    /// `tcp`, `-1`, ...
+    pub protocol: String,
+    /// First port; `None` when the protocol has none.
+    pub from_port: Option<i32>,
+    /// Last port.
+    pub to_port: Option<i32>,
+    /// Who may come in.
+    pub source: Source,
+}
+
+impl IngressRule {
+    /// TCP on one port.
+    #[must_use]
+    pub fn tcp(port: i32, source: Source) -> IngressRule {
+        IngressRule { protocol: "tcp".to_owned(), from_port: Some(port), to_port: Some(port), source }
+    }
+}
+
+impl fmt::Display for IngressRule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.protocol, self.source)?;
+        self.from_port.map_or(Ok(()), |port| write!(f, " port {port}"))
+    }
+}
+
+/// A parameter group of ours.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ParameterGroup {
+    /// Name.
+    pub name: String,
+    /// ARN.
+    pub arn: String,
+    /// Family.
+    pub family: String,
+    /// Values that differ from the family's defaults.
+    pub values: BTreeMap<String, String>,
+    /// Tags.
+    pub tags: Tags,
+}
+
+/// A secret under our name.
+#[derive(Clone, Debug, Default)]
+pub struct Secret {
+    /// Full ARN.
+    pub arn: String,
+    /// Name.
+    pub name: String,
+    /// Tags.
+    pub tags: Tags,
+    /// Whether it waits for its deletion.
+    pub deleted: bool,
+    /// Customer key.
+    pub kms_key_id: Option<String>,
+    /// What its current version says; `None` when it was not read, is empty, or is not our JSON.
+    pub content: Option<SecretContent>,
+}
+
+impl Group {
+    /// Whether the group and all its shards are available and nothing is pending, as far as the group itself tells.
+    #[must_use]
+    pub fn is_settled(&self) -> bool {
+        let in_shards: usize = self.shards.iter().map(|shard| shard.member_ids.len()).sum();
+        self.status == Status::Available
+            && self.shards.iter().all(|shard| shard.status == Status::Available)
+            && in_shards == self.member_ids.len()
+            && self.pending.is_empty()
+    }
+
+    /// What the group is busy with, for a progress line.
+    #[must_use]
+    pub fn progress(&self) -> String {
+        let mut text = self.status.to_string();
+        let busy: Vec<String> = self
+            .shards
+            .iter()
+            .filter(|shard| shard.status != Status::Available && shard.status != self.status)
+            .map(|shard| format!("shard {} {}", shard.id, shard.status))
+            .collect();
+        if !busy.is_empty() {
+            text = format!("{text}, {}", busy.join(", "));
+        }
+        if !self.pending.is_empty() {
+            let pending: Vec<&str> = self.pending.iter().map(String::as_str).collect();
+            text = format!("{text}, pending: {}", pending.join(", "));
+        }
+        text
+    }
+
+    /// Endpoint for writes with cluster mode off.
+    #[must_use]
+    pub fn primary_endpoint(&self) -> Option<&Endpoint> {
+        self.shards.first().and_then(|shard| shard.primary.as_ref())
+    }
+
+    /// Endpoint for reads with cluster mode off.
+    #[must_use]
+    pub fn reader_endpoint(&self) -> Option<&Endpoint> {
+        self.shards.first().and_then(|shard| shard.reader.as_ref())
+    }
+
+    /// The endpoint that clients should use: the configuration endpoint when there is one.
+    #[must_use]
+    pub fn main_endpoint(&self) -> Option<&Endpoint> {
+        self.configuration_endpoint.as_ref().or_else(|| self.primary_endpoint())
+    }
+
+    /// Replicas of each shard, if all have the same number.
+    #[must_use]
+    pub fn replicas_per_shard(&self) -> Vec<(String, i32)> {
+        let count = |shard: &Shard| i32::try_from(shard.member_ids.len()).unwrap_or(i32::MAX) - 1;
+        self.shards.iter().map(|shard| (shard.id.clone(), count(shard))).collect()
+    }
+}
+
+impl Observed {
+    /// The first member that is not available, with what it is doing.
+    #[must_use]
+    pub fn busy_member(&self) -> Option<(&String, &Member)> {
+        self.members.iter().find(|(_, member)| member.status != Status::Available)
+    }
+
+    /// Any member, for what only members tell.
+    #[must_use]
+    pub fn first_member(&self) -> Option<&Member> {
+        self.members.values().next()
+    }
+
+    /// Whether the first Create has not been answered with success yet.
+    #[must_use]
+    pub fn is_being_created(&self) -> bool {
+        self.subnet_group.as_ref().is_some_and(|group| group.tags.contains_key(TAG_CREATING))
+    }
+
+    /// Whether anything of this generation carries the owner's tags.
+    #[must_use]
+    pub fn has_anything_of(&self, owner: &Owner) -> bool {
+        (self.group.is_some() && self.owns_group(owner))
+            || self.subnet_group.as_ref().is_some_and(|group| owner.owns(&group.tags))
+            || self.security_group.as_ref().is_some_and(|group| owner.owns(&group.tags))
+            || self.parameter_groups.iter().any(|group| owner.owns(&group.tags))
+            || self.secret.as_ref().is_some_and(|secret| !secret.deleted && owner.owns(&secret.tags))
+    }
+
+    /// Whether the replication group is ours. Its own tags decide; while AWS does not list them, the tags of the
+    /// subnet group or security group of the same name do.
+    #[must_use]
+    pub fn owns_group(&self, owner: &Owner) -> bool {
+        match self.group.as_ref().and_then(|group| group.tags.as_ref()) {
+            Some(tags) => owner.owns(tags),
+            None => {
+                self.subnet_group.as_ref().is_some_and(|group| owner.owns(&group.tags))
+                    || self.security_group.as_ref().is_some_and(|group| owner.owns(&group.tags))
+            }
+        }
+    }
+}
+
+/// A subnet that the properties name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Subnet {
+    /// Id.
+    pub id: String,
+    /// VPC.
+    pub vpc_id: String,
+    /// Availability zone.
+    pub zone: String,
+    /// Addresses that are free.
+    pub free_addresses: i32,
+    /// Whether it has an IPv6 block.
+    pub ipv6: bool,
+}
+
+/// What the properties point at in the account, looked up before the first write. `None` means that the look-up was
+/// not possible, and nothing is refused on its account.
+#[derive(Clone, Debug, Default)]
+pub struct Account {
+    /// The subnets that exist.
+    pub subnets: Option<Vec<Subnet>>,
+    /// VPC by security group, for those that exist.
+    pub security_groups: Option<BTreeMap<String, String>>,
+    /// The token in the secret of `AuthTokenSecretArn`, or why there is none; `None` when no secret is named.
+    pub foreign_token: Option<Result<AuthToken, String>>,
+}

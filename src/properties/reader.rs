@@ -1,0 +1,218 @@
+//! Reads a CloudFormation property map leniently and collects everything that is wrong with it: pure.
+
+use std::ops::RangeInclusive;
+
+use serde_json::{Map, Value};
+
+use crate::problem::Problem;
+
+/// Reads one map of properties. Each reading method marks its name as known; [`Reader::finish`] refuses the rest.
+///
+/// CloudFormation sends numbers and booleans as strings, and templates leave optional parameters empty: a scalar may be
+/// a string, a number or a boolean, and an empty string or null counts as not set.
+pub(super) struct Reader<'a> {
+    path: String,
+    map: &'a Map<String, Value>,
+    known: Vec<&'static str>,
+    problems: &'a mut Vec<Problem>,
+}
+
+/// Similarity above which a name is offered as what was meant.
+const SIMILAR: f64 = 0.55;
+
+impl<'a> Reader<'a> {
+    /// A reader for `map`, whose property names are reported with `path` in front.
+    pub(super) fn new(path: impl Into<String>, map: &'a Map<String, Value>, problems: &'a mut Vec<Problem>) -> Self {
+        Reader { path: path.into(), map, known: Vec::new(), problems }
+    }
+
+    fn get(&mut self, name: &'static str) -> Option<&'a Value> {
+        self.known.push(name);
+        self.map.get(name).filter(|value| !value.is_null() && value.as_str() != Some(""))
+    }
+
+    fn problem(&mut self, name: &str, value: Option<&Value>, rule: impl Into<String>, fix: impl Into<String>) {
+        let problem = Problem::new(format!("{}{name}", self.path), rule, fix);
+        self.problems.push(match value {
+            Some(Value::String(text)) => problem.with_value(text),
+            Some(value) => problem.with_value(value),
+            None => problem,
+        });
+    }
+
+    /// Accepts a name without reading it.
+    pub(super) fn ignore(&mut self, name: &'static str) {
+        self.known.push(name);
+    }
+
+    /// Any scalar as text.
+    pub(super) fn string(&mut self, name: &'static str) -> Option<String> {
+        let value = self.get(name)?;
+        let text = scalar(value);
+        if text.is_none() {
+            self.problem(name, Some(value), "must be a string", "write one value, not a list or a map");
+        }
+        text
+    }
+
+    /// Text that must not be repeated in a message.
+    pub(super) fn secret(&mut self, name: &'static str) -> Option<String> {
+        let value = self.get(name)?;
+        let text = scalar(value);
+        if text.is_none() {
+            self.problem(name, None, "must be a string", "write one value, not a list or a map");
+        }
+        text
+    }
+
+    /// `true` or `false`, in any case, as text or not.
+    pub(super) fn boolean(&mut self, name: &'static str) -> Option<bool> {
+        let value = self.get(name)?;
+        match scalar(value).map(|text| text.trim().to_ascii_lowercase()).as_deref() {
+            Some("true") => Some(true),
+            Some("false") => Some(false),
+            _ => {
+                self.problem(name, Some(value), "must be true or false", "write true or false");
+                None
+            }
+        }
+    }
+
+    /// A whole number in a range.
+    pub(super) fn integer(&mut self, name: &'static str, range: RangeInclusive<i32>) -> Option<i32> {
+        let value = self.get(name)?;
+        let (low, high) = (range.start(), range.end());
+        match scalar(value).and_then(|text| text.trim().parse::<i32>().ok()) {
+            Some(number) if range.contains(&number) => Some(number),
+            Some(_) => {
+                let rule = format!("must be between {low} and {high}");
+                self.problem(name, Some(value), rule, format!("write a number from {low} to {high}"));
+                None
+            }
+            None => {
+                let fix = format!("write a number from {low} to {high}");
+                self.problem(name, Some(value), "must be a whole number", fix);
+                None
+            }
+        }
+    }
+
+    /// One of a few words, in any case.
+    pub(super) fn choice<T: Copy>(&mut self, name: &'static str, choices: &[(&str, T)]) -> Option<T> {
+        let value = self.get(name)?;
+        let text = scalar(value);
+        let chosen = text.as_deref().and_then(|t| choices.iter().find(|(word, _)| word.eq_ignore_ascii_case(t.trim())));
+        if let Some((_, choice)) = chosen {
+            return Some(*choice);
+        }
+        let words: Vec<&str> = choices.iter().map(|(word, _)| *word).collect();
+        let list = words.join(", ");
+        let fix = match text.as_deref().and_then(|t| nearest(t, &words)) {
+            Some(word) => format!("write {word}"),
+            None => format!("write one of {list}"),
+        };
+        self.problem(name, Some(value), format!("must be one of {list}"), fix);
+        None
+    }
+
+    /// A list of scalars. Empty items are left out: `Fn::Split` and parameters with an empty default make them.
+    pub(super) fn strings(&mut self, name: &'static str) -> Option<Vec<String>> {
+        let value = self.get(name)?;
+        let Value::Array(items) = value else {
+            self.problem(name, Some(value), "must be a list of strings", "write a list, even for one value");
+            return None;
+        };
+        let mut texts = Vec::with_capacity(items.len());
+        for (index, item) in items.iter().enumerate() {
+            match scalar(item) {
+                Some(text) if text.is_empty() => {}
+                Some(text) => texts.push(text),
+                None if item.is_null() => {}
+                None => self.problem(&format!("{name}[{index}]"), Some(item), "must be a string", "write one value"),
+            }
+        }
+        Some(texts)
+    }
+
+    /// A map of scalars.
+    pub(super) fn map(&mut self, name: &'static str) -> Option<Vec<(String, String)>> {
+        let value = self.get(name)?;
+        let Value::Object(entries) = value else {
+            self.problem(name, Some(value), "must be a map of names to values", "write `name: value` pairs");
+            return None;
+        };
+        let mut pairs = Vec::with_capacity(entries.len());
+        for (key, item) in entries {
+            match scalar(item) {
+                Some(text) => pairs.push((key.clone(), text)),
+                None => self.problem(&format!("{name}.{key}"), Some(item), "must be a string", "write one value"),
+            }
+        }
+        Some(pairs)
+    }
+
+    /// A list of maps, each read by `read`.
+    pub(super) fn objects<T>(
+        &mut self,
+        name: &'static str,
+        keys: &str,
+        mut read: impl FnMut(&mut Reader<'_>) -> T,
+    ) -> Option<Vec<T>> {
+        let value = self.get(name)?;
+        let Value::Array(items) = value else {
+            self.problem(name, Some(value), format!("must be a list of maps with {keys}"), "write a list of maps");
+            return None;
+        };
+        let mut list = Vec::with_capacity(items.len());
+        for (index, item) in items.iter().enumerate() {
+            if let Value::Object(map) = item {
+                let mut reader = Reader::new(format!("{}{name}[{index}].", self.path), map, self.problems);
+                list.push(read(&mut reader));
+                reader.finish();
+            } else {
+                let rule = format!("must be a map with {keys}");
+                self.problem(&format!("{name}[{index}]"), Some(item), rule, "write a map");
+            }
+        }
+        Some(list)
+    }
+
+    /// Reports that a property which must be there is not, unless it is there but wrong.
+    pub(super) fn require(&mut self, name: &'static str, fix: &str) {
+        if self.get(name).is_none() {
+            self.problem(name, None, "is required", fix);
+        }
+    }
+
+    /// Refuses every name that was not read, with the nearest known one.
+    pub(super) fn finish(self) {
+        let Reader { path, map, known, problems } = self;
+        for name in map.keys().filter(|name| !known.contains(&name.as_str())) {
+            let fix = match nearest(name, &known) {
+                Some(meant) => format!("did you mean {meant}?"),
+                None => "remove it".to_owned(),
+            };
+            problems.push(Problem::new(format!("{path}{name}"), "is not a property of Custom::ElastiCache", fix));
+        }
+    }
+}
+
+fn scalar(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text.clone()),
+        Value::Number(number) => Some(number.to_string()),
+        Value::Bool(flag) => Some(flag.to_string()),
+        Value::Null | Value::Array(_) | Value::Object(_) => None,
+    }
+}
+
+fn nearest<'n>(given: &str, known: &[&'n str]) -> Option<&'n str> {
+    // Similarity is quadratic in the length; no property name is longer than this.
+    let given: String = given.chars().take(64).collect::<String>().to_ascii_lowercase();
+    known
+        .iter()
+        .map(|name| (strsim::normalized_damerau_levenshtein(&given, &name.to_ascii_lowercase()), *name))
+        .filter(|(similarity, _)| *similarity >= SIMILAR)
+        .max_by(|a, b| a.0.total_cmp(&b.0))
+        .map(|(_, name)| name)
+}

@@ -1,0 +1,68 @@
+//! Takes one step. Calls AWS; decides nothing.
+
+use super::plan::{NewSecret, Step, TagTarget};
+use crate::aws::{Aws, Fault};
+use crate::names::hash;
+use crate::secret::{AuthToken, SecretContent};
+
+/// Takes one step. `request` identifies the request, for calls that AWS recognises when repeated.
+pub async fn act(aws: &Aws, step: &Step, request: &str) -> Result<(), Fault> {
+    match step {
+        Step::CreateSubnetGroup { name, description, subnet_ids, tags } => {
+            aws.create_subnet_group(name, description, subnet_ids, tags).await
+        }
+        Step::ModifySubnetGroup { name, subnet_ids } => aws.modify_subnet_group(name, subnet_ids).await,
+        Step::DeleteSubnetGroup { name } => aws.delete_subnet_group(name).await,
+        Step::CreateSecurityGroup { name, description, vpc_id, tags } => {
+            aws.create_security_group(name, description, vpc_id, tags).await
+        }
+        Step::AuthorizeIngress { security_group, rules } => aws.authorize_ingress(security_group, rules).await,
+        Step::RevokeIngress { security_group, rules } => aws.revoke_ingress(security_group, rules).await,
+        Step::DeleteSecurityGroup { id } => aws.delete_security_group(id).await,
+        Step::CreateParameterGroup { name, family, description, tags } => {
+            aws.create_parameter_group(name, family, description, tags).await
+        }
+        Step::ModifyParameters { name, values } => aws.modify_parameters(name, values).await,
+        Step::ResetParameters { name, keys } => aws.reset_parameters(name, keys).await,
+        Step::DeleteParameterGroup { name } => aws.delete_parameter_group(name).await,
+        Step::CreateSecret(secret) => create_secret(aws, secret, request).await,
+        Step::RestoreSecret { arn } => aws.restore_secret(arn).await,
+        Step::PutSecret { arn, content } => {
+            let version = version(&[request, &content.host, &content.reader_host, &content.port.to_string()]);
+            aws.put_secret(arn, content, &version).await
+        }
+        Step::DeleteSecret { arn, recovery_window_days } => aws.delete_secret(arn, *recovery_window_days).await,
+        Step::CreateGroup(group) => aws.create_group(group).await,
+        Step::ModifyGroup(change) => aws.modify_group(change).await,
+        Step::IncreaseReplicas { group, replicas } => aws.increase_replicas(group, *replicas).await,
+        Step::DecreaseReplicas { group, replicas, remove } => aws.decrease_replicas(group, *replicas, remove).await,
+        Step::DeleteGroup { group, final_snapshot } => aws.delete_group(group, final_snapshot.as_deref()).await,
+        Step::Tag { target: TagTarget::ElastiCache(arn), tags } => aws.tag_cache(arn, tags).await,
+        Step::Tag { target: TagTarget::SecurityGroup(id), tags } => aws.tag_security_group(id, tags).await,
+        Step::Tag { target: TagTarget::Secret(arn), tags } => aws.tag_secret(arn, tags).await,
+        Step::Untag { target: TagTarget::ElastiCache(arn), keys } => aws.untag_cache(arn, keys).await,
+        Step::Untag { target: TagTarget::SecurityGroup(id), keys } => aws.untag_security_group(id, keys).await,
+        Step::Untag { target: TagTarget::Secret(arn), keys } => aws.untag_secret(arn, keys).await,
+    }
+}
+
+/// A generated token is drawn by Secrets Manager just before it is stored. Should the call be repeated with another
+/// token, Secrets Manager refuses the second one, and the next look finds the first.
+async fn create_secret(aws: &Aws, secret: &NewSecret, request: &str) -> Result<(), Fault> {
+    let NewSecret { name, description, engine, replication_group, kms_key_id, token, existing, tags } = secret;
+    let token: AuthToken = match token {
+        Some(token) => token.clone(),
+        None => aws.random_token().await?,
+    };
+    let content = SecretContent::login(engine, &token, replication_group);
+    let version = version(&[request, name]);
+    match existing {
+        Some(arn) => aws.put_secret(arn, &content, &version).await,
+        None => aws.create_secret(name, description, kms_key_id.as_deref(), &content, &version, tags).await,
+    }
+}
+
+/// A version id of a secret: 32 to 64 characters.
+fn version(parts: &[&str]) -> String {
+    hash(parts, 40)
+}

@@ -1,0 +1,264 @@
+//! The loop: observe -> plan -> act -> wait, until nothing is left to do or time is up. Calls AWS.
+//!
+//! All state is in AWS, so a run that dies anywhere is continued by the next one. What a run remembers is only which
+//! steps it has taken, to tell a change that AWS shows late from one that it did not make.
+
+pub mod act;
+pub mod observe;
+pub mod plan;
+pub mod wait;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use tokio::time::Instant;
+use tracing::{info, warn};
+
+use crate::aws::{Aws, Class, Fault};
+use crate::desired::{Desired, Removal};
+use crate::error::Error;
+use crate::observed::{Account, Observed};
+use observe::Target;
+use plan::{Plan, Step, Wish};
+use wait::{Deadline, Waiter};
+
+/// Looks that a finished change is given to show.
+const LOOKS_TO_SHOW: u32 = 6;
+
+/// One request's work.
+#[derive(Debug)]
+pub struct Run<'a> {
+    aws: &'a Aws,
+    request: &'a str,
+    waiter: Waiter<'a>,
+    taken: BTreeMap<String, Taken>,
+    done: Vec<String>,
+    retries: u32,
+}
+
+/// What is remembered of a step that was taken.
+#[derive(Debug, Default)]
+struct Taken {
+    /// When the plan first asked for it again although it had succeeded.
+    asked_again: Option<Instant>,
+}
+
+/// What a run ended with when everything is as it should be.
+#[derive(Debug)]
+pub struct Converged {
+    /// The last look.
+    pub observed: Observed,
+    /// What the user should know.
+    pub warnings: Vec<String>,
+}
+
+impl<'a> Run<'a> {
+    /// Work on one request, which `request` identifies.
+    #[must_use]
+    pub fn new(aws: &'a Aws, request: &'a str, poll_interval: Duration, deadline: Deadline) -> Run<'a> {
+        let waiter = Waiter { aws, poll_interval, deadline };
+        Run { aws, request, waiter, taken: BTreeMap::new(), done: Vec::new(), retries: 0 }
+    }
+
+    /// Brings the account to what is wanted.
+    pub async fn present(&mut self, wish: Wish<'_>) -> Result<Converged, Error> {
+        let (mut observed, account) = self.first_look(wish.desired).await?;
+        let problems = plan::account_problems(wish.desired, &observed, &account);
+        let mut plan = plan::present(wish, &observed, &account);
+        if !problems.is_empty() {
+            let mut all = problems;
+            if let Plan::Refuse(more) = plan {
+                all.extend(more);
+            }
+            return Err(Error::Refused(all));
+        }
+        let was_there = observed.group.is_some();
+        let group = wish.desired.names.replication_group.clone();
+        loop {
+            if plan == Plan::Done {
+                let mut warnings = plan::warnings(wish, &observed);
+                if wish.previous.is_some() && !was_there {
+                    warnings
+                        .push("the replication group had been deleted by hand and was made again, empty".to_owned());
+                }
+                return Ok(Converged { observed, warnings });
+            }
+            self.follow(plan, &group, &observed).await?;
+            observed = self.look(Target::from(wish.desired)).await?;
+            plan = plan::present(wish, &observed, &account);
+        }
+    }
+
+    /// Removes everything of ours.
+    pub async fn absent(&mut self, removal: &Removal) -> Result<(), Error> {
+        let group = removal.names.replication_group.clone();
+        loop {
+            let observed = self.look(Target::from(removal)).await?;
+            match plan::absent(removal, &observed) {
+                Plan::Done => return Ok(()),
+                plan => self.follow(plan, &group, &observed).await?,
+            }
+        }
+    }
+
+    /// Whether anything under the target's names is the owner's.
+    pub async fn owns_anything(&mut self, target: Target<'_>) -> Result<bool, Error> {
+        Ok(self.look(target).await?.has_anything_of(target.owner))
+    }
+
+    async fn follow(&mut self, plan: Plan, group: &str, observed: &Observed) -> Result<(), Error> {
+        match plan {
+            Plan::Done => Ok(()),
+            Plan::Refuse(problems) => Err(Error::Refused(problems)),
+            Plan::CreateFailed => {
+                let events = match &observed.group {
+                    Some(group) => observe::events(self.aws, group).await,
+                    None => Vec::new(),
+                };
+                Err(Error::CreateFailed { group: group.to_owned(), events })
+            }
+            Plan::Wait(awaited) => {
+                info!(group, "waiting for {awaited}");
+                self.waiter.until(&awaited, group, &self.done).await
+            }
+            Plan::Act(steps) => self.take(steps, observed).await,
+        }
+    }
+
+    /// Takes the steps of one round that have not been taken yet.
+    async fn take(&mut self, steps: Vec<Step>, observed: &Observed) -> Result<(), Error> {
+        let (repeated, fresh): (Vec<Step>, Vec<Step>) =
+            steps.into_iter().partition(|step| self.taken.contains_key(&step.to_string()));
+        if fresh.is_empty() {
+            return self.await_effect(&repeated, observed).await;
+        }
+        for step in &fresh {
+            info!(step = %step, "taking a step");
+        }
+        let results = join_all(fresh.iter().map(|step| act::act(self.aws, step, self.request))).await;
+        let mut fatal = Vec::new();
+        let mut passing = None;
+        for (step, result) in fresh.iter().zip(results) {
+            match result.map_err(|fault| (Reaction::to(step, &fault), fault)) {
+                Ok(()) => {
+                    self.taken.insert(step.to_string(), Taken::default());
+                    self.done.push(step.to_string());
+                }
+                Err((Reaction::AsGoodAsDone, fault)) => {
+                    info!(step = %step, %fault, "nothing to do");
+                    self.taken.insert(step.to_string(), Taken::default());
+                }
+                Err((Reaction::TryAgain, fault)) if fault.class != Class::Missing || self.retries < LOOKS_TO_SHOW => {
+                    info!(step = %step, %fault, "will be tried again");
+                    passing = Some(fault);
+                }
+                Err((Reaction::TryAgain | Reaction::Fail, fault)) => {
+                    warn!(step = %step, %fault, "failed");
+                    fatal.push(fault);
+                }
+            }
+        }
+        if !fatal.is_empty() {
+            return Err(Error::Calls(fatal));
+        }
+        match passing {
+            Some(fault) => self.retry_pause(&fault).await,
+            None => {
+                self.retries = 0;
+                Ok(())
+            }
+        }
+    }
+
+    /// Steps that succeeded and are planned again: AWS shows their effect late, or did not do what it accepted.
+    async fn await_effect(&mut self, repeated: &[Step], observed: &Observed) -> Result<(), Error> {
+        let patience = self.waiter.poll_interval * LOOKS_TO_SHOW;
+        for step in repeated {
+            let text = step.to_string();
+            let taken = self.taken.entry(text.clone()).or_default();
+            let asked_again = *taken.asked_again.get_or_insert_with(Instant::now);
+            if asked_again.elapsed() < patience {
+                continue;
+            }
+            if step.changes_group() {
+                let events = match &observed.group {
+                    Some(group) => observe::events(self.aws, group).await,
+                    None => Vec::new(),
+                };
+                return Err(Error::NotAchieved { step: text, events });
+            }
+            self.taken.remove(&text);
+        }
+        let waiting_for =
+            format!("AWS to show: {}", repeated.iter().map(Step::to_string).collect::<Vec<_>>().join(", "));
+        self.retries += 1;
+        self.waiter.pause(self.retries, &waiting_for, "", &self.done).await
+    }
+
+    async fn first_look(&mut self, desired: &Desired) -> Result<(Observed, Account), Error> {
+        loop {
+            let looks = async {
+                tokio::try_join!(observe::observe(self.aws, Target::from(desired)), observe::account(self.aws, desired))
+            };
+            match Box::pin(looks).await {
+                Ok(looks) => return Ok(looks),
+                Err(fault) => self.retry_pause(&fault).await?,
+            }
+        }
+    }
+
+    async fn look(&mut self, target: Target<'_>) -> Result<Observed, Error> {
+        loop {
+            match Box::pin(observe::observe(self.aws, target)).await {
+                Ok(observed) => return Ok(observed),
+                Err(fault) => self.retry_pause(&fault).await?,
+            }
+        }
+    }
+
+    /// Pauses after a failure that may pass; any other is returned.
+    async fn retry_pause(&mut self, fault: &Fault) -> Result<(), Error> {
+        if !matches!(fault.class, Class::Throttled | Class::Unavailable | Class::Busy | Class::Missing) {
+            return Err(Error::from(fault.clone()));
+        }
+        self.retries += 1;
+        let waiting_for = format!("{} to be possible", fault.action);
+        self.waiter.pause(self.retries, &waiting_for, &fault.to_string(), &self.done).await
+    }
+}
+
+/// What a failed step means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Reaction {
+    /// The state that the step wanted is there; the next look shows whose it is.
+    AsGoodAsDone,
+    /// It may work later.
+    TryAgain,
+    /// It will not work.
+    Fail,
+}
+
+impl Reaction {
+    fn to(step: &Step, fault: &Fault) -> Reaction {
+        match fault.class {
+            Class::Unchanged => Reaction::AsGoodAsDone,
+            Class::Missing if step.removes() => Reaction::AsGoodAsDone,
+            // A group that the template names is not going to appear; ours may just not be visible everywhere yet.
+            Class::Missing if names_foreign_parameters(step) => Reaction::Fail,
+            Class::Exists if step.creates() => Reaction::AsGoodAsDone,
+            Class::Missing | Class::Busy | Class::Throttled | Class::Unavailable => Reaction::TryAgain,
+            Class::Exists | Class::Denied | Class::Quota | Class::Capacity | Class::Invalid => Reaction::Fail,
+        }
+    }
+}
+
+fn names_foreign_parameters(step: &Step) -> bool {
+    match step {
+        Step::CreateGroup(group) => !group.parameter_group.starts_with(&format!("{}-", group.id)),
+        Step::ModifyGroup(change) => {
+            change.parameter_group.as_ref().is_some_and(|name| !name.starts_with(&format!("{}-", change.id)))
+        }
+        _ => false,
+    }
+}

@@ -1,0 +1,151 @@
+//! One look at everything. Calls AWS, reading only.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use futures_util::future::try_join_all;
+use tracing::warn;
+
+use crate::aws::{Aws, Class, Fault};
+use crate::desired::{Auth, Desired, Owner, Removal, Source};
+use crate::engine::FAMILIES;
+use crate::names::Names;
+use crate::observed::{Account, Group, Member, Observed, Secret, SecurityGroup, Status};
+
+/// What to look for.
+#[derive(Clone, Copy, Debug)]
+pub struct Target<'a> {
+    /// Names of the generation.
+    pub names: &'a Names,
+    /// Name of its secret.
+    pub secret_name: &'a str,
+    /// Whose it should be.
+    pub owner: &'a Owner,
+    /// VPC in which the name of the security group is taken; any when `None`.
+    pub vpc_id: Option<&'a str>,
+    /// Whether the secret's content is needed.
+    pub secret_content: bool,
+}
+
+impl<'a> From<&'a Desired> for Target<'a> {
+    fn from(desired: &'a Desired) -> Target<'a> {
+        Target {
+            names: &desired.names,
+            secret_name: &desired.secret.name,
+            owner: &desired.owner,
+            vpc_id: Some(&desired.vpc_id),
+            secret_content: desired.auth.keeps_secret(),
+        }
+    }
+}
+
+impl<'a> From<&'a Removal> for Target<'a> {
+    fn from(removal: &'a Removal) -> Target<'a> {
+        Target {
+            names: &removal.names,
+            secret_name: &removal.secret_name,
+            owner: &removal.owner,
+            vpc_id: None,
+            secret_content: false,
+        }
+    }
+}
+
+/// Looks at everything under the target's names, side by side.
+pub async fn observe(aws: &Aws, target: Target<'_>) -> Result<Observed, Fault> {
+    let names = target.names;
+    let parameter_groups: BTreeSet<String> = FAMILIES.iter().map(|family| names.parameter_group(family)).collect();
+    let security_group = names.security_group();
+    let subnet_group = names.subnet_group();
+    let ((group, members), subnet_group, security_groups, parameter_groups, secret) = tokio::try_join!(
+        group(aws, &names.replication_group),
+        aws.subnet_group(&subnet_group),
+        aws.security_groups_named(&security_group),
+        aws.parameter_groups(&parameter_groups),
+        secret(aws, target),
+    )?;
+    Ok(Observed {
+        group,
+        members,
+        subnet_group,
+        security_group: choose(security_groups, target),
+        parameter_groups,
+        secret,
+    })
+}
+
+/// Names of security groups are unique in a VPC only: ours is the one that carries our tags; without one, a group of the
+/// same name in our VPC stands in the way.
+fn choose(groups: Vec<SecurityGroup>, target: Target<'_>) -> Option<SecurityGroup> {
+    let (mut own, others): (Vec<_>, Vec<_>) = groups.into_iter().partition(|group| target.owner.owns(&group.tags));
+    own.pop().or_else(|| others.into_iter().find(|group| Some(group.vpc_id.as_str()) == target.vpc_id))
+}
+
+async fn group(aws: &Aws, id: &str) -> Result<(Option<Group>, BTreeMap<String, Member>), Fault> {
+    let Some(mut group) = aws.group(id).await? else { return Ok((None, BTreeMap::new())) };
+    // Members of a busy group change under our eyes, and nothing is decided by them before it is available.
+    let member_ids: Vec<String> = match group.status {
+        Status::Available => group.member_ids.iter().cloned().collect(),
+        _ => Vec::new(),
+    };
+    let (tags, members) =
+        tokio::try_join!(aws.cache_tags(&group.arn), try_join_all(member_ids.iter().map(|id| aws.member(id))),)?;
+    group.tags = tags;
+    let members = member_ids.into_iter().zip(members).filter_map(|(id, member)| Some((id, member?))).collect();
+    Ok((Some(group), members))
+}
+
+async fn secret(aws: &Aws, target: Target<'_>) -> Result<Option<Secret>, Fault> {
+    let Some(mut secret) = aws.secret(target.secret_name).await? else { return Ok(None) };
+    if target.secret_content && !secret.deleted && target.owner.owns(&secret.tags) {
+        secret.content = aws.secret_content(&secret.arn).await?;
+    }
+    Ok(Some(secret))
+}
+
+/// Looks up what the properties point at. What may not be looked up is not checked, with a log line.
+pub async fn account(aws: &Aws, desired: &Desired) -> Result<Account, Fault> {
+    let referenced: BTreeSet<String> = desired
+        .allowed
+        .iter()
+        .filter_map(|source| match source {
+            Source::SecurityGroup(id) => Some(id.clone()),
+            Source::Cidr(_) => None,
+        })
+        .chain(desired.extra_security_groups.iter().cloned())
+        .collect();
+    let foreign = async {
+        match &desired.auth {
+            Auth::Foreign { arn, key } => aws.foreign_token(arn, key.as_deref()).await.map(Some),
+            Auth::Open | Auth::Generated { .. } | Auth::Literal(_) | Auth::UserGroup(_) => Ok(None),
+        }
+    };
+    let (subnets, security_groups, foreign_token) =
+        tokio::join!(aws.subnets(&desired.subnet_ids), aws.security_group_vpcs(&referenced), foreign,);
+    Ok(Account {
+        subnets: permitted(subnets)?,
+        security_groups: permitted(security_groups)?,
+        foreign_token: foreign_token?,
+    })
+}
+
+fn permitted<T>(result: Result<T, Fault>) -> Result<Option<T>, Fault> {
+    match result {
+        Ok(value) => Ok(Some(value)),
+        Err(fault) if fault.class == Class::Denied => {
+            warn!(%fault, "a check before the first write was not possible");
+            Ok(None)
+        }
+        Err(fault) => Err(fault),
+    }
+}
+
+/// The newest events of a group; none when they may not be read, because they only explain.
+pub async fn events(aws: &Aws, group: &Group) -> Vec<String> {
+    match aws.events(group).await {
+        Ok(events) => events,
+        Err(fault) => {
+            warn!(%fault, "the events that would explain this could not be read");
+            Vec::new()
+        }
+    }
+}

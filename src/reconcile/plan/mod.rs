@@ -1,0 +1,172 @@
+//! From what is wanted and what is there to the next steps: pure, and the one place that knows the order.
+//!
+//! A plan is made anew after every round, from a fresh look. Steps of one round do not depend on each other.
+//!
+//! To make a property change in place: compare it in the phase it belongs to (`surroundings` for what lies around the
+//! group, `group` for the group itself) and return the step; to make it refuse: `replacement`.
+
+mod account;
+mod group;
+mod removal;
+mod replacement;
+mod step;
+mod surroundings;
+mod tags;
+
+use std::fmt;
+
+pub use account::problems as account_problems;
+pub use group::warnings;
+pub use removal::absent;
+pub use step::{NewSecret, Step, TagTarget};
+
+use crate::desired::Desired;
+use crate::observed::{Account, Group, Observed, Status};
+use crate::problem::Problem;
+
+/// What to do next.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Plan {
+    /// Take these steps side by side, then look again.
+    Act(Vec<Step>),
+    /// Nothing can be done before this has happened.
+    Wait(Awaited),
+    /// Everything is as it should be.
+    Done,
+    /// The wish cannot be granted; nothing of it was done.
+    Refuse(Vec<Problem>),
+    /// AWS gave up on the group; its events say why.
+    CreateFailed,
+}
+
+/// What a wait waits for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Awaited {
+    /// The group and its shards are available and nothing is pending.
+    GroupSettled {
+        /// Whether changes that are left for the maintenance window hold the wait up.
+        pending_counts: bool,
+    },
+    /// This member is available.
+    MemberAvailable(String),
+    /// The group is in a state that AWS deletes from.
+    GroupDeletable,
+    /// The group is gone.
+    GroupGone,
+}
+
+impl Awaited {
+    /// Whether the group as it is now ends the wait. [`Awaited::MemberAvailable`] is not about the group.
+    #[must_use]
+    pub fn is_over(&self, group: Option<&Group>) -> bool {
+        match (self, group) {
+            (Awaited::GroupSettled { pending_counts }, Some(group)) => {
+                is_settled(group, *pending_counts) || group.status == Status::CreateFailed
+            }
+            (Awaited::GroupSettled { .. } | Awaited::MemberAvailable(_), _) => false,
+            (Awaited::GroupDeletable, Some(group)) => is_deletable(group) || group.status == Status::Deleting,
+            (Awaited::GroupDeletable | Awaited::GroupGone, None) => true,
+            (Awaited::GroupGone, Some(_)) => false,
+        }
+    }
+}
+
+impl fmt::Display for Awaited {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Awaited::GroupSettled { .. } => f.write_str("the replication group to be available"),
+            Awaited::MemberAvailable(id) => write!(f, "member {id} to be available"),
+            Awaited::GroupDeletable => f.write_str("the replication group to be deletable"),
+            Awaited::GroupGone => f.write_str("the replication group to be gone"),
+        }
+    }
+}
+
+fn is_settled(group: &Group, pending_counts: bool) -> bool {
+    group.is_settled()
+        || (!pending_counts && Group { pending: std::collections::BTreeSet::new(), ..group.clone() }.is_settled())
+}
+
+fn is_deletable(group: &Group) -> bool {
+    matches!(group.status, Status::Available | Status::CreateFailed)
+}
+
+/// A wish with what it was before, as an Update brings it.
+#[derive(Clone, Copy, Debug)]
+pub struct Wish<'a> {
+    /// What is wanted now.
+    pub desired: &'a Desired,
+    /// What was wanted before this Update, if its properties can still be read.
+    pub previous: Option<&'a Desired>,
+    /// Whether the properties still name the resource as its physical id does.
+    pub keeps_name: bool,
+}
+
+/// The next steps towards a group that is as wanted.
+///
+/// The order of an update, each line only when the group and all its members are available with nothing pending:
+/// surroundings (network rules, subnets, parameters, secret) -> tags -> failover off -> engine version with its parameter
+/// group -> node type up -> more replicas -> other settings -> node type down -> failover on -> fewer replicas -> the
+/// secret's endpoints and the old parameter group.
+#[must_use]
+pub fn present(wish: Wish<'_>, observed: &Observed, account: &Account) -> Plan {
+    let desired = wish.desired;
+    let foreign = replacement::foreign(desired, observed);
+    if !foreign.is_empty() {
+        return Plan::Refuse(foreign);
+    }
+    match observed.group.as_ref().map(|group| &group.status) {
+        Some(Status::Deleting) => return Plan::Wait(Awaited::GroupGone),
+        Some(Status::CreateFailed) => return Plan::CreateFailed,
+        _ => {}
+    }
+    let impossible = replacement::problems(wish, observed);
+    if !impossible.is_empty() {
+        return Plan::Refuse(impossible);
+    }
+    let around = surroundings::steps(wish, observed);
+    if !around.is_empty() {
+        return Plan::Act(around);
+    }
+    let Some(group) = &observed.group else {
+        return Plan::Act(
+            surroundings::ingress(desired, observed)
+                .into_iter()
+                .chain(group::create(desired, observed, account))
+                .collect(),
+        );
+    };
+    let ingress = surroundings::ingress(desired, observed);
+    if !ingress.is_empty() {
+        return Plan::Act(ingress);
+    }
+    if !is_settled(group, desired.apply_immediately) {
+        return Plan::Wait(Awaited::GroupSettled { pending_counts: desired.apply_immediately });
+    }
+    if let Some((id, _)) = observed.busy_member() {
+        return Plan::Wait(Awaited::MemberAvailable(id.clone()));
+    }
+    let phases: &[fn(Wish<'_>, &Group, &Observed) -> Vec<Step>] = &[
+        tags::steps,
+        group::failover_off,
+        group::engine_version,
+        group::node_type_up,
+        group::more_replicas,
+        group::settings,
+        group::node_type_down,
+        group::failover_on,
+        group::fewer_replicas,
+        surroundings::tidy,
+        surroundings::created,
+    ];
+    for phase in phases {
+        let steps = phase(wish, group, observed);
+        if !steps.is_empty() {
+            return Plan::Act(steps);
+        }
+    }
+    Plan::Done
+}
+
+#[cfg(test)]
+mod tests;

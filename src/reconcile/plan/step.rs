@@ -1,0 +1,167 @@
+//! The steps that a plan is made of. A step carries every argument, so that acting on it decides nothing.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use crate::desired::Tags;
+use crate::group_request::{GroupChange, NewGroup, join};
+use crate::observed::IngressRule;
+use crate::secret::{AuthToken, SecretContent};
+
+/// One change at AWS.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "fields are the arguments of the call that the variant is named for")]
+pub enum Step {
+    CreateSubnetGroup { name: String, description: String, subnet_ids: BTreeSet<String>, tags: Tags },
+    ModifySubnetGroup { name: String, subnet_ids: BTreeSet<String> },
+    DeleteSubnetGroup { name: String },
+    CreateSecurityGroup { name: String, description: String, vpc_id: String, tags: Tags },
+    AuthorizeIngress { security_group: String, rules: BTreeSet<IngressRule> },
+    RevokeIngress { security_group: String, rules: BTreeSet<IngressRule> },
+    DeleteSecurityGroup { id: String },
+    CreateParameterGroup { name: String, family: String, description: String, tags: Tags },
+    ModifyParameters { name: String, values: BTreeMap<String, String> },
+    ResetParameters { name: String, keys: BTreeSet<String> },
+    DeleteParameterGroup { name: String },
+    CreateSecret(Box<NewSecret>),
+    RestoreSecret { arn: String },
+    PutSecret { arn: String, content: SecretContent },
+    DeleteSecret { arn: String, recovery_window_days: i32 },
+    CreateGroup(Box<NewGroup>),
+    ModifyGroup(Box<GroupChange>),
+    IncreaseReplicas { group: String, replicas: i32 },
+    DecreaseReplicas { group: String, replicas: i32, remove: Vec<String> },
+    DeleteGroup { group: String, final_snapshot: Option<String> },
+    Tag { target: TagTarget, tags: Tags },
+    Untag { target: TagTarget, keys: BTreeSet<String> },
+}
+
+/// What tags are on: each service has its own call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TagTarget {
+    /// Anything of ElastiCache, by ARN.
+    ElastiCache(String),
+    /// A security group, by id.
+    SecurityGroup(String),
+    /// A secret, by ARN.
+    Secret(String),
+}
+
+/// A secret to make.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "named for the arguments of CreateSecret")]
+pub struct NewSecret {
+    pub name: String,
+    pub description: String,
+    pub engine: String,
+    pub replication_group: String,
+    pub kms_key_id: Option<String>,
+    /// The token to keep; `None` has one generated.
+    pub token: Option<AuthToken>,
+    /// An existing secret of ours without a usable value, to be given one instead of making a new secret.
+    pub existing: Option<String>,
+    pub tags: Tags,
+}
+
+impl Step {
+    /// Whether the step makes something new, which AWS may show late.
+    #[must_use]
+    pub fn creates(&self) -> bool {
+        matches!(
+            self,
+            Step::CreateSubnetGroup { .. }
+                | Step::CreateSecurityGroup { .. }
+                | Step::CreateParameterGroup { .. }
+                | Step::CreateSecret(_)
+                | Step::CreateGroup(_)
+                | Step::AuthorizeIngress { .. }
+        )
+    }
+
+    /// Whether the step takes something away; that it is gone already is then no error.
+    #[must_use]
+    pub fn removes(&self) -> bool {
+        matches!(
+            self,
+            Step::DeleteSubnetGroup { .. }
+                | Step::DeleteSecurityGroup { .. }
+                | Step::DeleteParameterGroup { .. }
+                | Step::DeleteSecret { .. }
+                | Step::DeleteGroup { .. }
+                | Step::RevokeIngress { .. }
+        )
+    }
+
+    /// Whether the step changes a standing replication group, which AWS may roll back silently.
+    #[must_use]
+    pub fn changes_group(&self) -> bool {
+        matches!(self, Step::ModifyGroup(_) | Step::IncreaseReplicas { .. } | Step::DecreaseReplicas { .. })
+    }
+}
+
+/// A line per step, as logs and plans show it; no secret is in it.
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Step::CreateSubnetGroup { name, subnet_ids, .. } => {
+                write!(f, "create subnet group {name} with {}", join(subnet_ids))
+            }
+            Step::ModifySubnetGroup { name, subnet_ids } => write!(f, "set subnets of {name} to {}", join(subnet_ids)),
+            Step::DeleteSubnetGroup { name } => write!(f, "delete subnet group {name}"),
+            Step::CreateSecurityGroup { name, vpc_id, .. } => write!(f, "create security group {name} in {vpc_id}"),
+            Step::AuthorizeIngress { security_group, rules } => write!(f, "allow {} in {security_group}", join(rules)),
+            Step::RevokeIngress { security_group, rules } => {
+                write!(f, "no longer allow {} in {security_group}", join(rules))
+            }
+            Step::DeleteSecurityGroup { id } => write!(f, "delete security group {id}"),
+            Step::CreateParameterGroup { name, family, .. } => write!(f, "create parameter group {name} of {family}"),
+            Step::ModifyParameters { name, values } => {
+                write!(f, "set {} in {name}", join(values.iter().map(|(key, value)| format!("{key}={value}"))))
+            }
+            Step::ResetParameters { name, keys } => write!(f, "reset {} in {name}", join(keys)),
+            Step::DeleteParameterGroup { name } => write!(f, "delete parameter group {name}"),
+            Step::CreateSecret(secret) => {
+                let how = if secret.token.is_some() { "the given token" } else { "a generated token" };
+                write!(f, "create secret {} with {how}", secret.name)
+            }
+            Step::RestoreSecret { arn } => write!(f, "restore secret {arn}"),
+            Step::PutSecret { arn, .. } => write!(f, "complete secret {arn} with the endpoints"),
+            Step::DeleteSecret { arn, recovery_window_days: 0 } => write!(f, "delete secret {arn} at once"),
+            Step::DeleteSecret { arn, recovery_window_days } => {
+                write!(f, "delete secret {arn}, restorable for {recovery_window_days} days")
+            }
+            Step::CreateGroup(group) => {
+                write!(
+                    f,
+                    "create replication group {} ({} {}, {})",
+                    group.id, group.engine, group.version, group.node_type
+                )
+            }
+            Step::ModifyGroup(change) => {
+                let fields = change.fields().into_iter().map(|(name, value)| format!("{name}: {value}"));
+                write!(f, "modify replication group {}: {}", change.id, join(fields))
+            }
+            Step::IncreaseReplicas { group, replicas } => write!(f, "increase replicas of {group} to {replicas}"),
+            Step::DecreaseReplicas { group, replicas, remove } if remove.is_empty() => {
+                write!(f, "decrease replicas of {group} to {replicas}")
+            }
+            Step::DecreaseReplicas { group, replicas, remove } => {
+                write!(f, "decrease replicas of {group} to {replicas}, removing {}", join(remove))
+            }
+            Step::DeleteGroup { group, final_snapshot: None } => write!(f, "delete replication group {group}"),
+            Step::DeleteGroup { group, final_snapshot: Some(name) } => {
+                write!(f, "delete replication group {group} after snapshot {name}")
+            }
+            Step::Tag { target, tags } => write!(f, "tag {target} with {}", join(tags.keys())),
+            Step::Untag { target, keys } => write!(f, "remove tags {} from {target}", join(keys)),
+        }
+    }
+}
+
+impl fmt::Display for TagTarget {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            TagTarget::ElastiCache(id) | TagTarget::SecurityGroup(id) | TagTarget::Secret(id) => f.write_str(id),
+        }
+    }
+}

@@ -1,0 +1,195 @@
+//! What lies around the group: security group, subnet group, parameter group, secret.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::Wish;
+use super::step::{NewSecret, Step, TagTarget};
+use crate::desired::{Auth, Desired, Parameters, TAG_CREATING};
+use crate::observed::{Group, IngressRule, Observed, ParameterGroup, Secret};
+use crate::secret::SecretContent;
+
+/// Most parameters that AWS takes in one call.
+const PARAMETERS_PER_CALL: usize = 20;
+
+/// Everything that must be there before the group, or that changes without it.
+pub(super) fn steps(wish: Wish<'_>, observed: &Observed) -> Vec<Step> {
+    let desired = wish.desired;
+    let mut steps = Vec::new();
+    steps.extend(subnet_group(desired, observed));
+    steps.extend(security_group(desired, observed));
+    steps.extend(parameter_group(desired, observed));
+    steps.extend(secret(desired, observed));
+    steps
+}
+
+fn subnet_group(desired: &Desired, observed: &Observed) -> Option<Step> {
+    let name = desired.names.subnet_group();
+    match &observed.subnet_group {
+        None => {
+            let mut tags = desired.tags.clone();
+            if observed.group.is_none() {
+                tags.insert(TAG_CREATING.to_owned(), "true".to_owned());
+            }
+            let description = format!("Subnets of {}", desired.names.replication_group);
+            Some(Step::CreateSubnetGroup { name, description, subnet_ids: desired.subnet_ids.clone(), tags })
+        }
+        Some(group) if group.subnet_ids != desired.subnet_ids => {
+            Some(Step::ModifySubnetGroup { name, subnet_ids: desired.subnet_ids.clone() })
+        }
+        Some(_) => None,
+    }
+}
+
+fn security_group(desired: &Desired, observed: &Observed) -> Option<Step> {
+    if observed.security_group.is_some() {
+        return None;
+    }
+    Some(Step::CreateSecurityGroup {
+        name: desired.names.security_group(),
+        description: format!("Access to {}", desired.names.replication_group),
+        vpc_id: desired.vpc_id.clone(),
+        tags: desired.tags.clone(),
+    })
+}
+
+/// Makes the ingress rules exactly those of the allow lists. New rules come before old ones go, so that a source that
+/// is named in two ways never loses access in between.
+pub(super) fn ingress(desired: &Desired, observed: &Observed) -> Vec<Step> {
+    let Some(group) = &observed.security_group else { return Vec::new() };
+    let wanted: BTreeSet<IngressRule> =
+        desired.allowed.iter().map(|source| IngressRule::tcp(desired.port, source.clone())).collect();
+    let security_group = || group.id.clone();
+    let missing: BTreeSet<IngressRule> = wanted.difference(&group.ingress).cloned().collect();
+    let surplus: BTreeSet<IngressRule> = group.ingress.difference(&wanted).cloned().collect();
+    let mut steps = Vec::new();
+    if !missing.is_empty() {
+        steps.push(Step::AuthorizeIngress { security_group: security_group(), rules: missing });
+    }
+    if !surplus.is_empty() {
+        steps.push(Step::RevokeIngress { security_group: security_group(), rules: surplus });
+    }
+    steps
+}
+
+fn parameter_group(desired: &Desired, observed: &Observed) -> Vec<Step> {
+    let Parameters::Own(values) = &desired.parameters else { return Vec::new() };
+    let name = desired.parameter_group_name();
+    match observed.parameter_groups.iter().find(|group| group.name == name) {
+        None => vec![Step::CreateParameterGroup {
+            name,
+            family: desired.family(),
+            description: format!("Parameters of {}", desired.names.replication_group),
+            tags: desired.tags.clone(),
+        }],
+        Some(group) => parameters(&effective(values, desired), group),
+    }
+}
+
+/// The values to set: the template's, and the cluster flag that cluster mode needs.
+fn effective(values: &BTreeMap<String, String>, desired: &Desired) -> BTreeMap<String, String> {
+    let mut values = values.clone();
+    if desired.cluster_mode != crate::properties::ClusterMode::Disabled {
+        values.entry(CLUSTER_FLAG.to_owned()).or_insert_with(|| "yes".to_owned());
+    }
+    values
+}
+
+/// The parameter that turns the cluster protocol on; it goes first, because others depend on it.
+const CLUSTER_FLAG: &str = "cluster-enabled";
+
+fn parameters(values: &BTreeMap<String, String>, group: &ParameterGroup) -> Vec<Step> {
+    let mut changed: Vec<(&String, &String)> =
+        values.iter().filter(|(key, value)| group.values.get(*key) != Some(*value)).collect();
+    changed.sort_by_key(|(key, _)| (*key != CLUSTER_FLAG, *key));
+    let dropped: Vec<&String> = group.values.keys().filter(|key| !values.contains_key(*key)).collect();
+    // AWS refuses a second call while the first is pending, so a round holds one call and the next round the rest.
+    if let Some(first) = changed.chunks(PARAMETERS_PER_CALL).next() {
+        let values = first.iter().map(|(key, value)| ((*key).clone(), (*value).clone())).collect();
+        return vec![Step::ModifyParameters { name: group.name.clone(), values }];
+    }
+    if let Some(first) = dropped.chunks(PARAMETERS_PER_CALL).next() {
+        let keys = first.iter().map(|key| (*key).clone()).collect();
+        return vec![Step::ResetParameters { name: group.name.clone(), keys }];
+    }
+    Vec::new()
+}
+
+fn secret(desired: &Desired, observed: &Observed) -> Option<Step> {
+    if !desired.auth.keeps_secret() {
+        return None;
+    }
+    let token = match &desired.auth {
+        Auth::Literal(token) => Some(token.clone()),
+        Auth::Generated { .. } | Auth::Open | Auth::Foreign { .. } | Auth::UserGroup(_) => None,
+    };
+    let create = |existing: Option<String>| {
+        Some(Step::CreateSecret(Box::new(NewSecret {
+            name: desired.secret.name.clone(),
+            description: format!("AUTH token of {}", desired.names.replication_group),
+            engine: desired.engine.to_string(),
+            replication_group: desired.names.replication_group.clone(),
+            kms_key_id: desired.secret.kms_key_id.clone(),
+            token: token.clone(),
+            existing,
+            tags: desired.tags.clone(),
+        })))
+    };
+    match &observed.secret {
+        None => create(None),
+        Some(Secret { deleted: true, arn, .. }) => Some(Step::RestoreSecret { arn: arn.clone() }),
+        // Without a group nothing uses the stored token yet: an empty secret is given one. With a group a lost token
+        // cannot be read back from anywhere; `replacement` says so.
+        Some(Secret { content: None, arn, .. }) if observed.group.is_none() => create(Some(arn.clone())),
+        // A literal token wins over what a failed earlier try stored, as long as no group uses it.
+        Some(Secret { content: Some(content), arn, .. }) if observed.group.is_none() => {
+            let given = token.as_ref()?;
+            (content.token() != *given).then(|| create(Some(arn.clone()))).flatten()
+        }
+        Some(_) => None,
+    }
+}
+
+/// What is left to do when the group stands: the secret's endpoints, and parameter groups that nothing uses any more.
+pub(super) fn tidy(wish: Wish<'_>, group: &Group, observed: &Observed) -> Vec<Step> {
+    let desired = wish.desired;
+    let mut steps = Vec::new();
+    steps.extend(complete_secret(desired, group, observed));
+    let in_use = desired.parameter_group_name();
+    for unused in
+        observed.parameter_groups.iter().filter(|group| group.name != in_use && desired.owner.owns(&group.tags))
+    {
+        steps.push(Step::DeleteParameterGroup { name: unused.name.clone() });
+    }
+    steps
+}
+
+fn complete_secret(desired: &Desired, group: &Group, observed: &Observed) -> Option<Step> {
+    if !desired.auth.keeps_secret() {
+        return None;
+    }
+    let secret = observed.secret.as_ref()?;
+    let stored = secret.content.as_ref()?;
+    let endpoint = group.main_endpoint()?;
+    let token = stored.token();
+    let port = u16::try_from(endpoint.port).unwrap_or_default();
+    let mut complete = SecretContent::login(desired.engine.as_str(), &token, &group.id);
+    complete.host.clone_from(&endpoint.address);
+    complete.port = port;
+    complete.reader_host = match &group.configuration_endpoint {
+        Some(_) => String::new(),
+        None => group.reader_endpoint().map(|reader| reader.address.clone()).unwrap_or_default(),
+    };
+    complete.url = SecretContent::connection_url(&endpoint.address, port, &token);
+    (complete != *stored).then(|| Step::PutSecret { arn: secret.arn.clone(), content: complete })
+}
+
+/// The very last step of a first Create: from here on a Delete is no longer a rollback.
+pub(super) fn created(_: Wish<'_>, _: &Group, observed: &Observed) -> Vec<Step> {
+    match &observed.subnet_group {
+        Some(group) if group.tags.contains_key(TAG_CREATING) => vec![Step::Untag {
+            target: TagTarget::ElastiCache(group.arn.clone()),
+            keys: BTreeSet::from([TAG_CREATING.to_owned()]),
+        }],
+        _ => Vec::new(),
+    }
+}
