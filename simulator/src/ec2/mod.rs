@@ -81,6 +81,11 @@ impl Ec2 {
         self.subnets.get(id)
     }
 
+    /// The same, to change it.
+    pub fn subnet_mut(&mut self, id: &str) -> Option<&mut Subnet> {
+        self.subnets.get_mut(id)
+    }
+
     /// The VPC of the security group with this id.
     #[must_use]
     pub fn security_group_vpc(&self, id: &str) -> Option<&str> {
@@ -91,6 +96,11 @@ impl Ec2 {
     #[must_use]
     pub fn security_group(&self, id: &str) -> Option<&SecurityGroup> {
         self.groups.get(id)
+    }
+
+    /// The same, to change it behind the back of the function.
+    pub fn security_group_mut(&mut self, id: &str) -> Option<&mut SecurityGroup> {
+        self.groups.get_mut(id)
     }
 
     /// All security groups, by id.
