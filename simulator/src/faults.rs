@@ -2,9 +2,6 @@
 
 use std::time::Duration;
 
-/// The name under which the upload of an answer to CloudFormation can be given faults.
-pub const ANSWER: &str = "Answer";
-
 /// What goes wrong.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -52,8 +49,7 @@ impl Kind {
 /// One planned fault. Faults meet the function only, never the administrator.
 #[derive(Clone, Debug)]
 pub struct Fault {
-    /// Operation name, alone or behind its service as in `ec2:CreateTags`; `*` for every operation of every API;
-    /// [`ANSWER`] for the upload of an answer.
+    /// Operation name, alone or behind its service as in `ec2:CreateTags`; `*` for every operation of every API.
     pub action: String,
     /// Which matching call, counted from 1 after the fault was added.
     pub nth: usize,
@@ -79,7 +75,7 @@ impl Fault {
     fn concerns(&self, service: &str, action: &str) -> bool {
         match self.action.split_once(':') {
             Some((only, name)) => only == service && name == action,
-            None => self.action == action || (self.action == "*" && action != ANSWER),
+            None => self.action == "*" || self.action == action,
         }
     }
 }
@@ -123,10 +119,10 @@ mod tests {
     fn a_fault_may_name_the_service_or_mean_every_api() {
         let mut faults = Faults::default();
         faults.add(Fault::on("ec2:DeleteTags", 1, Kind::CutBefore));
-        faults.add(Fault::on("*", 3, Kind::CutAfter));
+        faults.add(Fault::on("*", 4, Kind::CutAfter));
         assert_eq!(faults.meet("elasticache", "DeleteTags"), None);
         assert_eq!(faults.meet("ec2", "DeleteTags"), Some(Kind::CutBefore));
-        assert_eq!(faults.meet("cloudformation", ANSWER), None);
+        assert_eq!(faults.meet("elasticache", "DescribeEvents"), None);
         assert_eq!(faults.meet("lambda", "Invoke"), Some(Kind::CutAfter));
     }
 }

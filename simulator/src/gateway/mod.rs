@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::ec2::Ec2;
 use crate::elasticache::ElastiCache;
-use crate::faults::{ANSWER, Kind};
+use crate::faults::Kind;
 use crate::journal::{Caller, Entry};
 use crate::local_aws::{Cut, LocalAws};
 use crate::secrets_manager::SecretsManager;
@@ -28,7 +28,8 @@ pub(crate) async fn handle(aws: &LocalAws, request: Request<Bytes>) -> Result<Re
         return Ok(aws.lambda().runtime_api(request, aws.clock()).await);
     }
     if is_answer(&request) {
-        return accept_answer(aws, &request).await;
+        // The bucket behind response URLs: no signature, no rights, no journal.
+        return Ok(aws.answers().accept(&request, aws.clock().now()));
     }
     let Some(credential) = Credential::of(&request) else {
         return Ok(refused("MissingAuthenticationToken", "Request is missing Authentication Token"));
@@ -50,27 +51,6 @@ fn is_answer(request: &Request<Bytes>) -> bool {
 fn refused(code: &str, message: &str) -> Response<Bytes> {
     let error = AwsError { status: 403, code: code.into(), message: message.into() };
     plain(error.status, "text/xml", xml::ec2_error(&error, ""))
-}
-
-/// The bucket behind response URLs: no signature, no journal, but faults.
-async fn accept_answer(aws: &LocalAws, request: &Request<Bytes>) -> Result<Response<Bytes>, Cut> {
-    let fault = aws.checks().faults.meet("cloudformation", ANSWER);
-    let failed =
-        |status, code: &str| Ok(plain(status, "application/xml", format!("<Error><Code>{code}</Code></Error>")));
-    match &fault {
-        Some(Kind::CutBefore) => return Err(Cut),
-        Some(Kind::Error { status, code, message: _ }) => return failed(*status, code),
-        Some(Kind::Throttled) => return failed(503, "SlowDown"),
-        Some(Kind::Denied) => return failed(403, "AccessDenied"),
-        Some(Kind::CutAfter | Kind::Slow(_)) | None => {}
-    }
-    let response = aws.answers().accept(request, aws.clock().now());
-    match fault {
-        Some(Kind::CutAfter) => return Err(Cut),
-        Some(Kind::Slow(span)) => aws.clock().sleep(span).await,
-        _ => {}
-    }
-    Ok(response)
 }
 
 /// One API call on its way through the checks.

@@ -5,7 +5,7 @@ use http::{Request, Response};
 use serde_json::{Value, json};
 
 use crate::LocalAws;
-use crate::faults::{ANSWER, Fault, Kind};
+use crate::faults::{Fault, Kind};
 use crate::journal::Caller;
 use crate::local_aws::Cut;
 use crate::policy::Policy;
@@ -152,16 +152,14 @@ async fn leftovers_are_found_by_their_tag() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn answers_take_faults_but_no_signature() {
+async fn answers_need_no_signature_and_are_not_in_the_journal() {
     let aws = LocalAws::new(1.0, None);
-    let answer = || {
-        let url = "https://cloudformation-custom-resource-response-useast1.s3.amazonaws.com/key?X-Amz-Signature=0";
-        Request::put(url).body(Bytes::from("{}")).unwrap()
-    };
-    aws.fault(Fault::on(ANSWER, 1, Kind::throttled()));
-    aws.fault(Fault::on(ANSWER, 2, Kind::CutBefore));
-    assert_eq!(send(&aws, answer()).await.0, 503);
-    assert!(aws.handle(answer()).await.is_err());
-    aws.handle(answer()).await.unwrap();
+    let host = "https://cloudformation-custom-resource-response-useast1.s3.amazonaws.com/key?X-Amz-Signature=0";
+    let path = "http://127.0.0.1:4000/cloudformation-custom-resource-response/key";
+    for url in [host, path] {
+        // What the box makes of it is its own matter; the gateway would have asked for a signature with 403 in XML.
+        let response = aws.handle(Request::put(url).body(Bytes::from("{}")).unwrap()).await.unwrap();
+        assert!(!String::from_utf8_lossy(response.body()).contains("MissingAuthenticationToken"), "{url}");
+    }
     assert!(aws.journal().is_empty());
 }
