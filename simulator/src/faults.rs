@@ -14,6 +14,10 @@ pub enum Kind {
         /// Error text.
         message: String,
     },
+    /// Refused for too many calls, with the code of the service.
+    Throttled,
+    /// Refused as if the policy did not allow it, with the code of the service.
+    Denied,
     /// The connection breaks before the call takes effect.
     CutBefore,
     /// The call takes effect, then the connection breaks before the answer.
@@ -22,10 +26,30 @@ pub enum Kind {
     Slow(Duration),
 }
 
-/// One planned fault.
+impl Kind {
+    /// Refused with this code and status 400.
+    pub fn error(code: impl Into<String>, message: impl Into<String>) -> Kind {
+        Kind::Error { status: 400, code: code.into(), message: message.into() }
+    }
+
+    /// Refused for too many calls, with the code of the service.
+    #[must_use]
+    pub fn throttled() -> Kind {
+        Kind::Throttled
+    }
+
+    /// A failure inside AWS.
+    #[must_use]
+    pub fn http_500() -> Kind {
+        let message = "The request processing has failed because of an unknown error, exception or failure.";
+        Kind::Error { status: 500, code: "InternalFailure".into(), message: message.into() }
+    }
+}
+
+/// One planned fault. Faults meet the function only, never the administrator.
 #[derive(Clone, Debug)]
 pub struct Fault {
-    /// Operation name, or `*` for every operation.
+    /// Operation name, alone or behind its service as in `ec2:CreateTags`; `*` for every operation of every API.
     pub action: String,
     /// Which matching call, counted from 1 after the fault was added.
     pub nth: usize,
@@ -46,5 +70,59 @@ impl Fault {
     pub fn times(mut self, times: usize) -> Fault {
         self.times = times;
         self
+    }
+
+    fn concerns(&self, service: &str, action: &str) -> bool {
+        match self.action.split_once(':') {
+            Some((only, name)) => only == service && name == action,
+            None => self.action == "*" || self.action == action,
+        }
+    }
+}
+
+/// Planned faults and how many of their calls have come.
+#[derive(Debug, Default)]
+pub(crate) struct Faults(Vec<(Fault, usize)>);
+
+impl Faults {
+    pub(crate) fn add(&mut self, fault: Fault) {
+        self.0.push((fault, 0));
+    }
+
+    /// Counts one call and says what happens to it: when several faults meet, the one planned first.
+    pub(crate) fn meet(&mut self, service: &str, action: &str) -> Option<Kind> {
+        let mut met = None;
+        for (fault, seen) in self.0.iter_mut().filter(|(fault, _)| fault.concerns(service, action)) {
+            *seen += 1;
+            if met.is_none() && (fault.nth..fault.nth.saturating_add(fault.times)).contains(seen) {
+                met = Some(fault.kind.clone());
+            }
+        }
+        met
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fault_hits_the_planned_calls_and_no_other() {
+        let mut faults = Faults::default();
+        faults.add(Fault::on("CreateTags", 2, Kind::throttled()).times(2));
+        let hits: Vec<bool> = (0..5).map(|_| faults.meet("ec2", "CreateTags").is_some()).collect();
+        assert_eq!(hits, [false, true, true, false, false]);
+        assert_eq!(faults.meet("ec2", "DeleteTags"), None);
+    }
+
+    #[test]
+    fn a_fault_may_name_the_service_or_mean_every_api() {
+        let mut faults = Faults::default();
+        faults.add(Fault::on("ec2:DeleteTags", 1, Kind::CutBefore));
+        faults.add(Fault::on("*", 4, Kind::CutAfter));
+        assert_eq!(faults.meet("elasticache", "DeleteTags"), None);
+        assert_eq!(faults.meet("ec2", "DeleteTags"), Some(Kind::CutBefore));
+        assert_eq!(faults.meet("elasticache", "DescribeEvents"), None);
+        assert_eq!(faults.meet("lambda", "Invoke"), Some(Kind::CutAfter));
     }
 }

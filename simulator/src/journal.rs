@@ -4,18 +4,29 @@ use serde_json::Value;
 
 use crate::clock::Time;
 
+/// On whose behalf a call came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Caller {
+    /// The function: its policy and the planned faults apply.
+    Function,
+    /// Somebody who may do everything, such as a person with the AWS CLI.
+    Administrator,
+}
+
 /// One call and how it ended.
 #[derive(Clone, Debug)]
 pub struct Entry {
     /// When the call arrived.
     pub at: Time,
+    /// Who called.
+    pub caller: Caller,
     /// Signing name of the service: `elasticache`, `ec2`, `secretsmanager`, `lambda`.
     pub service: String,
     /// Operation.
     pub action: String,
     /// Input as a tree, as in [`crate::world::Call::params`].
     pub params: Value,
-    /// `Ok` with the output tree, or the error code.
+    /// `Ok` with the output tree, or the error code. A cut connection is `CutBefore` or `CutAfter`.
     pub outcome: Result<Value, String>,
 }
 

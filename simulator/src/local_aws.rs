@@ -1,19 +1,24 @@
 //! One local AWS: its state, clock, rights, faults and journal in one handle that everybody shares.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use bytes::Bytes;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use crate::clock::{Clock, Time};
 use crate::cloudformation::AnswerBox;
 use crate::ec2::Ec2;
 use crate::elasticache::ElastiCache;
-use crate::faults::Fault;
+use crate::faults::{Fault, Faults};
+use crate::gateway;
+use crate::in_process::InProcess;
 use crate::journal::Entry;
 use crate::lambda::Lambda;
 use crate::policy::Policy;
 use crate::secrets_manager::SecretsManager;
-use crate::world::World;
+use crate::world::{Right, World};
 
 /// A handle on a local AWS; clones share it.
 #[derive(Clone, Debug)]
@@ -22,9 +27,78 @@ pub struct LocalAws(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     world: Mutex<World>,
+    /// Locked alone or inside `world`, never around it.
+    checks: Mutex<Checks>,
     clock: Clock,
     answers: AnswerBox,
     lambda: Lambda,
+}
+
+/// What stands between a request and the state, and what is remembered of it.
+#[derive(Debug, Default)]
+pub(crate) struct Checks {
+    policy: Option<Policy>,
+    pub(crate) faults: Faults,
+    limit: Option<RateLimit>,
+    used_actions: BTreeSet<String>,
+    refusals: Vec<Right>,
+    journal: Vec<Entry>,
+    observers: Vec<UnboundedSender<Entry>>,
+    requests: u64,
+}
+
+impl Checks {
+    /// The first of these permissions that the policy does not give.
+    pub(crate) fn missing(&mut self, rights: Vec<Right>) -> Option<Right> {
+        let mut missing = None;
+        for right in rights {
+            if self.policy.as_ref().is_none_or(|policy| policy.allows(&right)) {
+                self.used_actions.insert(right.action);
+            } else {
+                missing.get_or_insert_with(|| right.clone());
+                self.refusals.push(right);
+            }
+        }
+        missing
+    }
+
+    /// Whether a call at this moment is within the request rate.
+    pub(crate) fn within_limit(&mut self, now: Time) -> bool {
+        self.limit.as_mut().is_none_or(|limit| limit.take(now))
+    }
+
+    /// Writes one call into the journal and tells those who watch.
+    pub(crate) fn record(&mut self, entry: Entry) {
+        self.observers.retain(|observer| observer.send(entry.clone()).is_ok());
+        self.journal.push(entry);
+    }
+
+    /// Ids look like those of AWS and are the same in every run.
+    pub(crate) fn next_request_id(&mut self) -> String {
+        self.requests += 1;
+        format!("5d0c0000-0000-4000-8000-{:012x}", self.requests)
+    }
+}
+
+/// A token bucket in simulated time that holds one second's worth of calls.
+#[derive(Debug)]
+struct RateLimit {
+    per_second: f64,
+    tokens: f64,
+    filled: Time,
+}
+
+impl RateLimit {
+    fn take(&mut self, now: Time) -> bool {
+        let earned = now.since(self.filled).as_secs_f64() * self.per_second;
+        self.tokens = (self.tokens + earned).min(self.per_second);
+        self.filled = now;
+        let allowed = self.tokens >= 1.0;
+        if allowed {
+            self.tokens -= 1.0;
+        }
+        allowed
+    }
 }
 
 /// The connection broke: the caller gets no HTTP answer.
@@ -33,14 +107,16 @@ struct Inner {
 pub struct Cut;
 
 impl LocalAws {
-    /// A local AWS whose clock runs `speed` times as fast as tokio's; `policy` says what callers may do, and `None`
-    /// lets them do everything.
+    /// A local AWS whose clock runs `speed` times as fast as tokio's; `policy` says what the function may do, and
+    /// `None` lets it do everything. Callers with the access key
+    /// [`ADMINISTRATOR_KEY`](crate::wire::credential::ADMINISTRATOR_KEY) are not the function and may do everything.
     #[must_use]
-    pub fn new(speed: f64, _policy: Option<Policy>) -> LocalAws {
+    pub fn new(speed: f64, policy: Option<Policy>) -> LocalAws {
         let world =
             World { elasticache: ElastiCache::default(), ec2: Ec2::default(), secrets: SecretsManager::default() };
         LocalAws(Arc::new(Inner {
             world: Mutex::new(world),
+            checks: Mutex::new(Checks { policy, ..Checks::default() }),
             clock: Clock::new(speed),
             answers: AnswerBox::default(),
             lambda: Lambda::default(),
@@ -73,18 +149,84 @@ impl LocalAws {
         f(&mut world, now)
     }
 
+    pub(crate) fn checks(&self) -> MutexGuard<'_, Checks> {
+        self.0.checks.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// All API calls so far.
     #[must_use]
     pub fn journal(&self) -> Vec<Entry> {
-        Vec::new()
+        self.checks().journal.clone()
+    }
+
+    /// The calls from now on, as they happen.
+    #[must_use]
+    pub fn subscribe(&self) -> UnboundedReceiver<Entry> {
+        let (observer, entries) = unbounded_channel();
+        self.checks().observers.push(observer);
+        entries
     }
 
     /// Plans a fault.
-    pub fn fault(&self, _fault: Fault) {}
+    pub fn fault(&self, fault: Fault) {
+        self.checks().faults.add(fault);
+    }
+
+    /// From now on the function gets at most `n` calls per simulated second through, all services together; more are
+    /// throttled.
+    pub fn limit_calls_per_second(&self, n: u32) {
+        let per_second = f64::from(n);
+        self.checks().limit = Some(RateLimit { per_second, tokens: per_second, filled: self.0.clock.now() });
+    }
+
+    /// Every IAM action that the function needed and was allowed so far.
+    #[must_use]
+    pub fn used_actions(&self) -> BTreeSet<String> {
+        self.checks().used_actions.clone()
+    }
+
+    /// Every permission that the function needed and the policy did not give, in order.
+    #[must_use]
+    pub fn refusals(&self) -> Vec<Right> {
+        self.checks().refusals.clone()
+    }
+
+    /// What is still there and carries a tag with this key, in any service. A secret that is scheduled for deletion
+    /// counts as gone.
+    #[must_use]
+    pub fn leftovers(&self, tag_key: &str) -> Vec<String> {
+        self.with(|world, _| {
+            let tagged = world.ec2.tagged(tag_key).into_iter().chain(world.secrets.tagged(tag_key));
+            tagged.map(|(name, _)| name).collect()
+        })
+    }
+
+    /// The gateway as an HTTP client for the SDK, without a socket in between.
+    #[must_use]
+    pub fn sdk_http_client(&self) -> SharedHttpClient {
+        SharedHttpClient::new(InProcess::new(self.clone()))
+    }
 
     /// Handles one HTTP request to any service: APIs by the service name in the SigV4 credential scope, response
     /// URLs by host or path, the Lambda Runtime API by path.
-    pub async fn handle(&self, _request: http::Request<Bytes>) -> Result<http::Response<Bytes>, Cut> {
-        Err(Cut)
+    pub async fn handle(&self, request: http::Request<Bytes>) -> Result<http::Response<Bytes>, Cut> {
+        gateway::handle(self, request).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn the_rate_limit_refills_in_simulated_time() {
+        let mut limit = RateLimit { per_second: 2.0, tokens: 2.0, filled: Time::START };
+        assert!(limit.take(Time::START));
+        assert!(limit.take(Time::START));
+        assert!(!limit.take(Time::START));
+        assert!(limit.take(Time::START + Duration::from_millis(500)));
+        assert!(!limit.take(Time::START + Duration::from_millis(501)));
     }
 }

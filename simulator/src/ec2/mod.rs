@@ -1,47 +1,128 @@
 //! EC2: VPCs, subnets and security groups, as far as a cache needs them.
 
+mod account;
+mod filter;
+mod group_calls;
+mod groups;
+mod network;
+mod permissions;
+mod rights;
+mod rule_calls;
+mod rules;
+mod tags;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+pub use groups::SecurityGroup;
+pub use network::{Subnet, Vpc};
+pub use rules::{Ports, Rule, Source};
+
+use crate::wire::tree::text;
 use crate::world::{Answer, AwsError, Call, Right, World};
 
 /// State of the service.
-#[derive(Debug, Default)]
-pub struct Ec2 {}
-
-/// A subnet.
-#[derive(Clone, Debug)]
-pub struct Subnet {
-    /// `subnet-...`
-    pub id: String,
-    /// `vpc-...`
-    pub vpc: String,
-    /// Availability zone, such as `us-east-1a`.
-    pub zone: String,
-    /// Free IPv4 addresses.
-    pub free_addresses: u32,
-    /// IPv6 block, if any.
-    pub ipv6: Option<String>,
+#[derive(Debug)]
+pub struct Ec2 {
+    vpcs: BTreeMap<String, Vpc>,
+    subnets: BTreeMap<String, Subnet>,
+    groups: BTreeMap<String, SecurityGroup>,
+    peerings: BTreeSet<(String, String)>,
+    made: u64,
+    /// How long a new security group stays unknown to Describe calls (EC2 is eventually consistent).
+    pub visibility_lag: Duration,
+    /// Rules of one address family and direction that a security group may have.
+    pub rules_per_group: usize,
 }
 
 impl Ec2 {
     /// The permissions that `call` needs.
     #[must_use]
-    pub fn rights(_world: &World, _call: &Call) -> Vec<Right> {
-        Vec::new()
+    pub fn rights(world: &World, call: &Call) -> Vec<Right> {
+        rights::rights(&world.ec2, call)
     }
 
     /// Handles one call.
-    pub fn handle(_world: &mut World, call: &Call) -> Answer {
-        Err(AwsError::new("InvalidAction", format!("The action {} is not valid for this web service.", call.action)))
+    pub fn handle(world: &mut World, call: &Call) -> Answer {
+        // A dry run ends after the rights check, which has passed when the call gets here [BC].
+        if text(&call.params, "DryRun") == Some("true") {
+            let message = "Request would have succeeded, but DryRun flag is set.";
+            return Err(AwsError { status: 412, code: "DryRunOperation".into(), message: message.into() });
+        }
+        let in_use = world.elasticache.security_groups_in_use(call.now);
+        let ec2 = &mut world.ec2;
+        match call.action.as_str() {
+            "DescribeVpcs" => ec2.describe_vpcs(&call.params),
+            "DescribeSubnets" => ec2.describe_subnets(&call.params),
+            "DescribeAvailabilityZones" => Ec2::describe_zones(&call.params),
+            "DescribeNetworkInterfaces" => ec2.describe_interfaces(&call.params, &in_use),
+            "DescribeSecurityGroups" => ec2.describe_groups(call),
+            "DescribeSecurityGroupRules" => ec2.describe_rules(call),
+            "CreateSecurityGroup" => ec2.create_group(call),
+            "DeleteSecurityGroup" => ec2.delete_group(&call.params, &in_use),
+            "AuthorizeSecurityGroupIngress" => ec2.authorize_ingress(&call.params),
+            "RevokeSecurityGroupIngress" => ec2.revoke(&call.params, rules::Direction::Ingress),
+            "RevokeSecurityGroupEgress" => ec2.revoke(&call.params, rules::Direction::Egress),
+            "UpdateSecurityGroupRuleDescriptionsIngress" => ec2.update_descriptions(&call.params),
+            "CreateTags" => ec2.create_tags(&call.params),
+            "DeleteTags" => ec2.delete_tags(&call.params),
+            "DescribeTags" => ec2.describe_tags(&call.params),
+            other => {
+                Err(AwsError::new("InvalidAction", format!("The action {other} is not valid for this web service.")))
+            }
+        }
     }
 
     /// The subnet with this id.
     #[must_use]
-    pub fn subnet(&self, _id: &str) -> Option<&Subnet> {
-        None
+    pub fn subnet(&self, id: &str) -> Option<&Subnet> {
+        self.subnets.get(id)
+    }
+
+    /// The same, to change it.
+    pub fn subnet_mut(&mut self, id: &str) -> Option<&mut Subnet> {
+        self.subnets.get_mut(id)
     }
 
     /// The VPC of the security group with this id.
     #[must_use]
-    pub fn security_group_vpc(&self, _id: &str) -> Option<&str> {
-        None
+    pub fn security_group_vpc(&self, id: &str) -> Option<&str> {
+        self.groups.get(id).map(|group| group.vpc.as_str())
+    }
+
+    /// The security group with this id.
+    #[must_use]
+    pub fn security_group(&self, id: &str) -> Option<&SecurityGroup> {
+        self.groups.get(id)
+    }
+
+    /// The same, to change it behind the back of the function.
+    pub fn security_group_mut(&mut self, id: &str) -> Option<&mut SecurityGroup> {
+        self.groups.get_mut(id)
+    }
+
+    /// All security groups, by id.
+    pub fn security_groups(&self) -> impl Iterator<Item = &SecurityGroup> {
+        self.groups.values()
+    }
+
+    /// Names and tags of everything that carries a tag with this key.
+    #[must_use]
+    pub fn tagged(&self, key: &str) -> Vec<(String, BTreeMap<String, String>)> {
+        let groups = self.groups.values().map(|group| (&group.id, &group.tags));
+        let rules = self.groups.values().flat_map(SecurityGroup::rules).map(|rule| (&rule.id, &rule.tags));
+        let vpcs = self.vpcs.values().map(|vpc| (&vpc.id, &vpc.tags));
+        let subnets = self.subnets.values().map(|subnet| (&subnet.id, &subnet.tags));
+        let all = groups.chain(rules).chain(vpcs).chain(subnets);
+        all.filter(|(_, tags)| tags.contains_key(key)).map(|(id, tags)| (id.clone(), tags.clone())).collect()
+    }
+
+    /// The next id with this prefix, in the form of AWS and the same in every run.
+    fn next_id(&mut self, prefix: &str) -> String {
+        self.made += 1;
+        // Spread over the digits (multiplied by an odd constant), so that ids do not look like a sequence.
+        format!("{prefix}-0{:016x}", self.made.wrapping_mul(0x9e37_79b9_7f4a_7c15))
     }
 }

@@ -1,1 +1,146 @@
-//! Query parameters to trees, trees to XML.
+//! The wire protocols: requests to calls, answers to responses.
+
+pub mod credential;
+pub mod json;
+pub mod pattern;
+pub mod query;
+pub mod tree;
+pub mod xml;
+
+use bytes::Bytes;
+use http::{Request, Response, StatusCode, header};
+use serde_json::{Value, json};
+
+use crate::world::{Answer, AwsError, Right};
+
+/// The services that speak an API behind the gateway.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Service {
+    /// Query protocol.
+    ElastiCache,
+    /// EC2's dialect of the query protocol.
+    Ec2,
+    /// JSON 1.1.
+    SecretsManager,
+    /// REST with JSON.
+    Lambda,
+}
+
+/// Who the function is when AWS writes about it.
+const FUNCTION_PRINCIPAL: &str =
+    "arn:aws:sts::123456789012:assumed-role/elasticache-resource-role/elasticache-resource";
+
+impl Service {
+    /// The service with this name in a SigV4 credential scope.
+    #[must_use]
+    pub fn from_signing_name(name: &str) -> Option<Service> {
+        match name {
+            "elasticache" => Some(Service::ElastiCache),
+            "ec2" => Some(Service::Ec2),
+            "secretsmanager" => Some(Service::SecretsManager),
+            "lambda" => Some(Service::Lambda),
+            _ => None,
+        }
+    }
+
+    /// Its name in a SigV4 credential scope, which is also the prefix of its IAM actions.
+    #[must_use]
+    pub fn signing_name(self) -> &'static str {
+        match self {
+            Service::ElastiCache => "elasticache",
+            Service::Ec2 => "ec2",
+            Service::SecretsManager => "secretsmanager",
+            Service::Lambda => "lambda",
+        }
+    }
+
+    /// Operation and input of a request.
+    pub fn decode(self, request: &Request<Bytes>) -> Result<(String, Value), AwsError> {
+        match self {
+            Service::ElastiCache | Service::Ec2 => query::decode(request.uri().query(), request.body()),
+            Service::SecretsManager => json::decode(request, "secretsmanager"),
+            Service::Lambda => json::decode_invoke(request),
+        }
+    }
+
+    /// The HTTP response that carries `answer`.
+    #[must_use]
+    pub fn encode(self, action: &str, answer: &Answer, request_id: &str) -> Response<Bytes> {
+        let (status, body) = match answer {
+            Ok(tree) => (200, self.success(action, tree, request_id)),
+            Err(error) => (error.status, self.failure(error, request_id)),
+        };
+        let content_type = match self {
+            Service::ElastiCache | Service::Ec2 => "text/xml;charset=UTF-8",
+            Service::SecretsManager => "application/x-amz-json-1.1",
+            Service::Lambda => "application/json",
+        };
+        let mut response = plain(status, content_type, body);
+        if let Ok(id) = header::HeaderValue::from_str(request_id) {
+            response.headers_mut().insert("x-amzn-requestid", id);
+        }
+        // REST services name the error in a header; the SDKs look there first.
+        if let (Service::Lambda, Err(error)) = (self, answer)
+            && let Ok(code) = header::HeaderValue::from_str(&error.code)
+        {
+            response.headers_mut().insert("x-amzn-errortype", code);
+        }
+        response
+    }
+
+    fn success(self, action: &str, tree: &Value, request_id: &str) -> String {
+        match self {
+            Service::ElastiCache => xml::elasticache_response(action, tree, request_id),
+            Service::Ec2 => xml::ec2_response(action, tree, request_id),
+            Service::SecretsManager | Service::Lambda => tree.to_string(),
+        }
+    }
+
+    fn failure(self, error: &AwsError, request_id: &str) -> String {
+        match self {
+            Service::ElastiCache => xml::elasticache_error(error, request_id),
+            Service::Ec2 => xml::ec2_error(error, request_id),
+            Service::SecretsManager => json!({"__type": error.code, "Message": error.message}).to_string(),
+            Service::Lambda => json!({"Type": "User", "message": error.message}).to_string(),
+        }
+    }
+
+    /// The error of a call beyond the request rate; every service has its own code for it.
+    #[must_use]
+    pub fn throttled(self) -> AwsError {
+        let (status, code, message) = match self {
+            Service::ElastiCache => (400, "Throttling", "Rate exceeded"),
+            Service::Ec2 => (503, "RequestLimitExceeded", "Request limit exceeded."),
+            Service::SecretsManager => (400, "ThrottlingException", "Rate exceeded"),
+            Service::Lambda => (429, "TooManyRequestsException", "Rate Exceeded."),
+        };
+        AwsError { status, code: code.into(), message: message.into() }
+    }
+
+    /// The error of a call that the function's policy does not allow.
+    #[must_use]
+    pub fn denied(self, missing: &Right) -> AwsError {
+        let Right { action, resource, context: _ } = missing;
+        let reason = format!(
+            "User: {FUNCTION_PRINCIPAL} is not authorized to perform: {action} on resource: {resource} because no \
+             identity-based policy allows the {action} action"
+        );
+        let (status, code, message) = match self {
+            Service::ElastiCache => (403, "AccessDenied", reason),
+            Service::Ec2 => {
+                (403, "UnauthorizedOperation", format!("You are not authorized to perform this operation. {reason}"))
+            }
+            Service::SecretsManager => (400, "AccessDeniedException", reason),
+            Service::Lambda => (403, "AccessDeniedException", reason),
+        };
+        AwsError { status, code: code.into(), message }
+    }
+}
+
+/// A response without the trimmings of any service.
+pub(crate) fn plain(status: u16, content_type: &'static str, body: impl Into<Bytes>) -> Response<Bytes> {
+    let mut response = Response::new(body.into());
+    *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    response.headers_mut().insert(header::CONTENT_TYPE, header::HeaderValue::from_static(content_type));
+    response
+}

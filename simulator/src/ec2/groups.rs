@@ -1,0 +1,83 @@
+//! A security group.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+
+use super::rules::{Rule, Source, permissions};
+use super::tags::tag_set;
+use crate::clock::Time;
+use crate::world::{ACCOUNT, REGION};
+
+/// A security group.
+#[derive(Clone, Debug)]
+pub struct SecurityGroup {
+    /// `sg-...`
+    pub id: String,
+    /// Name, unique in the VPC whatever its case.
+    pub name: String,
+    /// Description; can never change.
+    pub description: String,
+    /// `vpc-...`
+    pub vpc: String,
+    /// Tags.
+    pub tags: BTreeMap<String, String>,
+    /// Who may connect.
+    pub ingress: Vec<Rule>,
+    /// Where connections may go.
+    pub egress: Vec<Rule>,
+    /// From when on Describe calls know the group.
+    pub(super) visible_from: Time,
+}
+
+impl SecurityGroup {
+    /// The ARN of a group with this id.
+    pub(super) fn arn(id: &str) -> String {
+        format!("arn:aws:ec2:{REGION}:{ACCOUNT}:security-group/{id}")
+    }
+
+    /// Rules of both directions.
+    pub fn rules(&self) -> impl Iterator<Item = &Rule> {
+        self.ingress.iter().chain(&self.egress)
+    }
+
+    /// Whether a rule names this security group.
+    #[must_use]
+    pub fn refers_to(&self, group: &str) -> bool {
+        self.rules().any(|rule| matches!(&rule.source, Source::Group(id) if id == group))
+    }
+
+    pub(super) fn describe(&self) -> Value {
+        json!({
+            "groupId": self.id,
+            "securityGroupArn": SecurityGroup::arn(&self.id),
+            "groupName": self.name,
+            "groupDescription": self.description,
+            "ownerId": ACCOUNT,
+            "vpcId": self.vpc,
+            "ipPermissions": permissions(&self.ingress),
+            "ipPermissionsEgress": permissions(&self.egress),
+            "tagSet": tag_set(&self.tags),
+        })
+    }
+
+    /// Values under a filter's name.
+    pub(super) fn field(&self, filter: &str) -> Option<Vec<String>> {
+        let of_rules = |rules: &[Rule], value: fn(&Rule) -> Option<String>| rules.iter().filter_map(value).collect();
+        let rules = if filter.starts_with("egress.") { &self.egress } else { &self.ingress };
+        Some(match filter.strip_prefix("egress.").unwrap_or(filter) {
+            "group-id" => vec![self.id.clone()],
+            "group-name" => vec![self.name.clone()],
+            "description" => vec![self.description.clone()],
+            "vpc-id" => vec![self.vpc.clone()],
+            "owner-id" => vec![ACCOUNT.into()],
+            "ip-permission.cidr" => of_rules(rules, Rule::cidr_ipv4),
+            "ip-permission.ipv6-cidr" => of_rules(rules, Rule::cidr_ipv6),
+            "ip-permission.group-id" => of_rules(rules, Rule::group),
+            "ip-permission.protocol" => of_rules(rules, |rule| Some(rule.protocol.clone())),
+            "ip-permission.from-port" => of_rules(rules, |rule| Some(rule.ports?.from.to_string())),
+            "ip-permission.to-port" => of_rules(rules, |rule| Some(rule.ports?.to.to_string())),
+            _ => return None,
+        })
+    }
+}

@@ -1,0 +1,162 @@
+//! One HTTP request in, one out: finds the service, injects faults, checks rights, writes the journal.
+
+#[cfg(test)]
+mod tests;
+
+use bytes::Bytes;
+use http::{Request, Response};
+use serde_json::Value;
+
+use crate::ec2::Ec2;
+use crate::elasticache::ElastiCache;
+use crate::faults::Kind;
+use crate::journal::{Caller, Entry};
+use crate::local_aws::{Cut, LocalAws};
+use crate::secrets_manager::SecretsManager;
+use crate::wire::credential::Credential;
+use crate::wire::{Service, plain, xml};
+use crate::world::{ACCOUNT, AwsError, Call, REGION, Right, World};
+
+/// Hosts of CloudFormation's buckets for answers start like this, and so does the path of a loopback response URL.
+const ANSWER_BUCKET: &str = "cloudformation-custom-resource-response-";
+const ANSWER_PATH: &str = "/cloudformation-custom-resource-response/";
+const RUNTIME_PATH: &str = "/2018-06-01/runtime/";
+
+/// Handles one request to any service.
+pub(crate) async fn handle(aws: &LocalAws, request: Request<Bytes>) -> Result<Response<Bytes>, Cut> {
+    if request.uri().path().starts_with(RUNTIME_PATH) {
+        return Ok(aws.lambda().runtime_api(request, aws.clock()).await);
+    }
+    if is_answer(&request) {
+        // The bucket behind response URLs: no signature, no rights, no journal.
+        return Ok(aws.answers().accept(&request, aws.clock().now()));
+    }
+    let Some(credential) = Credential::of(&request) else {
+        return Ok(refused("MissingAuthenticationToken", "Request is missing Authentication Token"));
+    };
+    let Some(service) = Service::from_signing_name(&credential.service) else {
+        let message = format!("the local AWS has no service {:?}", credential.service);
+        return Ok(refused("UnknownService", &message));
+    };
+    let caller = if credential.is_administrator() { Caller::Administrator } else { Caller::Function };
+    Exchange { aws, service, caller }.run(&request).await
+}
+
+fn is_answer(request: &Request<Bytes>) -> bool {
+    let header = request.headers().get(http::header::HOST).and_then(|host| host.to_str().ok());
+    let host = request.uri().host().or(header).unwrap_or_default();
+    host.starts_with(ANSWER_BUCKET) || request.uri().path().starts_with(ANSWER_PATH)
+}
+
+fn refused(code: &str, message: &str) -> Response<Bytes> {
+    let error = AwsError { status: 403, code: code.into(), message: message.into() };
+    plain(error.status, "text/xml", xml::ec2_error(&error, ""))
+}
+
+/// One API call on its way through the checks.
+struct Exchange<'a> {
+    aws: &'a LocalAws,
+    service: Service,
+    caller: Caller,
+}
+
+impl Exchange<'_> {
+    async fn run(&self, request: &Request<Bytes>) -> Result<Response<Bytes>, Cut> {
+        let request_id = self.aws.checks().next_request_id();
+        let (action, params) = match self.service.decode(request) {
+            Ok(decoded) => decoded,
+            Err(error) => return Ok(self.service.encode("", &Err(error), &request_id)),
+        };
+        let fault = match self.caller {
+            Caller::Function => self.aws.checks().faults.meet(self.service.signing_name(), &action),
+            Caller::Administrator => None,
+        };
+        let mut invoked = None;
+        let answer = self.aws.with(|world, now| {
+            let call = Call { action: action.clone(), params, now };
+            let answer = self.admit(world, &call, fault.as_ref()).and_then(|()| match self.service {
+                Service::ElastiCache => ElastiCache::handle(world, &call),
+                Service::Ec2 => Ec2::handle(world, &call),
+                Service::SecretsManager => SecretsManager::handle(world, &call),
+                Service::Lambda => {
+                    let response = self.aws.lambda().invoke(request, self.aws.clock());
+                    let status = response.status();
+                    invoked = Some(response);
+                    if status.is_success() { Ok(Value::Null) } else { Err(AwsError::new(status.as_str(), "")) }
+                }
+            });
+            let outcome = match (&fault, &answer) {
+                (Some(Kind::CutBefore), _) => Err("CutBefore".into()),
+                (Some(Kind::CutAfter), _) => Err("CutAfter".into()),
+                (_, Ok(tree)) => Ok(tree.clone()),
+                (_, Err(error)) => Err(error.code.clone()),
+            };
+            let service = self.service.signing_name().into();
+            // Written while the state is locked, so that the journal has the order in which calls took effect.
+            self.aws.checks().record(Entry {
+                at: now,
+                caller: self.caller,
+                service,
+                action: call.action,
+                params: call.params,
+                outcome,
+            });
+            answer
+        });
+        match fault {
+            Some(Kind::CutBefore | Kind::CutAfter) => return Err(Cut),
+            Some(Kind::Slow(span)) => self.aws.clock().sleep(span).await,
+            _ => {}
+        }
+        Ok(invoked.unwrap_or_else(|| self.service.encode(&action, &answer, &request_id)))
+    }
+
+    /// Whether the call gets as far as the service: fault, rate, rights, in this order.
+    fn admit(&self, world: &World, call: &Call, fault: Option<&Kind>) -> Result<(), AwsError> {
+        if self.caller == Caller::Administrator {
+            return Ok(());
+        }
+        match fault {
+            Some(Kind::Error { status, code, message }) => {
+                return Err(AwsError { status: *status, code: code.clone(), message: message.clone() });
+            }
+            Some(Kind::Throttled) => return Err(self.service.throttled()),
+            Some(Kind::Denied) => {
+                let needed = self.rights(world, call).into_iter().next();
+                let fallback = || Right::new(format!("{}:{}", self.service.signing_name(), call.action), "*");
+                return Err(self.service.denied(&needed.unwrap_or_else(fallback)));
+            }
+            // Never sent on: what the service would say does not matter.
+            Some(Kind::CutBefore) => return Err(AwsError::new("CutBefore", "")),
+            Some(Kind::CutAfter | Kind::Slow(_)) | None => {}
+        }
+        let rights = self.rights(world, call);
+        let mut checks = self.aws.checks();
+        if !checks.within_limit(call.now) {
+            return Err(self.service.throttled());
+        }
+        match checks.missing(rights) {
+            Some(missing) => Err(self.service.denied(&missing)),
+            None => Ok(()),
+        }
+    }
+
+    fn rights(&self, world: &World, call: &Call) -> Vec<Right> {
+        match self.service {
+            Service::ElastiCache => ElastiCache::rights(world, call),
+            Service::Ec2 => Ec2::rights(world, call),
+            Service::SecretsManager => SecretsManager::rights(world, call),
+            Service::Lambda => vec![Right::new("lambda:InvokeFunction", invoked_function(&call.params))],
+        }
+    }
+}
+
+/// The ARN of the function in an Invoke, which may be given by name, partial ARN or ARN.
+fn invoked_function(params: &Value) -> String {
+    let name = params["FunctionName"].as_str().unwrap_or_default();
+    if name.starts_with("arn:") {
+        return name.into();
+    }
+    let name = name.rsplit_once("function:").map_or(name, |(_, name)| name);
+    format!("arn:aws:lambda:{REGION}:{ACCOUNT}:function:{name}")
+}

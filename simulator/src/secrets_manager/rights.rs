@@ -1,0 +1,76 @@
+//! What each call must be allowed to do.
+
+use serde_json::Value;
+
+use super::{Secret, SecretsManager, arn_prefix};
+use crate::wire::tree::{items, text};
+use crate::world::{ACCOUNT, Call, REGION, Right};
+
+/// Ends the ARN of a secret that does not exist, in place of the random characters that it would get.
+const SUFFIX: &str = "-AbCdEf";
+
+pub(super) fn rights(service: &SecretsManager, call: &Call) -> Vec<Right> {
+    let params = &call.params;
+    let action = format!("secretsmanager:{}", call.action);
+    if matches!(call.action.as_str(), "GetRandomPassword" | "ListSecrets") {
+        return vec![Right::new(action, "*")];
+    }
+    let id = text(params, "SecretId").or(text(params, "Name")).unwrap_or_default();
+    let secret = service.secret(id);
+    let resource = match secret {
+        Some(secret) => secret.arn.clone(),
+        None if id.starts_with("arn:") => id.to_owned(),
+        None => format!("{}{id}{SUFFIX}", arn_prefix()),
+    };
+    let context = context(secret, params);
+    let mut rights = vec![Right { action, resource: resource.clone(), context: context.clone() }];
+    if call.action == "CreateSecret" && !items(params, "Tags").is_empty() {
+        rights.push(Right { action: "secretsmanager:TagResource".into(), resource, context });
+    }
+    rights.extend(key_rights(secret, call));
+    rights
+}
+
+fn context(secret: Option<&Secret>, params: &Value) -> Vec<(String, String)> {
+    let mut context = Vec::new();
+    for (key, value) in secret.iter().flat_map(|secret| &secret.tags) {
+        context.push((format!("aws:ResourceTag/{key}"), value.clone()));
+        context.push((format!("secretsmanager:ResourceTag/{key}"), value.clone()));
+    }
+    for tag in items(params, "Tags") {
+        let (key, value) = (text(tag, "Key").unwrap_or_default(), text(tag, "Value").unwrap_or_default());
+        context.push((format!("aws:RequestTag/{key}"), value.into()));
+        context.push(("aws:TagKeys".into(), key.into()));
+    }
+    for option in ["Name", "VersionId", "VersionStage", "RecoveryWindowInDays", "ForceDeleteWithoutRecovery"] {
+        match &params[option] {
+            Value::Null => {}
+            Value::String(value) => context.push((format!("secretsmanager:{option}"), value.clone())),
+            value => context.push((format!("secretsmanager:{option}"), value.to_string())),
+        }
+    }
+    context
+}
+
+/// With a customer key the service uses the caller's rights on that key; with the key of AWS none are needed.
+fn key_rights(secret: Option<&Secret>, call: &Call) -> Vec<Right> {
+    let writes_value = call.params.get("SecretString").or(call.params.get("SecretBinary")).is_some();
+    let needed: &[&str] = match call.action.as_str() {
+        "GetSecretValue" => &["kms:Decrypt"],
+        "CreateSecret" | "PutSecretValue" => &["kms:GenerateDataKey", "kms:Decrypt"],
+        "UpdateSecret" if writes_value || text(&call.params, "KmsKeyId").is_some() => {
+            &["kms:GenerateDataKey", "kms:Decrypt"]
+        }
+        _ => &[],
+    };
+    let key = text(&call.params, "KmsKeyId").or(secret.and_then(|secret| secret.kms_key.as_deref()));
+    let Some(key) = key.filter(|key| !key.ends_with("alias/aws/secretsmanager")) else { return Vec::new() };
+    let arn = match key {
+        arn if arn.starts_with("arn:") => arn.to_owned(),
+        alias if alias.starts_with("alias/") => format!("arn:aws:kms:{REGION}:{ACCOUNT}:{alias}"),
+        id => format!("arn:aws:kms:{REGION}:{ACCOUNT}:key/{id}"),
+    };
+    let via = ("kms:ViaService".to_owned(), format!("secretsmanager.{REGION}.amazonaws.com"));
+    let right = |action: &&str| Right { action: (*action).into(), resource: arn.clone(), context: vec![via.clone()] };
+    needed.iter().map(right).collect()
+}

@@ -1,0 +1,75 @@
+//! Rotation, as far as its state shows: what a rotation function does with it is up to who calls that function.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Map, Value, json};
+
+use super::secret::{CURRENT, PENDING, Version};
+use super::{SecretsManager, invalid_request};
+use crate::wire::tree::text;
+use crate::world::{Answer, Call};
+
+/// Rotation settings of a secret.
+#[derive(Clone, Debug)]
+pub(super) struct Rotation {
+    enabled: bool,
+    function: Option<String>,
+    rules: Value,
+}
+
+impl Rotation {
+    pub(super) fn describe(&self, fields: &mut Map<String, Value>) {
+        fields.insert("RotationEnabled".into(), json!(self.enabled));
+        if let Some(function) = &self.function {
+            fields.insert("RotationLambdaARN".into(), json!(function));
+        }
+        if !self.rules.is_null() {
+            fields.insert("RotationRules".into(), self.rules.clone());
+        }
+    }
+}
+
+impl SecretsManager {
+    /// Announces a version without a value under AWSPENDING, which is what the rotation function finds.
+    pub(super) fn rotate(&mut self, call: &Call) -> Answer {
+        let params = &call.params;
+        let id = self.version_id(params)?;
+        let secret = self.live_mut(params)?;
+        let before = secret.rotation.take();
+        let function = text(params, "RotationLambdaARN").map(str::to_owned);
+        let function = function.or_else(|| before.as_ref().and_then(|rotation| rotation.function.clone()));
+        if function.is_none() {
+            secret.rotation = before;
+            return Err(invalid_request("No Lambda rotation function ARN is associated with this secret."));
+        }
+        let rules = match (&params["RotationRules"], before) {
+            (Value::Null, Some(before)) => before.rules,
+            (rules, _) => rules.clone(),
+        };
+        secret.rotation = Some(Rotation { enabled: true, function, rules });
+        if params["RotateImmediately"] != json!(false) {
+            let pending = secret.staged(PENDING).filter(|pending| Some(*pending) != secret.staged(CURRENT));
+            if pending.is_some_and(|pending| pending != id) {
+                return Err(invalid_request("A previous rotation isn't complete. That rotation will be reattempted."));
+            }
+            let announced = Version { value: None, stages: BTreeSet::new(), created: call.now };
+            secret.versions.entry(id.clone()).or_insert(announced);
+            secret.move_stage(PENDING, &id);
+        }
+        Ok(json!({"ARN": secret.arn, "Name": secret.name, "VersionId": id}))
+    }
+
+    /// Turns rotation off; a pending version stays as it is [BC].
+    pub(super) fn cancel_rotation(&mut self, call: &Call) -> Answer {
+        let secret = self.live_mut(&call.params)?;
+        let Some(rotation) = &mut secret.rotation else {
+            return Err(invalid_request("You tried to cancel a rotation that was never configured for the secret."));
+        };
+        rotation.enabled = false;
+        let mut answer = json!({"ARN": secret.arn, "Name": secret.name});
+        if let Some(pending) = secret.staged(PENDING) {
+            answer["VersionId"] = json!(pending);
+        }
+        Ok(answer)
+    }
+}
