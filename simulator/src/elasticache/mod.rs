@@ -22,6 +22,9 @@ pub mod transitions;
 pub mod user_groups;
 mod windows;
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddr;
 
