@@ -1,6 +1,7 @@
 //! What the service asks EC2: whether subnets and security groups exist, and where.
 
 use super::refusals::invalid_value;
+use super::subnet_groups::SubnetGroup;
 use crate::ec2::Ec2;
 use crate::world::AwsError;
 
@@ -34,6 +35,16 @@ pub(super) fn subnets(ec2: &Ec2, ids: &[String]) -> Result<(String, Vec<GroupSub
         Some(vpc) => Ok((vpc.to_owned(), found)),
         None => Err(invalid_subnet("A cache subnet group needs at least one subnet.")),
     }
+}
+
+/// Checks that the subnets of a group have room for so many more nodes.
+pub(super) fn check_addresses(ec2: &Ec2, group: &SubnetGroup, nodes: usize) -> Result<(), AwsError> {
+    let free = |subnet: &GroupSubnet| ec2.subnet(&subnet.id).map_or(0, |subnet| subnet.free_addresses as usize);
+    if group.subnets.iter().map(free).sum::<usize>() >= nodes {
+        return Ok(());
+    }
+    let message = format!("The subnets of {} have too few free addresses.", group.name);
+    Err(AwsError::new("InvalidVPCNetworkStateFault", message))
 }
 
 /// Checks that all security groups exist in `vpc`.

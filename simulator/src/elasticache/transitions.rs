@@ -186,7 +186,10 @@ impl ElastiCache {
                 }
             }
             Due::WindowOpens(id) => self.open_window(&id, at),
-            Due::TaskDone(id) => self.finish(&id, at, now),
+            Due::TaskDone(id) => {
+                self.finish(&id, at, now);
+                self.forget_nodes();
+            }
         }
     }
 
@@ -226,7 +229,6 @@ impl ElastiCache {
             }
             Work::RemoveMembers(removed) => {
                 group.drop_members(&removed);
-                self.forget_nodes(&removed);
                 self.add_event(at, "replication-group", id, format!("Removed {} from {id}.", removed.join(", ")));
             }
             Work::AddShards(added) => {
@@ -239,15 +241,9 @@ impl ElastiCache {
                 group.spread_slots();
             }
             Work::RemoveShards(removed) => {
-                let members: Vec<String> = group
-                    .members()
-                    .filter(|member| removed.contains(&member.shard))
-                    .map(|member| member.id.clone())
-                    .collect();
                 group.shards.retain(|shard| !removed.contains(&shard.id));
                 group.spread_slots();
                 group.settle_snapshotting_member();
-                self.forget_nodes(&members);
             }
             Work::Tags | Work::Snapshot | Work::Hold => {}
             Work::Delete { .. } => self.remove_group(id, at, now),
@@ -257,11 +253,7 @@ impl ElastiCache {
     /// The group is gone; its network interfaces stay for a while.
     pub(super) fn remove_group(&mut self, id: &str, at: Time, now: Time) {
         let Some(group) = self.groups.remove(id) else { return };
-        let members: Vec<String> = group.members().map(|member| member.id.clone()).collect();
-        self.forget_nodes(&members);
-        if let Some(real) = &mut self.real_nodes {
-            real.groups.remove(id);
-        }
+        self.forget_nodes();
         let until = at + self.pace.interface_release;
         if until > now {
             self.interfaces.push(super::Interface { security_groups: group.security_groups, until });
@@ -271,9 +263,11 @@ impl ElastiCache {
         self.add_event(at, "replication-group", id, format!("Replication group {id} has been deleted."));
     }
 
-    fn forget_nodes(&mut self, members: &[String]) {
-        if let Some(real) = &mut self.real_nodes {
-            real.members.retain(|member, _| !members.contains(member));
-        }
+    /// A node of the same name that comes later has to report anew.
+    fn forget_nodes(&mut self) {
+        let Some(real) = &mut self.real_nodes else { return };
+        let groups = &self.groups;
+        real.groups.retain(|id, _| groups.contains_key(id));
+        real.members.retain(|id, _| groups.values().any(|group| group.members().any(|member| member.id == *id)));
     }
 }

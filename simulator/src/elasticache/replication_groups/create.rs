@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::json;
 
 use super::topology::{self, MAX_CLUSTER_NODES};
-use super::{ClusterMode, ReplicationGroup, Shard, Status, Task, Work, access, describe, logs};
+use super::{ClusterMode, ReplicationGroup, Shard, Status, Task, Work, describe, logs, protection};
 use crate::elasticache::catalog::{NodeType, Release, requested_node_type, requested_release};
 use crate::elasticache::input::Input;
 use crate::elasticache::refusals::{
@@ -60,7 +60,7 @@ fn read(world: &World, call: &Call) -> Result<ReplicationGroup, AwsError> {
         || snapshot.map_or("redis".to_owned(), |snapshot| snapshot.source.engine.clone()),
         str::to_ascii_lowercase,
     );
-    let release = requested_release(&engine, input.text("EngineVersion"))?;
+    let release = read_release(input, &engine, snapshot)?;
     let node_type = match (input.text("CacheNodeType"), snapshot) {
         (Some(name), _) => requested_node_type(name, &engine)?,
         (None, Some(snapshot)) => requested_node_type(&snapshot.source.node_type, &engine)?,
@@ -73,11 +73,15 @@ fn read(world: &World, call: &Call) -> Result<ReplicationGroup, AwsError> {
     let security_groups = input.texts("SecurityGroupIds", "SecurityGroupId").unwrap_or_default();
     networks::check_security_groups(&world.ec2, &security_groups, &subnet_group.vpc)?;
     check_quota(cache, &shards)?;
-    let tls = read_tls(input, release)?;
-    let (tokens, user_groups) = read_access(cache, input, &engine, tls)?;
-    let (at_rest, kms_key) = read_at_rest(input, &engine)?;
+    networks::check_addresses(&world.ec2, subnet_group, shards.iter().map(|shard| shard.members.len()).sum())?;
+    let tls = protection::transit(input, release)?;
+    let (tokens, user_groups) = protection::access(cache, input, &engine, tls)?;
+    let (at_rest, kms_key) = protection::at_rest(input, &engine)?;
     let (network_type, ip_discovery) = read_network(input, release, &node_type, subnet_group)?;
     let data_tiering = read_data_tiering(input, &node_type)?;
+    if snapshot.is_some_and(|snapshot| snapshot.source.data_tiering != data_tiering) {
+        return Err(invalid_combination("Snapshots with data tiering can only be restored to groups with it."));
+    }
     let (maintenance_window, snapshot_window) = read_windows(input)?;
     let snapshot_retention = read_retention(input)?;
     let mut tag_map = tags::read(input)?;
@@ -171,6 +175,21 @@ fn restored_snapshot<'a>(cache: &'a ElastiCache, input: Input<'_>) -> Result<Opt
         return Err(invalid_value(format!("Snapshot {name} is in state {}, not available.", snapshot.status())));
     }
     Ok(Some(snapshot))
+}
+
+/// The version asked for, not older than the snapshot's; without one, the snapshot's.
+fn read_release(input: Input<'_>, engine: &str, snapshot: Option<&Snapshot>) -> Result<Release, AwsError> {
+    let source = snapshot.and_then(|snapshot| snapshot.source.release()).filter(|source| source.engine == engine);
+    match (input.text("EngineVersion"), source) {
+        (None, Some(source)) => Ok(source),
+        (version, source) => {
+            let release = requested_release(engine, version)?;
+            if source.is_some_and(|source| source.number() > release.number()) {
+                return Err(invalid_combination("A snapshot cannot be restored to an older engine version."));
+            }
+            Ok(release)
+        }
+    }
 }
 
 /// Cluster mode follows the parameter group; a request that says otherwise is refused.
@@ -294,66 +313,6 @@ fn check_quota(cache: &ElastiCache, shards: &[Shard]) -> Result<(), AwsError> {
         ));
     }
     Ok(())
-}
-
-fn read_tls(input: Input<'_>, release: Release) -> Result<Tls, AwsError> {
-    let Some(enabled) = input.flag("TransitEncryptionEnabled")? else {
-        if release.engine == "valkey" {
-            // The field is required for Valkey (facts 3.6).
-            return Err(invalid_value("TransitEncryptionEnabled must be given explicitly for engine valkey."));
-        }
-        return no_mode(input);
-    };
-    if !enabled {
-        return no_mode(input);
-    }
-    match input.text("TransitEncryptionMode") {
-        None | Some("required") => Ok(Tls::Required),
-        Some("preferred") if !release.changes_encryption_in_place() => {
-            Err(invalid_combination("Transit encryption mode preferred needs a newer engine version."))
-        }
-        Some("preferred") => Ok(Tls::Preferred),
-        Some(other) => Err(invalid_value(format!("The TransitEncryptionMode {other} is invalid."))),
-    }
-}
-
-fn no_mode(input: Input<'_>) -> Result<Tls, AwsError> {
-    if input.text("TransitEncryptionMode").is_some() {
-        return Err(invalid_combination("TransitEncryptionMode needs TransitEncryptionEnabled."));
-    }
-    Ok(Tls::Off)
-}
-
-fn read_access(
-    cache: &ElastiCache,
-    input: Input<'_>,
-    engine: &str,
-    tls: Tls,
-) -> Result<(Vec<String>, Vec<String>), AwsError> {
-    let token = input.text("AuthToken");
-    let users: Vec<String> =
-        input.texts("UserGroupIds", "member").unwrap_or_default().iter().map(|id| id.to_ascii_lowercase()).collect();
-    if token.is_some() && !users.is_empty() {
-        return Err(invalid_combination("An AUTH token and user groups cannot be used together."));
-    }
-    if token.is_some() || !users.is_empty() {
-        access::check_encryption(tls)?;
-    }
-    if let Some(token) = token {
-        access::check_token(token)?;
-    }
-    access::check_user_groups(cache, &users, engine)?;
-    Ok((token.map(str::to_owned).into_iter().collect(), users))
-}
-
-fn read_at_rest(input: Input<'_>, engine: &str) -> Result<(bool, Option<String>), AwsError> {
-    // The default differs by engine (facts 3.6).
-    let at_rest = input.flag("AtRestEncryptionEnabled")?.unwrap_or(engine == "valkey");
-    let key = input.owned("KmsKeyId").filter(|key| !key.is_empty());
-    if key.is_some() && !at_rest {
-        return Err(invalid_combination("A KMS key needs encryption at rest to be enabled."));
-    }
-    Ok((at_rest, key))
 }
 
 fn read_network(

@@ -2,11 +2,11 @@
 
 use serde_json::json;
 
-use super::{Status, Task, Work, describe};
+use super::{MemberStatus, Status, Task, Work, describe};
 use crate::elasticache::input::Input;
 use crate::elasticache::refusals::{group_not_found, group_state, invalid_combination};
 use crate::elasticache::snapshots;
-use crate::world::{Answer, Call, World};
+use crate::world::{Answer, AwsError, Call, World};
 
 pub(in crate::elasticache) fn delete(world: &mut World, call: &Call) -> Answer {
     let input = Input(&call.params);
@@ -15,6 +15,10 @@ pub(in crate::elasticache) fn delete(world: &mut World, call: &Call) -> Answer {
     let group = cache.groups.get(&id).ok_or_else(|| group_not_found(&id))?;
     if !matches!(group.status, Status::Available | Status::CreateFailed) {
         return Err(group_state(&id, group.status, "deleted"));
+    }
+    if let Some(member) = group.members().find(|member| member.status != MemberStatus::Available) {
+        let message = format!("Cache cluster {} is not in a valid state to be deleted", member.id);
+        return Err(AwsError::new("InvalidReplicationGroupState", message));
     }
     if input.flag("RetainPrimaryCluster")?.unwrap_or(false) {
         return Err(invalid_combination("RetainPrimaryCluster is not supported for this replication group."));

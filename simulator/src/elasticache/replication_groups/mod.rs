@@ -9,6 +9,7 @@ pub(super) mod describe;
 mod endpoints;
 mod logs;
 pub(super) mod modify;
+mod protection;
 pub(super) mod replicas;
 pub(super) mod shards;
 mod topology;
@@ -19,6 +20,7 @@ pub use access::{AuthStep, UserGroupStep};
 pub use changes::{Changes, Waiting};
 pub use logs::LogDelivery;
 
+use super::catalog::{RELEASES, Release};
 use super::refusals::{cluster_state, group_state};
 use crate::clock::Time;
 use crate::nodes::Tls;
@@ -291,6 +293,12 @@ impl ReplicationGroup {
     #[must_use]
     pub fn has_access_control(&self) -> bool {
         !self.tokens.is_empty() || !self.user_groups.is_empty()
+    }
+
+    /// The release that it runs.
+    pub(super) fn release(&self) -> Option<Release> {
+        let same = |release: &&Release| release.engine == self.engine && release.full_version == self.engine_version;
+        RELEASES.iter().find(same).copied()
     }
 
     /// Whether it uses a parameter group, or is about to.

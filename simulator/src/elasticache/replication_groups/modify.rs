@@ -1,10 +1,12 @@
 //! ModifyReplicationGroup.
 
+use std::collections::BTreeSet;
+
 use serde_json::json;
 
 use super::create::{check_multi_az, check_retention, check_topic};
 use super::{Changes, ClusterMode, ReplicationGroup, Status, Task, Waiting, Work, access, describe, logs};
-use crate::elasticache::catalog::{RELEASES, Release, node_types, requested_node_type, requested_release};
+use crate::elasticache::catalog::{Release, node_types, requested_node_type, requested_release};
 use crate::elasticache::input::Input;
 use crate::elasticache::refusals::{
     cluster_not_found, group_not_found, invalid_combination, invalid_value, no_modifications, parameter_group_not_found,
@@ -129,7 +131,8 @@ fn read_security_groups(
     if let Some(subnet_group) = world.elasticache.subnet_groups.get(&group.subnet_group) {
         networks::check_security_groups(&world.ec2, &ids, &subnet_group.vpc)?;
     }
-    changes.security_groups = differs(ids, &group.security_groups);
+    let set = |ids: &[String]| ids.iter().cloned().collect::<BTreeSet<_>>();
+    changes.security_groups = (set(&ids) != set(&group.security_groups)).then_some(ids);
     Ok(())
 }
 
@@ -167,12 +170,6 @@ fn live_member(group: &ReplicationGroup, id: &str) -> Result<String, AwsError> {
     if group.members().any(|member| member.id == id) { Ok(id) } else { Err(cluster_not_found(&id)) }
 }
 
-/// The release that a group runs.
-fn current_release(group: &ReplicationGroup) -> Option<Release> {
-    let same = |release: &&Release| release.engine == group.engine && release.full_version == group.engine_version;
-    RELEASES.iter().find(same).copied()
-}
-
 fn read_engine(
     cache: &ElastiCache,
     group: &ReplicationGroup,
@@ -180,7 +177,7 @@ fn read_engine(
     changes: &mut Changes,
 ) -> Result<(), AwsError> {
     let engine = input.text("Engine").map_or_else(|| group.engine.clone(), str::to_ascii_lowercase);
-    let current = current_release(group);
+    let current = group.release();
     let version = input.text("EngineVersion");
     let target = match (version, current) {
         // A full version that is the current one is no change.
@@ -292,7 +289,7 @@ fn read_tls(
     if wanted == group.tls {
         return Ok(());
     }
-    if !current_release(group).is_none_or(|release| release.changes_encryption_in_place()) {
+    if !group.release().is_none_or(|release| release.changes_encryption_in_place()) {
         return Err(invalid_combination("Transit encryption cannot be changed with this engine version."));
     }
     match (group.tls, wanted) {
@@ -374,7 +371,7 @@ fn read_cluster_mode(
     if others != Changes::default() {
         return Err(invalid_combination("ClusterMode can be changed only together with CacheParameterGroupName."));
     }
-    let release_fits = current_release(group).is_none_or(|release| release.number() >= (7, 0, 0));
+    let release_fits = group.release().is_none_or(|release| release.number() >= (7, 0, 0));
     let name = changes.parameter_group.as_ref().unwrap_or(&group.parameter_group);
     let clustered = cache.parameter_group(name).is_some_and(|group| group.value("cluster-enabled") == Some("yes"));
     match (group.cluster_mode, wanted) {
@@ -394,7 +391,7 @@ fn read_cluster_mode(
                 ));
             }
             if clustered {
-                let release = current_release(group);
+                let release = group.release();
                 changes.parameter_group = release.map(|release| release.default_parameter_group(false));
             }
         }

@@ -5,8 +5,8 @@ use serde_json::json;
 use super::topology::{MAX_CLUSTER_NODES, MAX_REPLICAS};
 use super::{Member, MemberStatus, ReplicationGroup, Shard, Status, Task, Work, describe};
 use crate::clock::Time;
-use crate::elasticache::ElastiCache;
 use crate::elasticache::input::Input;
+use crate::elasticache::networks;
 use crate::elasticache::refusals::{
     cluster_not_found, group_not_found, invalid_combination, invalid_value, missing, no_operation,
 };
@@ -20,23 +20,28 @@ struct Wish {
 }
 
 pub(in crate::elasticache) fn increase(world: &mut World, call: &Call) -> Answer {
-    change(&mut world.elasticache, call, true)
+    change(world, call, true)
 }
 
 pub(in crate::elasticache) fn decrease(world: &mut World, call: &Call) -> Answer {
-    change(&mut world.elasticache, call, false)
+    change(world, call, false)
 }
 
-fn change(cache: &mut ElastiCache, call: &Call, grow: bool) -> Answer {
+fn change(world: &mut World, call: &Call, grow: bool) -> Answer {
+    let cache = &mut world.elasticache;
     let input = Input(&call.params);
     let id = input.required("ReplicationGroupId")?.to_ascii_lowercase();
-    input.required("ApplyImmediately")?;
+    let immediate = input.flag("ApplyImmediately")?.ok_or_else(|| missing("ApplyImmediately"))?;
     let group = cache.groups.get(&id).ok_or_else(|| group_not_found(&id))?;
     group.require_available("modified")?;
-    if input.flag("ApplyImmediately")? != Some(true) {
+    if !immediate {
         return Err(invalid_value("ApplyImmediately=false is not supported for changes of the replica count."));
     }
     let wishes = read_wishes(group, input, grow)?;
+    if let Some(subnets) = cache.subnet_groups.get(&group.subnet_group).filter(|_| grow) {
+        let more = |wish: &Wish| (wish.replicas + 1).saturating_sub(group.shards[wish.shard].members.len());
+        networks::check_addresses(&world.ec2, subnets, wishes.iter().map(more).sum())?;
+    }
     let (work, duration) = if grow {
         let zones = cache.zones_of(group);
         let Some(group) = cache.groups.get_mut(&id) else { return Err(group_not_found(&id)) };

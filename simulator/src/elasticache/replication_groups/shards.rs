@@ -15,10 +15,10 @@ pub(in crate::elasticache) fn modify(world: &mut World, call: &Call) -> Answer {
     let cache = &mut world.elasticache;
     let id = input.required("ReplicationGroupId")?.to_ascii_lowercase();
     let wanted = input.number("NodeGroupCount")?.ok_or_else(|| missing("NodeGroupCount"))? as usize;
-    input.required("ApplyImmediately")?;
+    let immediate = input.flag("ApplyImmediately")?.ok_or_else(|| missing("ApplyImmediately"))?;
     let group = cache.groups.get(&id).ok_or_else(|| group_not_found(&id))?;
     group.require_available("modified")?;
-    if input.flag("ApplyImmediately")? != Some(true) {
+    if !immediate {
         return Err(invalid_value("ApplyImmediately=false is not supported for changes of the shard configuration."));
     }
     if !group.is_sharded() {
