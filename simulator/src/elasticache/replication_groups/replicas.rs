@@ -1,0 +1,209 @@
+//! IncreaseReplicaCount and DecreaseReplicaCount.
+
+use serde_json::json;
+
+use super::topology::{MAX_CLUSTER_NODES, MAX_REPLICAS};
+use super::{Member, MemberStatus, ReplicationGroup, Shard, Status, Task, Work, describe};
+use crate::clock::Time;
+use crate::elasticache::input::Input;
+use crate::elasticache::networks;
+use crate::elasticache::refusals::{
+    cluster_not_found, group_not_found, invalid_combination, invalid_value, missing, no_operation,
+};
+use crate::world::{Answer, AwsError, Call, World};
+
+/// What a call wants of one shard.
+struct Wish {
+    shard: usize,
+    replicas: usize,
+    zones: Vec<String>,
+}
+
+pub(in crate::elasticache) fn increase(world: &mut World, call: &Call) -> Answer {
+    change(world, call, true)
+}
+
+pub(in crate::elasticache) fn decrease(world: &mut World, call: &Call) -> Answer {
+    change(world, call, false)
+}
+
+fn change(world: &mut World, call: &Call, grow: bool) -> Answer {
+    let cache = &mut world.elasticache;
+    let input = Input(&call.params);
+    let id = input.required("ReplicationGroupId")?.to_ascii_lowercase();
+    let immediate = input.flag("ApplyImmediately")?.ok_or_else(|| missing("ApplyImmediately"))?;
+    let group = cache.groups.get(&id).ok_or_else(|| group_not_found(&id))?;
+    group.require_available("modified")?;
+    if !immediate {
+        return Err(invalid_value("ApplyImmediately=false is not supported for changes of the replica count."));
+    }
+    let wishes = read_wishes(group, input, grow)?;
+    if let Some(subnets) = cache.subnet_groups.get(&group.subnet_group).filter(|_| grow) {
+        let more = |wish: &Wish| (wish.replicas + 1).saturating_sub(group.shards[wish.shard].members.len());
+        networks::check_addresses(&world.ec2, subnets, wishes.iter().map(more).sum())?;
+    }
+    let (work, duration) = if grow {
+        let zones = cache.zones_of(group);
+        let Some(group) = cache.groups.get_mut(&id) else { return Err(group_not_found(&id)) };
+        (Work::AddMembers(add(group, &wishes, &zones, call.now)?), cache.pace.add_replica)
+    } else {
+        let named = input.texts("ReplicasToRemove", "member").unwrap_or_default();
+        let Some(group) = cache.groups.get_mut(&id) else { return Err(group_not_found(&id)) };
+        (Work::RemoveMembers(remove(group, &wishes, &named)?), cache.pace.remove_replica)
+    };
+    let fails = cache.next_roll_back(&call.action);
+    if let Some(group) = cache.groups.get_mut(&id) {
+        group.begin(Status::Modifying, Task { started: call.now, due: call.now + duration, work, fails });
+    }
+    Ok(json!({ "ReplicationGroup": describe::group_tree(cache, &cache.groups[&id], call.now) }))
+}
+
+/// The replica counts that are asked for, per shard, checked against how many there are and must be.
+fn read_wishes(group: &ReplicationGroup, input: Input<'_>, grow: bool) -> Result<Vec<Wish>, AwsError> {
+    let everywhere = input.number("NewReplicaCount")?;
+    let configured = input.items("ReplicaConfiguration", "ConfigureShard").unwrap_or_default();
+    let named = input.texts("ReplicasToRemove", "member").unwrap_or_default();
+    let mut wishes = Vec::new();
+    if !configured.is_empty() {
+        for one in configured {
+            wishes.push(read_wish(group, one)?);
+        }
+    } else if let Some(replicas) = everywhere {
+        let replicas = replicas as usize;
+        wishes.extend((0..group.shards.len()).map(|shard| Wish { shard, replicas, zones: Vec::new() }));
+    } else if !grow && !named.is_empty() {
+        for (shard, members) in group.shards.iter().map(|shard| &shard.members).enumerate() {
+            let leaving = members.iter().filter(|member| named.contains(&member.id)).count();
+            if leaving > 0 {
+                wishes.push(Wish { shard, replicas: (members.len() - 1).saturating_sub(leaving), zones: Vec::new() });
+            }
+        }
+        if wishes.is_empty() {
+            return Err(cluster_not_found(&named[0]));
+        }
+    } else {
+        return Err(missing("NewReplicaCount"));
+    }
+    check_wishes(group, &wishes, grow)?;
+    Ok(wishes)
+}
+
+fn read_wish(group: &ReplicationGroup, one: Input<'_>) -> Result<Wish, AwsError> {
+    let id = one.required("NodeGroupId")?;
+    let shard = group.shards.iter().position(|shard| shard.id == id).ok_or_else(|| {
+        AwsError::not_found("NodeGroupNotFoundFault", format!("Node group {id} not found in {}.", group.id))
+    })?;
+    let replicas = one.number("NewReplicaCount")?.ok_or_else(|| missing("NewReplicaCount"))? as usize;
+    let zones = one.texts("PreferredAvailabilityZones", "PreferredAvailabilityZone").unwrap_or_default();
+    if !zones.is_empty() && zones.len() != replicas + 1 {
+        return Err(invalid_value("PreferredAvailabilityZones must name one zone more than NewReplicaCount."));
+    }
+    Ok(Wish { shard, replicas, zones })
+}
+
+fn check_wishes(group: &ReplicationGroup, wishes: &[Wish], grow: bool) -> Result<(), AwsError> {
+    let current = |wish: &Wish| group.shards[wish.shard].members.len().saturating_sub(1);
+    if wishes.iter().all(|wish| wish.replicas == current(wish)) {
+        return Err(no_operation("The replica count is already as requested."));
+    }
+    if wishes.iter().any(|wish| (wish.replicas > current(wish)) != grow && wish.replicas != current(wish)) {
+        let direction = if grow { "greater" } else { "less" };
+        return Err(invalid_value(format!("NewReplicaCount must be {direction} than the current count.")));
+    }
+    if wishes.iter().any(|wish| wish.replicas > MAX_REPLICAS as usize) {
+        return Err(invalid_value("The parameter NewReplicaCount must be between 0 and 5."));
+    }
+    let needs_one = group.multi_az || (group.failover && !group.is_sharded());
+    if needs_one && wishes.iter().any(|wish| wish.replicas == 0) {
+        return Err(invalid_combination(
+            "At least one replica must stay while Multi-AZ or automatic failover is enabled.",
+        ));
+    }
+    let added: usize = wishes.iter().map(|wish| wish.replicas.saturating_sub(current(wish))).sum();
+    if group.members().count() + added > MAX_CLUSTER_NODES {
+        return Err(AwsError::new(
+            "NodeGroupsPerReplicationGroupQuotaExceeded",
+            format!("A replication group can have at most {MAX_CLUSTER_NODES} nodes."),
+        ));
+    }
+    Ok(())
+}
+
+fn add(group: &mut ReplicationGroup, wishes: &[Wish], offered: &[String], now: Time) -> Result<Vec<String>, AwsError> {
+    if let Some(zone) = wishes.iter().flat_map(|wish| &wish.zones).find(|zone| !offered.contains(zone)) {
+        return Err(invalid_value(format!("The subnet group has no subnet in availability zone {zone}.")));
+    }
+    let tags = group.tags.clone();
+    let mut added = Vec::new();
+    for wish in wishes {
+        let shard = &mut group.shards[wish.shard];
+        let mut zones = wish.zones.clone();
+        for member in &shard.members {
+            if let Some(taken) = zones.iter().position(|zone| *zone == member.zone) {
+                zones.remove(taken);
+            }
+        }
+        while shard.members.len() <= wish.replicas {
+            let zone = if zones.is_empty() { emptiest_zone(shard, offered) } else { zones.remove(0) };
+            let id = next_member_id(shard);
+            added.push(id.clone());
+            shard.members.push(Member {
+                id,
+                shard: shard.id.clone(),
+                zone,
+                primary: false,
+                status: MemberStatus::Creating,
+                joined: false,
+                ready_at: None,
+                created: now,
+                tags: tags.clone(),
+            });
+        }
+    }
+    Ok(added)
+}
+
+/// The zone with the fewest members of the shard.
+fn emptiest_zone(shard: &Shard, offered: &[String]) -> String {
+    let load = |zone: &&String| shard.members.iter().filter(|member| member.zone == **zone).count();
+    offered.iter().min_by_key(load).cloned().unwrap_or_default()
+}
+
+/// One above the highest number in use.
+fn next_member_id(shard: &Shard) -> String {
+    let split = |member: &Member| {
+        let (prefix, number) = member.id.rsplit_once('-')?;
+        Some((prefix.to_owned(), number.parse::<u32>().ok()?))
+    };
+    let highest = shard.members.iter().filter_map(split).max_by_key(|(_, number)| *number);
+    let (prefix, number) = highest.unwrap_or_else(|| (shard.id.clone(), 0));
+    format!("{prefix}-{:03}", number + 1)
+}
+
+/// Marks the members that go: those named, then replicas with the highest numbers; never a primary.
+fn remove(group: &mut ReplicationGroup, wishes: &[Wish], named: &[String]) -> Result<Vec<String>, AwsError> {
+    for id in named {
+        match group.members().find(|member| member.id == *id) {
+            None => return Err(cluster_not_found(id)),
+            Some(member) if member.primary => {
+                return Err(invalid_value(format!("The primary {id} cannot be removed.")));
+            }
+            Some(_) => {}
+        }
+    }
+    let mut leaving: Vec<String> = Vec::new();
+    for wish in wishes {
+        let members = &group.shards[wish.shard].members;
+        let count = (members.len() - 1).saturating_sub(wish.replicas);
+        let mut candidates: Vec<&Member> = members.iter().rev().filter(|member| !member.primary).collect();
+        candidates.sort_by_key(|member| !named.contains(&member.id));
+        if candidates.iter().filter(|member| named.contains(&member.id)).count() > count {
+            return Err(invalid_combination("ReplicasToRemove names more replicas than NewReplicaCount removes."));
+        }
+        leaving.extend(candidates.into_iter().take(count).map(|member| member.id.clone()));
+    }
+    for member in group.members_mut().filter(|member| leaving.contains(&member.id)) {
+        member.status = MemberStatus::Deleting;
+    }
+    Ok(leaving)
+}

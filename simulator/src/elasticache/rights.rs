@@ -1,0 +1,198 @@
+//! The permissions that each operation needs, those that ElastiCache uses in the caller's name included (facts 7).
+
+use super::catalog::requested_release;
+use super::input::Input;
+use super::names::arn;
+use crate::world::{ACCOUNT, Call, REGION, Right, World};
+
+/// EC2 actions behind everything that adds, moves or removes nodes.
+const NETWORK: [&str; 5] = [
+    "ec2:CreateNetworkInterface",
+    "ec2:DeleteNetworkInterface",
+    "ec2:DescribeNetworkInterfaces",
+    "ec2:DescribeSubnets",
+    "ec2:DescribeVpcs",
+];
+
+const LOG_DELIVERY: [&str; 5] = [
+    "logs:CreateLogDelivery",
+    "logs:DeleteLogDelivery",
+    "logs:GetLogDelivery",
+    "logs:ListLogDeliveries",
+    "logs:UpdateLogDelivery",
+];
+
+pub(super) fn of(world: &World, call: &Call) -> Vec<Right> {
+    let input = Input(&call.params);
+    let action = format!("elasticache:{}", call.action);
+    let mut needed = Needed { rights: Vec::new(), action };
+    let named = |kind: &str, key: &str| arn(kind, &input.text(key).unwrap_or("*").to_ascii_lowercase());
+    match call.action.as_str() {
+        "CreateReplicationGroup" => create_group(world, input, &mut needed),
+        "ModifyReplicationGroup" => {
+            needed.on(named("replicationgroup", "ReplicationGroupId"));
+            if input.text("CacheParameterGroupName").is_some() {
+                needed.on(named("parametergroup", "CacheParameterGroupName"));
+            }
+            user_groups(input, "UserGroupIdsToAdd", &mut needed);
+            user_groups(input, "UserGroupIdsToRemove", &mut needed);
+            needed.everywhere(&NETWORK);
+            log_delivery(input, &mut needed);
+        }
+        "IncreaseReplicaCount" | "DecreaseReplicaCount" | "ModifyReplicationGroupShardConfiguration" => {
+            needed.on(named("replicationgroup", "ReplicationGroupId"));
+            needed.everywhere(&NETWORK);
+        }
+        "DeleteReplicationGroup" => {
+            let group = named("replicationgroup", "ReplicationGroupId");
+            needed.on(group.clone());
+            needed.everywhere(&NETWORK);
+            if input.text("FinalSnapshotIdentifier").is_some() {
+                needed.also("elasticache:CreateSnapshot", named("snapshot", "FinalSnapshotIdentifier"));
+                needed.also("elasticache:CreateSnapshot", group);
+            }
+        }
+        "DescribeCacheClusters" => needed.on(named("cluster", "CacheClusterId")),
+        "ListAllowedNodeTypeModifications" if input.text("CacheClusterId").is_some() => {
+            needed.on(named("cluster", "CacheClusterId"));
+        }
+        "DescribeReplicationGroups" | "ListAllowedNodeTypeModifications" => {
+            needed.on(named("replicationgroup", "ReplicationGroupId"));
+        }
+        "CreateCacheSubnetGroup" | "CreateCacheParameterGroup" => {
+            let created = if call.action == "CreateCacheSubnetGroup" {
+                named("subnetgroup", "CacheSubnetGroupName")
+            } else {
+                named("parametergroup", "CacheParameterGroupName")
+            };
+            needed.on(created.clone());
+            tags(input, created, &mut needed);
+        }
+        "DeleteCacheSubnetGroup" => {
+            needed.on(named("subnetgroup", "CacheSubnetGroupName"));
+            needed.everywhere(&NETWORK);
+        }
+        "ModifyCacheSubnetGroup" | "DescribeCacheSubnetGroups" => {
+            needed.on(named("subnetgroup", "CacheSubnetGroupName"));
+        }
+        "ModifyCacheParameterGroup"
+        | "ResetCacheParameterGroup"
+        | "DeleteCacheParameterGroup"
+        | "DescribeCacheParameterGroups"
+        | "DescribeCacheParameters" => needed.on(named("parametergroup", "CacheParameterGroupName")),
+        "CreateSnapshot" => create_snapshot(input, &mut needed),
+        "DescribeSnapshots" | "DeleteSnapshot" => needed.on(named("snapshot", "SnapshotName")),
+        "AddTagsToResource" | "RemoveTagsFromResource" | "ListTagsForResource" => {
+            needed.on(input.text("ResourceName").unwrap_or("*").to_owned());
+        }
+        "DescribeUserGroups" => needed.on(named("usergroup", "UserGroupId")),
+        // DescribeEvents, DescribeCacheEngineVersions, DescribeEngineDefaultParameters have no resource.
+        _ => needed.on("*".to_owned()),
+    }
+    needed.rights
+}
+
+/// Rights being gathered for one call.
+struct Needed {
+    rights: Vec<Right>,
+    action: String,
+}
+
+impl Needed {
+    /// The call's own action on a resource.
+    fn on(&mut self, resource: String) {
+        self.rights.push(Right::new(self.action.clone(), resource));
+    }
+
+    fn also(&mut self, action: &str, resource: String) {
+        self.rights.push(Right::new(action, resource));
+    }
+
+    fn everywhere(&mut self, actions: &[&str]) {
+        self.rights.extend(actions.iter().map(|action| Right::new(*action, "*")));
+    }
+}
+
+fn create_group(world: &World, input: Input<'_>, needed: &mut Needed) {
+    let id = input.text("ReplicationGroupId").unwrap_or_default().to_ascii_lowercase();
+    let group = arn("replicationgroup", &id);
+    needed.on(group.clone());
+    needed.on(arn("parametergroup", &parameter_group(input)));
+    needed.on(arn("subnetgroup", &input.text("CacheSubnetGroupName").unwrap_or("default").to_ascii_lowercase()));
+    // The first member stands for all: they share a prefix.
+    needed.on(arn("cluster", &format!("{id}-001")));
+    if let Some(snapshot) = input.text("SnapshotName") {
+        needed.on(arn("snapshot", &snapshot.to_ascii_lowercase()));
+    }
+    user_groups(input, "UserGroupIds", needed);
+    needed.everywhere(&NETWORK);
+    tags(input, group, needed);
+    log_delivery(input, needed);
+    if let Some(key) = input.text("KmsKeyId").filter(|key| !key.is_empty()) {
+        needed.also("kms:CreateGrant", key_arn(key));
+        needed.also("kms:DescribeKey", key_arn(key));
+    }
+    for file in input.texts("SnapshotArns", "SnapshotArn").unwrap_or_default() {
+        needed.also("s3:GetObject", file);
+    }
+    if !world.elasticache.service_linked_role {
+        let role = format!(
+            "arn:aws:iam::{ACCOUNT}:role/aws-service-role/elasticache.amazonaws.com/AWSServiceRoleForElastiCache"
+        );
+        let mut right = Right::new("iam:CreateServiceLinkedRole", role);
+        right.context.push(("iam:AWSServiceName".to_owned(), "elasticache.amazonaws.com".to_owned()));
+        needed.rights.push(right);
+    }
+}
+
+/// The parameter group that a new cache uses, named or not.
+fn parameter_group(input: Input<'_>) -> String {
+    if let Some(name) = input.text("CacheParameterGroupName") {
+        return name.to_ascii_lowercase();
+    }
+    let shards = super::replication_groups::create::asks_for_shards(input);
+    requested_release(input.text("Engine").unwrap_or("redis"), input.text("EngineVersion"))
+        .map_or_else(|_| "*".to_owned(), |release| release.default_parameter_group(shards))
+}
+
+fn create_snapshot(input: Input<'_>, needed: &mut Needed) {
+    let snapshot = arn("snapshot", &input.text("SnapshotName").unwrap_or_default().to_ascii_lowercase());
+    needed.on(snapshot.clone());
+    if let Some(id) = input.text("ReplicationGroupId") {
+        needed.on(arn("replicationgroup", &id.to_ascii_lowercase()));
+    }
+    if let Some(id) = input.text("CacheClusterId") {
+        needed.on(arn("cluster", &id.to_ascii_lowercase()));
+    }
+    tags(input, snapshot, needed);
+}
+
+fn user_groups(input: Input<'_>, key: &str, needed: &mut Needed) {
+    for id in input.texts(key, "member").unwrap_or_default() {
+        needed.on(arn("usergroup", &id.to_ascii_lowercase()));
+    }
+}
+
+/// Tags at creation need the right to tag what is created.
+fn tags(input: Input<'_>, created: String, needed: &mut Needed) {
+    if input.items("Tags", "Tag").is_some_and(|tags| !tags.is_empty()) {
+        needed.also("elasticache:AddTagsToResource", created);
+    }
+}
+
+fn log_delivery(input: Input<'_>, needed: &mut Needed) {
+    let deliveries = input.items("LogDeliveryConfigurations", "LogDeliveryConfigurationRequest").unwrap_or_default();
+    if !deliveries.is_empty() {
+        needed.everywhere(&LOG_DELIVERY);
+    }
+}
+
+fn key_arn(key: &str) -> String {
+    if key.starts_with("arn:") {
+        key.to_owned()
+    } else if key.starts_with("alias/") {
+        format!("arn:aws:kms:{REGION}:{ACCOUNT}:{key}")
+    } else {
+        format!("arn:aws:kms:{REGION}:{ACCOUNT}:key/{key}")
+    }
+}
