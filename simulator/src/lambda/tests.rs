@@ -33,7 +33,7 @@ async fn an_event_goes_out_by_next_and_its_result_comes_back() {
         let lambda = lambda.clone();
         async move { runtime(&lambda, "GET", "invocation/next", "").await }
     });
-    tokio::time::sleep(Duration::from_secs(60)).await;
+    tokio::time::sleep(Duration::from_mins(1)).await;
     assert!(!polling.is_finished(), "next is held while there is no event");
 
     let invoked = Function::invoke(&lambda, json!({"n": 1}));
