@@ -52,7 +52,9 @@ pub(crate) async fn run(options: &Options) -> Result<(), String> {
     println!("local AWS at {}, {} times as fast as real time", server.endpoint(), options.speed);
     println!();
     println!("export AWS_ENDPOINT_URL={}", server.endpoint());
-    println!("export AWS_ACCESS_KEY_ID={ADMINISTRATOR_KEY} AWS_SECRET_ACCESS_KEY=any AWS_REGION={REGION}");
+    println!("export AWS_ACCESS_KEY_ID={ADMINISTRATOR_KEY} AWS_SECRET_ACCESS_KEY=any");
+    // Version 1 of the CLI reads only the second one.
+    println!("export AWS_REGION={REGION} AWS_DEFAULT_REGION={REGION}");
     if let Some(driver) = &driver {
         println!("# certificate to trust when connecting to a cache: {}", driver.certificate().display());
     }

@@ -48,7 +48,7 @@ impl Feed {
             screen,
             lines,
             statuses: BTreeMap::new(),
-            reads: BTreeSet::new(),
+            shown: BTreeSet::new(),
             last_words: String::new(),
         };
         Feed { flushes, task: tokio::spawn(watcher.run(requests)) }
@@ -76,8 +76,8 @@ struct Watcher {
     calls: UnboundedReceiver<Entry>,
     lines: UnboundedReceiver<Line>,
     statuses: BTreeMap<String, String>,
-    /// Reads shown since the last write: a poll is shown once.
-    reads: BTreeSet<String>,
+    /// Reads and failures shown since something was written: what is repeated is shown once.
+    shown: BTreeSet<String>,
     last_words: String,
 }
 
@@ -110,12 +110,12 @@ impl Watcher {
         let subject = subject.rsplit(':').next().unwrap_or_default();
         let error = call.outcome.as_ref().err().map(|code| format!("  → {code}")).unwrap_or_default();
         let text = format!("{:<14} {} {subject}{error}", call.service, call.action);
-        if call.is_write() {
-            self.reads.clear();
-            let style = if call.outcome.is_err() { Style::Yellow } else { Style::Plain };
+        if call.is_write() && error.is_empty() {
+            self.shown.clear();
+            self.screen.event(call.at, Style::Plain, text.trim_end());
+        } else if self.shown.insert(format!("{}{error}", call.action)) {
+            let style = if call.is_write() { Style::Yellow } else { Style::Dim };
             self.screen.event(call.at, style, text.trim_end());
-        } else if self.reads.insert(format!("{}{error}", call.action)) {
-            self.screen.event(call.at, Style::Dim, text.trim_end());
         }
     }
 
