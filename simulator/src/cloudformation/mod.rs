@@ -1,16 +1,20 @@
 //! The CloudFormation side: stacks that send events, check answers against the protocol, and roll back.
+//!
+//! ```text
+//! stack ──event──> function ──PUT──> answer box ──protocol──> answer ──> stack
+//! ```
 
-use bytes::Bytes;
+mod answer;
+mod operation;
+mod outcome;
+mod properties;
+mod protocol;
+mod stack;
 
-use crate::clock::Time;
+pub use answer::{AnswerBox, Duplicate, Received, Upload, UploadFault, UploadResult, Violation};
+pub use outcome::{Outcome, StackEvent, StackStatus};
+pub use protocol::{Answer, AnswerStatus, Expected};
+pub use stack::{DEFAULT_SERVICE_TIMEOUT, RESOURCE_TYPE, SERVICE_TOKEN, Stack};
 
-/// Where answers to custom resource requests arrive: the bucket behind the presigned response URLs.
-#[derive(Debug, Default)]
-pub struct AnswerBox {}
-
-impl AnswerBox {
-    /// Handles the PUT of one answer.
-    pub fn accept(&self, _request: &http::Request<Bytes>, _now: Time) -> http::Response<Bytes> {
-        http::Response::new(Bytes::new())
-    }
-}
+#[cfg(test)]
+mod tests;

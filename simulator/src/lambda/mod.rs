@@ -1,21 +1,112 @@
 //! Lambda: the Runtime API for a compiled function, and Invoke.
+//!
+//! An event reaches the function either as a call ([`Function`], in process) or through the Runtime API, where a
+//! compiled function ([`Process`]) fetches it. Asynchronous delivery, with Lambda's retries, is the same for both.
 
-use bytes::Bytes;
+mod delivery;
+mod invoke_api;
+mod process;
+mod runtime_api;
 
-use crate::clock::Clock;
+use std::collections::{BTreeMap, VecDeque};
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
 
-/// The service around one function.
-#[derive(Debug, Default)]
-pub struct Lambda {}
+use serde_json::Value;
+use tokio::sync::{Notify, oneshot};
+
+pub use delivery::{Function, Invocation, RETRY_WAITS, deliver};
+pub use process::{Environment, Line, Process, Stream};
+
+/// Name of the function.
+pub const FUNCTION_NAME: &str = "elasticache-resource";
+/// The longest that a function may run (facts 2.1).
+pub const MAX_TIMEOUT: Duration = Duration::from_mins(15);
+
+/// The service around one function; clones share it.
+#[derive(Clone, Default)]
+pub struct Lambda(Arc<Inner>);
+
+#[derive(Default)]
+struct Inner {
+    state: Mutex<State>,
+    arrived: Notify,
+}
+
+#[derive(Default)]
+struct State {
+    invocations: u64,
+    queue: VecDeque<Pending>,
+    running: BTreeMap<String, Pending>,
+    timeout: Option<Duration>,
+    failures: Vec<String>,
+    attached: Option<Weak<dyn Function>>,
+}
+
+/// An invocation that waits for the function, or runs in it.
+struct Pending {
+    request_id: String,
+    event: Value,
+    done: oneshot::Sender<Result<(), String>>,
+}
 
 impl Lambda {
-    /// Handles one request of the Runtime API (`/2018-06-01/runtime/...`); `next` is held until an event is there.
-    pub async fn runtime_api(&self, _request: http::Request<Bytes>, _clock: &Clock) -> http::Response<Bytes> {
-        http::Response::new(Bytes::new())
+    /// Real time that the function has for one invocation, told to it as its deadline.
+    pub fn set_timeout(&self, timeout: Duration) {
+        self.lock().timeout = Some(timeout);
     }
 
-    /// Handles the Invoke API (`/2015-03-31/functions/{name}/invocations`).
-    pub fn invoke(&self, _request: &http::Request<Bytes>, _clock: &Clock) -> http::Response<Bytes> {
-        http::Response::new(Bytes::new())
+    /// Calls of the Invoke API go to `function` as long as it lives; without one they wait for the Runtime API.
+    pub fn attach(&self, function: &Arc<dyn Function>) {
+        self.lock().attached = Some(Arc::downgrade(function));
+    }
+
+    /// What invocations through the Runtime API failed with, in order.
+    #[must_use]
+    pub fn failures(&self) -> Vec<String> {
+        self.lock().failures.clone()
+    }
+
+    /// The function's process is gone: what ran in it has failed.
+    pub fn runtime_exited(&self, how: &str) {
+        let running = std::mem::take(&mut self.lock().running);
+        for (request_id, pending) in running {
+            self.finish(pending, Err(format!("RequestId: {request_id} Error: Runtime exited: {how}")));
+        }
+    }
+
+    /// Puts an event before the function that the Runtime API serves; the receiver gets its result.
+    fn enqueue(&self, event: Value) -> oneshot::Receiver<Result<(), String>> {
+        let (done, result) = oneshot::channel();
+        let mut state = self.lock();
+        state.invocations += 1;
+        let request_id = format!("00000000-0000-4000-8000-{:012x}", state.invocations);
+        state.queue.push_back(Pending { request_id, event, done });
+        drop(state);
+        self.0.arrived.notify_one();
+        result
+    }
+
+    fn finish(&self, pending: Pending, result: Result<(), String>) {
+        if let Err(failure) = &result {
+            self.lock().failures.push(failure.clone());
+        }
+        // Nobody waits any more when the stack is gone.
+        let _ = pending.done.send(result);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+impl fmt::Debug for Lambda {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let state = self.lock();
+        f.debug_struct("Lambda").field("queued", &state.queue.len()).field("running", &state.running.len()).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -2,6 +2,20 @@
 //!
 //! ElastiCache says which nodes it wants ([`NodeSpec`], level-triggered); a driver makes real Valkey processes match and
 //! reports each one that accepts connections. Without a driver every node counts as ready at once.
+//!
+//! ```text
+//! client ──TLS or plain──> endpoint (one per member, a primary and a reader per group) ──plain──> valkey process
+//! ```
+
+mod driver;
+mod endpoint;
+mod fleet;
+mod tls;
+mod valkey;
+
+pub use driver::Driver;
+pub use tls::Authority;
+pub use valkey::find_server;
 
 /// What one member of a replication group must be right now.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,3 +51,6 @@ pub enum Tls {
     /// TLS only.
     Required,
 }
+
+#[cfg(test)]
+mod tests;

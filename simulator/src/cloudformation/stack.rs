@@ -1,0 +1,257 @@
+//! A stack of custom resources, from the first Create to the last Delete.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tokio::task::JoinSet;
+
+use super::answer::stir;
+use super::operation::{Ask, Operation};
+use super::outcome::{Outcome, StackStatus};
+use super::properties::as_sent;
+use super::protocol::Answer;
+use crate::lambda::{Function, deliver};
+use crate::local_aws::LocalAws;
+use crate::world::{ACCOUNT, REGION};
+
+/// How long CloudFormation waits for an answer when the template does not say (facts 1.3).
+pub const DEFAULT_SERVICE_TIMEOUT: Duration = Duration::from_hours(1);
+/// The ARN that templates give as `ServiceToken`.
+pub const SERVICE_TOKEN: &str = "arn:aws:lambda:us-east-1:123456789012:function:elasticache-resource";
+/// The type that templates declare.
+pub const RESOURCE_TYPE: &str = "Custom::ElastiCache";
+
+/// A stack whose resources are all of type [`RESOURCE_TYPE`]. Operations may run at the same time.
+pub struct Stack {
+    aws: LocalAws,
+    function: Arc<dyn Function>,
+    name: String,
+    id: String,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    resources: BTreeMap<String, Resource>,
+    deliveries: JoinSet<()>,
+    twice: bool,
+    fails_elsewhere: bool,
+}
+
+/// What CloudFormation knows of a resource.
+#[derive(Clone, Debug)]
+pub(super) struct Resource {
+    pub(super) physical_id: String,
+    pub(super) properties: Value,
+    pub(super) attributes: BTreeMap<String, String>,
+}
+
+impl Stack {
+    /// An empty stack whose resources are handled by `function`. Continuations that the function sends to itself through
+    /// the Invoke API reach the same function as long as the stack exists.
+    pub fn new(aws: &LocalAws, function: impl Function, name: &str) -> Stack {
+        let function: Arc<dyn Function> = Arc::new(function);
+        aws.lambda().attach(&function);
+        let uuid = uuid(aws.answers().next_number());
+        let id = format!("arn:aws:cloudformation:{REGION}:{ACCOUNT}:stack/{name}/{uuid}");
+        Stack { aws: aws.clone(), function, name: name.to_owned(), id, state: Mutex::default() }
+    }
+
+    /// `StackId`.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// Whether each event is delivered a second time, as Lambda's queue may do (facts 2.1).
+    pub fn deliver_twice(&self, twice: bool) {
+        self.lock().twice = twice;
+    }
+
+    /// In the next Create or Update another resource of the stack fails after this one succeeded, so that CloudFormation
+    /// rolls back.
+    pub fn fail_elsewhere(&self) {
+        self.lock().fails_elsewhere = true;
+    }
+
+    /// Makes a resource. A failure is rolled back with a Delete.
+    pub async fn create(&self, logical_id: &str, properties: Value) -> Outcome {
+        let mut operation = Operation::new(self, logical_id);
+        let properties = with_token(&properties);
+        let created = operation.ask("CREATE", Ask { properties: &properties, ..Ask::new("Create") }).await;
+        let (physical_id, reason) = match created {
+            Ok(answer) if !self.take_failure_elsewhere() => {
+                operation.keep(&answer, properties);
+                return operation.end(StackStatus::CreateComplete, String::new());
+            }
+            Ok(answer) => (answer.physical_id, ELSEWHERE.to_owned()),
+            // Which id CloudFormation sends here is not documented (facts 1.4); this is the shape it gives resources
+            // that have no name.
+            Err(failure) => (failure.physical_id.unwrap_or_else(|| self.made_up_id(logical_id)), failure.reason),
+        };
+        let rollback = Ask { physical_id: Some(&physical_id), properties: &properties, ..Ask::new("Delete") };
+        if operation.ask("DELETE", rollback).await.is_ok() {
+            return operation.end(StackStatus::RollbackComplete, reason);
+        }
+        operation.put(Resource { physical_id, properties, attributes: BTreeMap::new() });
+        operation.end(StackStatus::RollbackFailed, reason)
+    }
+
+    /// Changes a resource. Nothing is sent when the properties are the same; a failure is rolled back with an Update to
+    /// the earlier properties; ids that are no longer in use are deleted afterwards.
+    pub async fn update(&self, logical_id: &str, properties: Value) -> Outcome {
+        let mut operation = Operation::new(self, logical_id);
+        let Some(before) = self.resource(logical_id) else {
+            return operation.end(StackStatus::UpdateRollbackComplete, format!("Resource {logical_id} does not exist"));
+        };
+        let properties = with_token(&properties);
+        if properties == before.properties {
+            return operation.end(StackStatus::UpdateComplete, String::new());
+        }
+        let forth = Ask {
+            physical_id: Some(&before.physical_id),
+            properties: &properties,
+            old: Some(&before.properties),
+            ..Ask::new("Update")
+        };
+        let (latest, reason) = match operation.ask("UPDATE", forth).await {
+            Ok(answer) if !self.take_failure_elsewhere() => {
+                operation.keep(&answer, properties.clone());
+                operation.clean_up(&[&before.physical_id], &answer.physical_id, &before.properties).await;
+                return operation.end(StackStatus::UpdateComplete, String::new());
+            }
+            Ok(answer) => (answer.physical_id, ELSEWHERE.to_owned()),
+            Err(failure) => (failure.physical_id.unwrap_or_else(|| before.physical_id.clone()), failure.reason),
+        };
+        let back = Ask {
+            physical_id: Some(&latest),
+            properties: &before.properties,
+            old: Some(&properties),
+            ..Ask::new("Update")
+        };
+        if let Ok(answer) = operation.ask("UPDATE", back).await {
+            operation.keep(&answer, before.properties.clone());
+            operation.clean_up(&[&before.physical_id, &latest], &answer.physical_id, &properties).await;
+            return operation.end(StackStatus::UpdateRollbackComplete, reason);
+        }
+        operation.put(Resource { physical_id: latest, ..before });
+        operation.end(StackStatus::UpdateRollbackFailed, reason)
+    }
+
+    /// Takes a resource out of the stack.
+    pub async fn delete(&self, logical_id: &str) -> Outcome {
+        let mut operation = Operation::new(self, logical_id);
+        let Some(resource) = self.resource(logical_id) else {
+            return operation.end(StackStatus::DeleteComplete, String::new());
+        };
+        let ask =
+            Ask { physical_id: Some(&resource.physical_id), properties: &resource.properties, ..Ask::new("Delete") };
+        match operation.ask("DELETE", ask).await {
+            Ok(_) => {
+                self.lock().resources.remove(logical_id);
+                operation.end(StackStatus::DeleteComplete, String::new())
+            }
+            Err(failure) => operation.end(StackStatus::DeleteFailed, failure.reason),
+        }
+    }
+
+    /// Deletes every resource, in reverse order of their names; one outcome each.
+    pub async fn delete_stack(&self) -> Vec<Outcome> {
+        let names: Vec<String> = self.lock().resources.keys().rev().cloned().collect();
+        let mut outcomes = Vec::new();
+        for name in names {
+            outcomes.push(self.delete(&name).await);
+        }
+        outcomes
+    }
+
+    /// Sends one request outside any operation and waits for the answer. `overrides` replaces fields of the event that
+    /// CloudFormation would send for the resource as it is known; `null` removes a field. The stack does not remember
+    /// what comes of it. The error says why there is no answer.
+    pub async fn send(&self, request_type: &str, logical_id: &str, overrides: Value) -> Result<Answer, String> {
+        let known = self.resource(logical_id);
+        let bare = with_token(&json!({}));
+        let ask = Ask {
+            physical_id: known.as_ref().filter(|_| request_type != "Create").map(|known| known.physical_id.as_str()),
+            properties: known.as_ref().map_or(&bare, |known| &known.properties),
+            old: known.as_ref().filter(|_| request_type == "Update").map(|known| &known.properties),
+            overrides,
+            ..Ask::new(request_type)
+        };
+        Operation::new(self, logical_id).request(ask).await
+    }
+
+    /// Delivers an event once, whatever it is, and waits until the function is done with it.
+    pub async fn invoke(&self, event: Value) -> Result<(), String> {
+        self.function.invoke(event).await
+    }
+
+    /// Waits until every delivery is over: retries and twins may run on after the answer.
+    pub async fn settle(&self) {
+        loop {
+            let mut running = std::mem::take(&mut self.lock().deliveries);
+            if running.is_empty() {
+                return;
+            }
+            while running.join_next().await.is_some() {}
+        }
+    }
+
+    pub(super) fn resource(&self, logical_id: &str) -> Option<Resource> {
+        self.lock().resources.get(logical_id).cloned()
+    }
+
+    fn take_failure_elsewhere(&self) -> bool {
+        std::mem::take(&mut self.lock().fails_elsewhere)
+    }
+
+    /// `<stack>-<logical id>-<12 letters and digits>`.
+    fn made_up_id(&self, logical_id: &str) -> String {
+        const ALPHABET: &[u8; 36] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
+        let bits = stir(self.aws.answers().next_number()).to_be_bytes();
+        let random: String = bits.iter().cycle().take(12).map(|b| char::from(ALPHABET[usize::from(*b) % 36])).collect();
+        format!("{}-{logical_id}-{random}", self.name)
+    }
+
+    pub(super) fn deliver(&self, event: &Value) {
+        let mut state = self.lock();
+        for _ in 0..if state.twice { 2 } else { 1 } {
+            let (function, event, clock) = (Arc::clone(&self.function), event.clone(), self.aws.clock().clone());
+            state.deliveries.spawn(async move {
+                // What the function says matters only to Lambda; CloudFormation looks at the answer alone.
+                let _ = deliver(&*function, event, &clock).await;
+            });
+        }
+    }
+
+    pub(super) fn aws(&self) -> &LocalAws {
+        &self.aws
+    }
+
+    pub(super) fn remember(&self, logical_id: &str, resource: Resource) {
+        self.lock().resources.insert(logical_id.to_owned(), resource);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+const ELSEWHERE: &str = "The following resource(s) failed: [Other]";
+
+/// Properties as they stand in an event: `ServiceToken` is one of them (facts 1.1).
+fn with_token(properties: &Value) -> Value {
+    let mut sent = as_sent(properties);
+    if let Value::Object(fields) = &mut sent {
+        fields.entry("ServiceToken").or_insert_with(|| SERVICE_TOKEN.into());
+    }
+    sent
+}
+
+pub(super) fn uuid(number: u64) -> String {
+    let (a, b) = (stir(number * 2), stir(number * 2 + 1));
+    let digits = format!("{a:016x}{b:016x}");
+    format!("{}-{}-{}-{}-{}", &digits[..8], &digits[8..12], &digits[12..16], &digits[16..20], &digits[20..])
+}

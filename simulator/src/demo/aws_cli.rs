@@ -1,0 +1,47 @@
+//! The AWS CLI against the local AWS.
+
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+
+use serde_json::Value;
+use simulator::wire::credential::ADMINISTRATOR_KEY;
+use simulator::world::REGION;
+use tokio::process::Command;
+
+/// The given CLI, or `aws` on the `PATH`.
+pub(crate) fn find(given: Option<&Path>) -> Option<PathBuf> {
+    if let Some(given) = given {
+        return Some(given.to_owned());
+    }
+    let path = std::env::var_os("PATH")?;
+    std::env::split_paths(&path).map(|folder| folder.join("aws")).find(|program| program.is_file())
+}
+
+/// Runs one command and reads its JSON.
+pub(crate) async fn run(program: &Path, endpoint: &str, arguments: &[&str]) -> Result<Value, String> {
+    let output = Command::new(program)
+        .args(arguments)
+        .args(["--endpoint-url", endpoint, "--output", "json"])
+        .envs([
+            ("AWS_ACCESS_KEY_ID", ADMINISTRATOR_KEY),
+            ("AWS_SECRET_ACCESS_KEY", "any"),
+            ("AWS_REGION", REGION),
+            ("AWS_DEFAULT_REGION", REGION),
+            ("AWS_PAGER", ""),
+            ("AWS_EC2_METADATA_DISABLED", "true"),
+            // Whatever the user has configured is about another account.
+            ("AWS_CONFIG_FILE", "/dev/null"),
+            ("AWS_SHARED_CREDENTIALS_FILE", "/dev/null"),
+        ])
+        .env_remove("AWS_PROFILE")
+        .env_remove("AWS_SESSION_TOKEN")
+        .stdin(Stdio::null())
+        .kill_on_drop(true)
+        .output()
+        .await
+        .map_err(|e| format!("{} does not run: {e}", program.display()))?;
+    if !output.status.success() {
+        return Err(String::from_utf8_lossy(&output.stderr).trim().to_owned());
+    }
+    serde_json::from_slice(&output.stdout).map_err(|e| format!("no JSON: {e}"))
+}

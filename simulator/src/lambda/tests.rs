@@ -1,0 +1,122 @@
+//! The Runtime API and Invoke, request by request.
+
+use std::os::unix::fs::PermissionsExt;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Request, Response};
+use serde_json::{Value, json};
+
+use super::{Environment, Function, Lambda, Process, Stream};
+use crate::clock::Clock;
+
+async fn runtime(lambda: &Lambda, method: &str, path: &str, body: &str) -> Response<Bytes> {
+    let uri = format!("http://127.0.0.1/2018-06-01/runtime/{path}");
+    let request = Request::builder().method(method).uri(uri).body(Bytes::from(body.to_owned())).unwrap();
+    lambda.runtime_api(request, &Clock::new(1.0)).await
+}
+
+fn header(response: &Response<Bytes>, name: &str) -> String {
+    response.headers()[name].to_str().unwrap().to_owned()
+}
+
+fn invocation(name: &str, kind: &str, body: &str) -> Request<Bytes> {
+    let uri = format!("https://lambda.us-east-1.amazonaws.com/2015-03-31/functions/{name}/invocations");
+    Request::post(uri).header("x-amz-invocation-type", kind).body(Bytes::from(body.to_owned())).unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_event_goes_out_by_next_and_its_result_comes_back() {
+    let lambda = Lambda::default();
+    let polling = tokio::spawn({
+        let lambda = lambda.clone();
+        async move { runtime(&lambda, "GET", "invocation/next", "").await }
+    });
+    tokio::time::sleep(Duration::from_mins(1)).await;
+    assert!(!polling.is_finished(), "next is held while there is no event");
+
+    let invoked = Function::invoke(&lambda, json!({"n": 1}));
+    let event = polling.await.unwrap();
+    assert_eq!(event.body(), r#"{"n":1}"#);
+    assert!(header(&event, "Lambda-Runtime-Invoked-Function-Arn").ends_with(":function:elasticache-resource"));
+    assert!(header(&event, "Lambda-Runtime-Deadline-Ms").parse::<u64>().unwrap() > 1_700_000_000_000);
+    let id = header(&event, "Lambda-Runtime-Aws-Request-Id");
+    assert_eq!(runtime(&lambda, "POST", &format!("invocation/{id}/response"), "null").await.status(), 202);
+    assert_eq!(invoked.await, Ok(()));
+    assert_eq!(runtime(&lambda, "POST", &format!("invocation/{id}/response"), "null").await.status(), 400);
+}
+
+#[tokio::test(start_paused = true)]
+async fn errors_and_a_lost_process_fail_the_invocation() {
+    let lambda = Lambda::default();
+    let invoked = Function::invoke(&lambda, json!(1));
+    let id = header(&runtime(&lambda, "GET", "invocation/next", "").await, "Lambda-Runtime-Aws-Request-Id");
+    let report = r#"{"errorType":"Boom","errorMessage":"it broke"}"#;
+    runtime(&lambda, "POST", &format!("invocation/{id}/error"), report).await;
+    assert_eq!(invoked.await, Err("Boom: it broke".to_owned()));
+
+    let invoked = Function::invoke(&lambda, json!(2));
+    runtime(&lambda, "GET", "invocation/next", "").await;
+    lambda.runtime_exited("signal: 9");
+    assert!(invoked.await.unwrap_err().ends_with("Runtime exited: signal: 9"));
+
+    let invoked = Function::invoke(&lambda, json!(3));
+    runtime(&lambda, "POST", "init/error", report).await;
+    assert!(invoked.await.is_err());
+    assert_eq!(lambda.failures().len(), 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn invoke_takes_events_for_our_function_only() {
+    let (lambda, clock) = (Lambda::default(), Clock::new(1.0));
+    let status = |request| Lambda::invoke(&lambda, &request, &clock).status().as_u16();
+    assert_eq!(status(invocation("other", "Event", "{}")), 404);
+    assert_eq!(status(invocation("elasticache-resource", "RequestResponse", "{}")), 400);
+    assert_eq!(status(invocation("elasticache-resource", "Event", "{")), 400);
+    assert_eq!(status(invocation("elasticache-resource", "Event", &format!("\"{}\"", "x".repeat(1 << 20)))), 413);
+    let arn = "arn%3Aaws%3Alambda%3Aus-east-1%3A123456789012%3Afunction%3Aelasticache-resource%3A%24LATEST";
+    assert_eq!(status(invocation(arn, "Event", r#"{"leg":2}"#)), 202);
+    assert_eq!(runtime(&lambda, "GET", "invocation/next", "").await.body(), r#"{"leg":2}"#);
+}
+
+#[tokio::test(start_paused = true)]
+async fn invoke_reaches_the_attached_function_and_retries_it() {
+    let (lambda, clock) = (Lambda::default(), Clock::new(1.0));
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let log = Arc::clone(&seen);
+    let started = clock.now();
+    let times = clock.clone();
+    let function: Arc<dyn Function> = Arc::new(move |event: Value| {
+        log.lock().unwrap().push((event, times.now().since(started).as_secs()));
+        async { Err("no".to_owned()) }
+    });
+    lambda.attach(&function);
+    assert_eq!(Lambda::invoke(&lambda, &invocation("elasticache-resource", "Event", "7"), &clock).status(), 202);
+    tokio::time::sleep(Duration::from_secs(1000)).await;
+    assert_eq!(*seen.lock().unwrap(), [(json!(7), 0), (json!(7), 60), (json!(7), 180)]);
+}
+
+#[tokio::test]
+async fn a_process_has_the_environment_of_a_function_and_is_restarted() {
+    let dir = tempfile::tempdir().unwrap();
+    let bootstrap = dir.path().join("bootstrap");
+    let script = "#!/bin/sh\necho \"$AWS_LAMBDA_RUNTIME_API $AWS_LAMBDA_FUNCTION_NAME $POLL_INTERVAL_MS ${HOME-none} $RUST_LOG\"\necho oops >&2\n";
+    std::fs::write(&bootstrap, script).unwrap();
+    std::fs::set_permissions(&bootstrap, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let environment = Environment {
+        endpoint: "http://127.0.0.1:1".to_owned(),
+        poll_interval: Duration::from_millis(20),
+        extra: vec![("RUST_LOG".to_owned(), "debug".to_owned())],
+    };
+    let (process, mut lines) = Process::start(&Lambda::default(), &bootstrap, &environment).unwrap();
+    let mut texts = Vec::new();
+    while texts.len() < 4 {
+        texts.push(lines.recv().await.unwrap());
+    }
+    drop(process);
+    let printed = texts.iter().filter(|l| l.text == "127.0.0.1:1 elasticache-resource 20 none debug").count();
+    let complaints = texts.iter().filter(|l| l.stream == Stream::Stderr && l.text == "oops").count();
+    assert_eq!((printed, complaints), (2, 2), "{texts:?}");
+    assert!(Process::start(&Lambda::default(), &dir.path().join("missing"), &environment).is_err());
+}

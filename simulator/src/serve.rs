@@ -1,0 +1,63 @@
+//! `local-aws serve`: a local AWS for whoever wants to talk to it.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+
+use clap::Args;
+use simulator::LocalAws;
+use simulator::nodes::Driver;
+use simulator::policy::Policy;
+use simulator::wire::credential::ADMINISTRATOR_KEY;
+use simulator::world::REGION;
+
+use crate::ServerOption;
+
+#[derive(Args)]
+pub(crate) struct Options {
+    /// Port to listen on; 0 takes a free one
+    #[arg(long, default_value_t = 4566)]
+    port: u16,
+    /// How many times faster than real time the clock runs
+    #[arg(long, default_value_t = 60.0, value_parser = positive)]
+    speed: f64,
+    /// SAM template whose policy says what the function may do [default: everything]
+    #[arg(long, value_name = "PATH")]
+    template: Option<PathBuf>,
+    /// Run a real cache server for every node
+    #[arg(long)]
+    nodes: bool,
+    #[command(flatten)]
+    server: ServerOption,
+}
+
+/// A speed has to move the clock.
+pub(crate) fn positive(text: &str) -> Result<f64, String> {
+    let speed: f64 = text.parse().map_err(|_| format!("{text:?} is not a number"))?;
+    if speed.is_finite() && speed > 0.0 { Ok(speed) } else { Err("it must be greater than 0".to_owned()) }
+}
+
+pub(crate) async fn run(options: &Options) -> Result<(), String> {
+    let policy = options.template.as_deref().map(Policy::from_template).transpose()?;
+    let aws = LocalAws::new(options.speed, policy);
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, options.port));
+    let server =
+        simulator::http::serve(aws.clone(), address).await.map_err(|e| format!("cannot listen on {address}: {e}"))?;
+    aws.answers().serve_at(&server.endpoint());
+    let driver = if options.nodes {
+        let program = options.server.find()?;
+        Some(Driver::start(&aws, &program).map_err(|e| format!("cannot run cache nodes: {e}"))?)
+    } else {
+        None
+    };
+    println!("local AWS at {}, {} times as fast as real time", server.endpoint(), options.speed);
+    println!();
+    println!("export AWS_ENDPOINT_URL={}", server.endpoint());
+    println!("export AWS_ACCESS_KEY_ID={ADMINISTRATOR_KEY} AWS_SECRET_ACCESS_KEY=any");
+    // Version 1 of the CLI reads only the second one.
+    println!("export AWS_REGION={REGION} AWS_DEFAULT_REGION={REGION}");
+    if let Some(driver) = &driver {
+        println!("# certificate to trust when connecting to a cache: {}", driver.certificate().display());
+    }
+    println!("aws elasticache describe-replication-groups");
+    std::future::pending().await
+}
