@@ -120,14 +120,14 @@ impl Answer {
             }
             Outcome::Failed(reason) => {
                 let full = explain(reason, log_stream);
-                let mut room = full.len();
-                let mut body = render("FAILED", Some(full.clone()), None);
-                // Quotes and control characters grow when they are written as JSON, so the room is found by trying.
-                while body.len() > MAX_BYTES && room > 0 {
-                    room = room.saturating_sub((body.len() - MAX_BYTES).max(8));
-                    body = render("FAILED", Some(cut_middle(&full, room)), None);
+                let shortened = |room| render("FAILED", Some(cut_middle(&full, room)), None);
+                // Quotes and control characters grow when they are written as JSON, so the room is searched for.
+                let (mut fits, mut too_long) = (0, full.len() + 1);
+                while too_long - fits > 1 {
+                    let room = usize::midpoint(fits, too_long);
+                    if shortened(room).len() <= MAX_BYTES { fits = room } else { too_long = room }
                 }
-                body
+                shortened(fits)
             }
         }
     }

@@ -1,1 +1,13 @@
+//! The function against the local AWS, in process and in virtual time; `binary` runs the compiled program over HTTP.
+//!
+//! Tests are named for the behaviour; the scenario that one proves stands in its comment.
 
+mod binary;
+mod create;
+mod delete;
+mod harness;
+mod policy;
+mod protocol;
+mod refusals;
+mod token;
+mod update;

@@ -5,14 +5,11 @@ use super::input::Input;
 use super::names::arn;
 use crate::world::{ACCOUNT, Call, REGION, Right, World};
 
-/// EC2 actions behind everything that adds, moves or removes nodes.
-const NETWORK: [&str; 5] = [
-    "ec2:CreateNetworkInterface",
-    "ec2:DeleteNetworkInterface",
-    "ec2:DescribeNetworkInterfaces",
-    "ec2:DescribeSubnets",
-    "ec2:DescribeVpcs",
-];
+/// EC2 actions behind everything that adds, moves or removes nodes, on the interfaces themselves.
+const INTERFACES: [&str; 2] = ["ec2:CreateNetworkInterface", "ec2:DeleteNetworkInterface"];
+
+/// EC2 look-ups behind the same; they cannot be limited to a resource.
+const NETWORK: [&str; 3] = ["ec2:DescribeNetworkInterfaces", "ec2:DescribeSubnets", "ec2:DescribeVpcs"];
 
 const LOG_DELIVERY: [&str; 5] = [
     "logs:CreateLogDelivery",
@@ -36,17 +33,17 @@ pub(super) fn of(world: &World, call: &Call) -> Vec<Right> {
             }
             user_groups(input, "UserGroupIdsToAdd", &mut needed);
             user_groups(input, "UserGroupIdsToRemove", &mut needed);
-            needed.everywhere(&NETWORK);
+            needed.network();
             log_delivery(input, &mut needed);
         }
         "IncreaseReplicaCount" | "DecreaseReplicaCount" | "ModifyReplicationGroupShardConfiguration" => {
             needed.on(named("replicationgroup", "ReplicationGroupId"));
-            needed.everywhere(&NETWORK);
+            needed.network();
         }
         "DeleteReplicationGroup" => {
             let group = named("replicationgroup", "ReplicationGroupId");
             needed.on(group.clone());
-            needed.everywhere(&NETWORK);
+            needed.network();
             if input.text("FinalSnapshotIdentifier").is_some() {
                 needed.also("elasticache:CreateSnapshot", named("snapshot", "FinalSnapshotIdentifier"));
                 needed.also("elasticache:CreateSnapshot", group);
@@ -70,7 +67,7 @@ pub(super) fn of(world: &World, call: &Call) -> Vec<Right> {
         }
         "DeleteCacheSubnetGroup" => {
             needed.on(named("subnetgroup", "CacheSubnetGroupName"));
-            needed.everywhere(&NETWORK);
+            needed.network();
         }
         "ModifyCacheSubnetGroup" | "DescribeCacheSubnetGroups" => {
             needed.on(named("subnetgroup", "CacheSubnetGroupName"));
@@ -108,6 +105,13 @@ impl Needed {
         self.rights.push(Right::new(action, resource));
     }
 
+    /// What changes of nodes need of EC2.
+    fn network(&mut self) {
+        let interfaces = format!("arn:aws:ec2:{REGION}:{ACCOUNT}:network-interface/*");
+        self.rights.extend(INTERFACES.iter().map(|action| Right::new(*action, interfaces.clone())));
+        self.everywhere(&NETWORK);
+    }
+
     fn everywhere(&mut self, actions: &[&str]) {
         self.rights.extend(actions.iter().map(|action| Right::new(*action, "*")));
     }
@@ -125,12 +129,15 @@ fn create_group(world: &World, input: Input<'_>, needed: &mut Needed) {
         needed.on(arn("snapshot", &snapshot.to_ascii_lowercase()));
     }
     user_groups(input, "UserGroupIds", needed);
-    needed.everywhere(&NETWORK);
+    needed.network();
     tags(input, group, needed);
     log_delivery(input, needed);
     if let Some(key) = input.text("KmsKeyId").filter(|key| !key.is_empty()) {
-        needed.also("kms:CreateGrant", key_arn(key));
-        needed.also("kms:DescribeKey", key_arn(key));
+        for action in ["kms:CreateGrant", "kms:DescribeKey"] {
+            let mut right = Right::new(action, key_arn(key));
+            right.context.push(("kms:ViaService".to_owned(), format!("elasticache.{REGION}.amazonaws.com")));
+            needed.rights.push(right);
+        }
     }
     for file in input.texts("SnapshotArns", "SnapshotArn").unwrap_or_default() {
         needed.also("s3:GetObject", file);
@@ -190,8 +197,9 @@ fn log_delivery(input: Input<'_>, needed: &mut Needed) {
 fn key_arn(key: &str) -> String {
     if key.starts_with("arn:") {
         key.to_owned()
-    } else if key.starts_with("alias/") {
-        format!("arn:aws:kms:{REGION}:{ACCOUNT}:{key}")
+    } else if let Some(alias) = key.strip_prefix("alias/") {
+        // KMS checks rights on the key that an alias stands for, never on the alias.
+        format!("arn:aws:kms:{REGION}:{ACCOUNT}:key/of-{alias}")
     } else {
         format!("arn:aws:kms:{REGION}:{ACCOUNT}:key/{key}")
     }

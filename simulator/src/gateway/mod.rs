@@ -29,7 +29,7 @@ pub(crate) async fn handle(aws: &LocalAws, request: Request<Bytes>) -> Result<Re
     }
     if is_answer(&request) {
         // The bucket behind response URLs: no signature, no rights, no journal.
-        return Ok(aws.answers().accept(&request, aws.clock().now()));
+        return aws.answers().accept(&request, aws.clock().now());
     }
     let Some(credential) = Credential::of(&request) else {
         return Ok(refused("MissingAuthenticationToken", "Request is missing Authentication Token"));

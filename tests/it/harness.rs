@@ -1,0 +1,226 @@
+//! A stack whose resource is the function, wired to a local AWS without sockets.
+
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, UNIX_EPOCH};
+
+use aws_config::{BehaviorVersion, Region};
+use aws_credential_types::Credentials;
+use aws_smithy_runtime_api::client::http::{SharedHttpClient, SharedHttpConnector};
+use aws_smithy_types::retry::RetryConfig;
+use elasticache_resource::aws::Aws;
+use elasticache_resource::desired::TAG_STACK_ID;
+use elasticache_resource::{Function, Settings};
+use lambda_runtime::{Context, LambdaEvent};
+use serde_json::{Value, json};
+use simulator::LocalAws;
+use simulator::cloudformation::{Outcome, Stack, StackStatus};
+use simulator::in_process::InProcess;
+use simulator::journal::{Caller, Entry};
+use simulator::policy::Policy;
+
+/// Logical id of the resource in all tests.
+pub(crate) const CACHE: &str = "Cache";
+/// VPC of the local AWS with room for everything.
+pub(crate) const VPC: &str = "vpc-0a1b2c3d4e5f60001";
+/// Its subnets in three zones.
+pub(crate) const SUBNETS: [&str; 3] = ["subnet-0a000000000000001", "subnet-0a000000000000002", "subnet-0a000000000000003"];
+/// Security groups of applications in it.
+pub(crate) const APPS: [&str; 2] = ["sg-0a00000000000aa01", "sg-0a00000000000aa02"];
+
+/// A local AWS with a stack in it.
+pub(crate) struct Setup {
+    pub(crate) aws: LocalAws,
+    pub(crate) stack: Stack,
+}
+
+impl Setup {
+    /// A fresh account under the policy of `template.yaml`.
+    pub(crate) fn new() -> Setup {
+        Setup::with_aws(LocalAws::new(1.0, Some(policy())))
+    }
+
+    pub(crate) fn with_aws(aws: LocalAws) -> Setup {
+        let function = function(&aws);
+        let deliver = move |event: Value| invoke(function.clone(), event);
+        let stack = Stack::new(&aws, deliver, "app");
+        Setup { aws, stack }
+    }
+
+    pub(crate) async fn create(&self, properties: Value) -> Outcome {
+        self.stack.create(CACHE, properties).await
+    }
+
+    /// Creates, and fails the test when that does.
+    pub(crate) async fn created(&self, properties: Value) -> Outcome {
+        let outcome = self.create(properties).await;
+        assert_eq!(outcome.status, StackStatus::CreateComplete, "{:?}", outcome.reason);
+        outcome
+    }
+
+    pub(crate) async fn update(&self, properties: Value) -> Outcome {
+        self.stack.update(CACHE, properties).await
+    }
+
+    /// Updates, and fails the test when that does. Returns the write calls of the update too.
+    pub(crate) async fn updated(&self, properties: Value) -> (Outcome, Vec<Entry>) {
+        let before = self.aws.journal().len();
+        let outcome = self.update(properties).await;
+        assert_eq!(outcome.status, StackStatus::UpdateComplete, "{:?}", outcome.reason);
+        (outcome, self.writes().split_off(self.count_writes(before)))
+    }
+
+    /// Deletes, and checks that nothing of ours is left and that every answer kept to the protocol.
+    pub(crate) async fn deleted(&self) -> Outcome {
+        let outcome = self.stack.delete(CACHE).await;
+        assert_eq!(outcome.status, StackStatus::DeleteComplete, "{:?}", outcome.reason);
+        self.assert_nothing_left();
+        outcome
+    }
+
+    pub(crate) fn assert_nothing_left(&self) {
+        assert_eq!(self.aws.leftovers(TAG_STACK_ID), Vec::<String>::new());
+        assert!(self.aws.answers().violations().is_empty(), "{:?}", self.aws.answers().violations());
+        assert!(self.aws.refusals().is_empty(), "the policy refused {:?}", self.aws.refusals());
+    }
+
+    /// Calls of the function that may change something.
+    pub(crate) fn writes(&self) -> Vec<Entry> {
+        self.aws.journal().into_iter().filter(|e| e.caller == Caller::Function && e.is_write()).collect()
+    }
+
+    fn count_writes(&self, entries: usize) -> usize {
+        self.aws.journal().iter().take(entries).filter(|e| e.caller == Caller::Function && e.is_write()).count()
+    }
+
+    /// Names of the write calls so far.
+    pub(crate) fn write_names(&self) -> Vec<String> {
+        names(&self.writes())
+    }
+}
+
+/// Names of calls, in order.
+pub(crate) fn names(entries: &[Entry]) -> Vec<String> {
+    entries.iter().map(|entry| entry.action.clone()).collect()
+}
+
+/// Calls of one operation.
+pub(crate) fn calls<'e>(entries: &'e [Entry], action: &str) -> Vec<&'e Entry> {
+    entries.iter().filter(|entry| entry.action == action).collect()
+}
+
+/// The policy of the product.
+pub(crate) fn policy() -> Policy {
+    Policy::from_template(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/template.yaml"))).unwrap()
+}
+
+/// The function under the real SDK, with the local AWS in place of the network.
+pub(crate) fn function(aws: &LocalAws) -> Function {
+    let http = InProcess::new(aws.clone());
+    let config = aws_types::SdkConfig::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .region(Region::new("us-east-1"))
+        .credentials_provider(aws_credential_types::provider::SharedCredentialsProvider::new(Credentials::new(
+            "AKIDFUNCTION",
+            "secret",
+            None,
+            None,
+            "test",
+        )))
+        .http_client(SharedHttpClient::new(http.clone()))
+        .sleep_impl(aws_smithy_async::rt::sleep::SharedAsyncSleep::new(aws_smithy_async::rt::sleep::TokioSleep::new()))
+        .time_source(aws_smithy_async::time::SystemTimeSource::new())
+        .retry_config(RetryConfig::standard().with_max_attempts(4))
+        .build();
+    let settings = Settings { poll_interval: Duration::from_secs(5), log_stream: "2026/11/22/[$LATEST]0123abcd".into() };
+    Function::new(Aws::new(&config), SharedHttpConnector::new(http), settings)
+}
+
+/// Seconds that Lambda lets one invocation run.
+const TIMEOUT: Duration = Duration::from_secs(900);
+
+async fn invoke(function: Function, event: Value) -> Result<(), String> {
+    #[allow(clippy::disallowed_methods, reason = "Lambda tells the deadline in wall-clock time")]
+    let now = std::time::SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let mut context = Context::default();
+    context.deadline = u64::try_from((now + TIMEOUT).as_millis()).unwrap_or(u64::MAX);
+    match tokio::time::timeout(TIMEOUT, function.handle(LambdaEvent::new(event, context))).await {
+        Ok(result) => result.map_err(|error| error.to_string()),
+        Err(_) => Err("Task timed out after 900.00 seconds".to_owned()),
+    }
+}
+
+/// The seed's quick start: one Valkey node without a password.
+pub(crate) fn quick_start() -> Value {
+    json!({
+        "Env": "development",
+        "ProjectId": "myapp",
+        "VpcId": VPC,
+        "SubnetIds": [SUBNETS[0], SUBNETS[1]],
+        "AllowedSecurityGroupIds": [APPS[0]],
+    })
+}
+
+/// The seed's production example, as AWS can grant it.
+pub(crate) fn production() -> Value {
+    json!({
+        "Env": "production",
+        "ProjectId": "myapp",
+        "Engine": "valkey",
+        "NodeType": "cache.t4g.small",
+        "VpcId": VPC,
+        "SubnetIds": [SUBNETS[0], SUBNETS[1]],
+        "AllowedSecurityGroupIds": [APPS[0]],
+        "NumCacheNodes": 2,
+        "AutomaticFailoverEnabled": true,
+        "MultiAzEnabled": true,
+        "AuthTokenEnabled": true,
+        "TransitEncryptionEnabled": true,
+        "SnapshotRetentionLimit": 7,
+        "Tags": [{"Key": "Environment", "Value": "production"}, {"Key": "Critical", "Value": "true"}],
+    })
+}
+
+/// `base` with `changes` laid over it; null removes a property.
+pub(crate) fn with(mut base: Value, changes: Value) -> Value {
+    let (Value::Object(map), Value::Object(changes)) = (&mut base, changes) else { panic!("both are maps") };
+    for (key, value) in changes {
+        if value.is_null() {
+            map.remove(&key);
+        } else {
+            map.insert(key, value);
+        }
+    }
+    base
+}
+
+/// What is logged while `work` runs, at the most detailed level that the function's own lines have.
+pub(crate) async fn logged<T>(work: impl Future<Output = T>) -> (T, String) {
+    let buffer = Arc::new(Mutex::new(Vec::new()));
+    let writer = Buffer(buffer.clone());
+    let subscriber = tracing_subscriber::fmt()
+        .json()
+        .with_max_level(tracing::Level::DEBUG)
+        .with_writer(move || writer.clone())
+        .finish();
+    let result = {
+        let _guard = tracing::subscriber::set_default(subscriber);
+        work.await
+    };
+    let bytes = buffer.lock().unwrap().clone();
+    (result, String::from_utf8(bytes).unwrap())
+}
+
+#[derive(Clone)]
+struct Buffer(Arc<Mutex<Vec<u8>>>);
+
+impl std::io::Write for Buffer {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
