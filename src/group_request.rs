@@ -63,6 +63,7 @@ pub struct GroupChange {
     /// `Some(None)` turns notifications off.
     pub notification_topic: Option<Option<String>>,
     pub ip_discovery: Option<&'static str>,
+    pub cluster_mode: Option<&'static str>,
     pub parameter_group: Option<String>,
     pub node_type: Option<String>,
     pub engine: Option<String>,
@@ -94,6 +95,7 @@ impl GroupChange {
             auto_minor_version_upgrade,
             notification_topic,
             ip_discovery,
+            cluster_mode,
             parameter_group,
             node_type,
             engine,
@@ -104,7 +106,7 @@ impl GroupChange {
         add("description", description.clone());
         add("automatic failover", automatic_failover.map(on_off));
         add("Multi-AZ", multi_az.map(on_off));
-        add("security groups", security_groups.as_ref().map(|ids| join(ids)));
+        add("security groups", security_groups.as_ref().map(join));
         add("snapshot retention", snapshot_retention.map(|days| format!("{days} days")));
         add("snapshot window", snapshot_window.clone());
         add("snapshots from", snapshotting_member.clone());
@@ -112,6 +114,7 @@ impl GroupChange {
         add("automatic minor upgrades", auto_minor_version_upgrade.map(on_off));
         add("notifications", notification_topic.clone().map(|topic| topic.unwrap_or_else(|| "off".to_owned())));
         add("IP discovery", ip_discovery.map(str::to_owned));
+        add("cluster mode", cluster_mode.map(str::to_owned));
         add("parameter group", parameter_group.clone());
         add("node type", node_type.clone());
         add("engine", engine.clone());
@@ -124,6 +127,41 @@ impl GroupChange {
     pub fn is_empty(&self) -> bool {
         self.fields().is_empty()
     }
+}
+
+/// New numbers of replicas.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Replicas {
+    /// The same in every shard.
+    Every(i32),
+    /// By shard id, only those that change.
+    ByShard(BTreeMap<String, i32>),
+}
+
+impl fmt::Display for Replicas {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Replicas::Every(count) => write!(f, "{count}"),
+            Replicas::ByShard(counts) => {
+                f.write_str(&join(counts.iter().map(|(shard, count)| format!("{count} in shard {shard}"))))
+            }
+        }
+    }
+}
+
+/// A change of who may log in, as the call takes it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LoginRequest<'a> {
+    /// Token to add or keep.
+    pub token: Option<&'a AuthToken>,
+    /// What to do with it: `ROTATE`, `SET` or `DELETE`.
+    pub strategy: Option<&'static str>,
+    /// User group to add.
+    pub add: Option<&'a str>,
+    /// User groups to remove.
+    pub remove: &'a [String],
+    /// Whether all user groups go.
+    pub remove_all: bool,
 }
 
 fn on_off(flag: bool) -> String {

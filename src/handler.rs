@@ -208,7 +208,7 @@ impl Invocation {
     /// When the request must be answered, before CloudFormation stops waiting; and when this invocation must hand on.
     fn deadline(&self, service_timeout: Duration) -> Deadline {
         let elapsed = self.continuation.elapsed(self.now_epoch_ms);
-        let margin = (service_timeout / 10).min(Duration::from_secs(60));
+        let margin = (service_timeout / 10).min(Duration::from_mins(1));
         let now = Instant::now();
         Deadline {
             started: now.checked_sub(elapsed).unwrap_or(now),

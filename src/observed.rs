@@ -61,6 +61,8 @@ pub struct Group {
     pub transit_encryption_mode: Option<String>,
     /// Whether a token is needed.
     pub auth_token_enabled: bool,
+    /// When the token was last changed, as AWS tells it.
+    pub auth_token_modified: Option<String>,
     /// RBAC user groups.
     pub user_group_ids: BTreeSet<String>,
     /// Days of backups.

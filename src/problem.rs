@@ -1,6 +1,6 @@
 //! What is wrong with a property, said so that it can be fixed: pure.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 
 /// One thing that is wrong with the properties, or with what they name in the account.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -61,7 +61,7 @@ pub fn summary(problems: &[Problem]) -> String {
     for (index, problem) in sorted.iter().enumerate() {
         let item = format!("{}{problem}.", if index == 0 { "" } else { " " });
         if text.len() + item.len() > REASON_BYTES {
-            text.push_str(&format!(" And {} more.", count - index));
+            let _ = write!(text, " And {} more.", count - index);
             break;
         }
         text.push_str(&item);

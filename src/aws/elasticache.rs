@@ -3,14 +3,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use aws_sdk_elasticache::types::{
-    CloudWatchLogsDestinationDetails, ClusterMode, DestinationDetails, DestinationType, Durability, IpDiscovery,
-    KinesisFirehoseDestinationDetails, LogDeliveryConfigurationRequest, LogFormat, LogType, NetworkType,
-    NodeGroupConfiguration, ParameterNameValue, SourceType, Tag, TransitEncryptionMode,
+    AuthTokenUpdateStrategyType, CloudWatchLogsDestinationDetails, ClusterMode, ConfigureShard, DestinationDetails,
+    DestinationType, Durability, IpDiscovery, KinesisFirehoseDestinationDetails, LogDeliveryConfigurationRequest,
+    LogFormat, LogType, NetworkType, NodeGroupConfiguration, ParameterNameValue, SourceType, Tag,
+    TransitEncryptionMode,
 };
 
 use super::{Aws, Class, Fault, convert};
-use crate::desired::{LogDelivery, Tags, Topology};
-use crate::group_request::{GroupChange, NewGroup};
+use crate::desired::{LogDelivery, Tags, Tls, Topology};
+use crate::group_request::{GroupChange, LoginRequest, NewGroup, Replicas};
 use crate::observed::{Group, Member, ParameterGroup, SubnetGroup};
 use crate::properties::NodeGroupProperties;
 
@@ -298,6 +299,7 @@ impl Aws {
             auto_minor_version_upgrade,
             notification_topic,
             ip_discovery,
+            cluster_mode,
             parameter_group,
             node_type,
             engine,
@@ -318,6 +320,7 @@ impl Aws {
             .set_preferred_maintenance_window(maintenance_window.clone())
             .set_auto_minor_version_upgrade(*auto_minor_version_upgrade)
             .set_ip_discovery(ip_discovery.map(IpDiscovery::from))
+            .set_cluster_mode(cluster_mode.map(ClusterMode::from))
             .set_cache_parameter_group_name(parameter_group.clone())
             .set_cache_node_type(node_type.clone())
             .set_engine(engine.clone())
@@ -330,16 +333,80 @@ impl Aws {
         call.send().await.map(drop).map_err(|e| Fault::new("elasticache:ModifyReplicationGroup", id, &e))
     }
 
-    pub(crate) async fn increase_replicas(&self, group: &str, replicas: i32) -> Result<(), Fault> {
-        let call = self.elasticache.increase_replica_count().replication_group_id(group);
-        let result = call.new_replica_count(replicas).apply_immediately(true).send().await;
-        result.map(drop).map_err(|e| Fault::new("elasticache:IncreaseReplicaCount", group, &e))
+    pub(crate) async fn set_transit_encryption(&self, group: &str, to: Tls) -> Result<(), Fault> {
+        let call = self.elasticache.modify_replication_group().replication_group_id(group).apply_immediately(true);
+        let call = match to {
+            Tls::Off => call.transit_encryption_enabled(false),
+            Tls::Preferred => {
+                call.transit_encryption_enabled(true).transit_encryption_mode(TransitEncryptionMode::Preferred)
+            }
+            Tls::Required => {
+                call.transit_encryption_enabled(true).transit_encryption_mode(TransitEncryptionMode::Required)
+            }
+        };
+        call.send().await.map(drop).map_err(|e| Fault::new("elasticache:ModifyReplicationGroup", group, &e))
     }
 
-    pub(crate) async fn decrease_replicas(&self, group: &str, replicas: i32, remove: &[String]) -> Result<(), Fault> {
-        let call = self.elasticache.decrease_replica_count().replication_group_id(group).new_replica_count(replicas);
+    pub(crate) async fn change_login(&self, group: &str, change: &LoginRequest<'_>) -> Result<(), Fault> {
+        let call = self.elasticache.modify_replication_group().replication_group_id(group).apply_immediately(true);
+        let LoginRequest { token, strategy, add, remove, remove_all } = change;
+        let call = call
+            .set_auth_token(token.map(|token| token.expose().to_owned()))
+            .set_auth_token_update_strategy(strategy.map(AuthTokenUpdateStrategyType::from))
+            .set_user_group_ids_to_add(add.map(|id| vec![id.to_owned()]))
+            .set_user_group_ids_to_remove((!remove.is_empty()).then(|| remove.to_vec()))
+            .set_remove_user_groups(remove_all.then_some(true));
+        call.send().await.map(drop).map_err(|e| {
+            let fault = Fault::new("elasticache:ModifyReplicationGroup", group, &e);
+            token.map_or(fault.clone(), |token| fault.without(token.expose()))
+        })
+    }
+
+    pub(crate) async fn deliver_logs(
+        &self,
+        group: &str,
+        set: &BTreeMap<String, LogDelivery>,
+        disable: &BTreeSet<String>,
+    ) -> Result<(), Fault> {
+        let off = |kind: &String| {
+            LogDeliveryConfigurationRequest::builder().log_type(LogType::from(kind.as_str())).enabled(false).build()
+        };
+        let requests = set.iter().map(log_request).chain(disable.iter().map(off)).collect();
+        let call = self.elasticache.modify_replication_group().replication_group_id(group).apply_immediately(true);
+        let result = call.set_log_delivery_configurations(Some(requests)).send().await;
+        result.map(drop).map_err(|e| Fault::new("elasticache:ModifyReplicationGroup", group, &e))
+    }
+
+    pub(crate) async fn change_shards(&self, group: &str, shards: i32, remove: &[String]) -> Result<(), Fault> {
+        let call = self.elasticache.modify_replication_group_shard_configuration().replication_group_id(group);
         let remove = (!remove.is_empty()).then(|| remove.to_vec());
-        let result = call.set_replicas_to_remove(remove).apply_immediately(true).send().await;
+        let call = call.node_group_count(shards).set_node_groups_to_remove(remove).apply_immediately(true);
+        let result = call.send().await;
+        result.map(drop).map_err(|e| Fault::new("elasticache:ModifyReplicationGroupShardConfiguration", group, &e))
+    }
+
+    pub(crate) async fn increase_replicas(&self, group: &str, replicas: &Replicas) -> Result<(), Fault> {
+        let call = self.elasticache.increase_replica_count().replication_group_id(group).apply_immediately(true);
+        let call = match replicas {
+            Replicas::Every(count) => call.new_replica_count(*count),
+            Replicas::ByShard(counts) => call.set_replica_configuration(Some(by_shard(counts))),
+        };
+        call.send().await.map(drop).map_err(|e| Fault::new("elasticache:IncreaseReplicaCount", group, &e))
+    }
+
+    pub(crate) async fn decrease_replicas(
+        &self,
+        group: &str,
+        replicas: &Replicas,
+        remove: &[String],
+    ) -> Result<(), Fault> {
+        let call = self.elasticache.decrease_replica_count().replication_group_id(group).apply_immediately(true);
+        let call = match replicas {
+            Replicas::Every(count) => call.new_replica_count(*count),
+            Replicas::ByShard(counts) => call.set_replica_configuration(Some(by_shard(counts))),
+        };
+        let remove = (!remove.is_empty()).then(|| remove.to_vec());
+        let result = call.set_replicas_to_remove(remove).send().await;
         result.map(drop).map_err(|e| Fault::new("elasticache:DecreaseReplicaCount", group, &e))
     }
 
@@ -358,6 +425,12 @@ impl Aws {
         let call = self.elasticache.remove_tags_from_resource().resource_name(arn).set_tag_keys(Some(list(keys)));
         call.send().await.map(drop).map_err(|e| Fault::new("elasticache:RemoveTagsFromResource", arn, &e))
     }
+}
+
+fn by_shard(counts: &BTreeMap<String, i32>) -> Vec<ConfigureShard> {
+    let shard =
+        |(id, count): (&String, &i32)| ConfigureShard::builder().node_group_id(id).new_replica_count(*count).build();
+    counts.iter().map(shard).collect()
 }
 
 fn node_group(item: &NodeGroupProperties, replicas: i32) -> NodeGroupConfiguration {

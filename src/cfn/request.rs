@@ -173,9 +173,10 @@ fn missing(event: &Value, error: &serde_json::Error) -> String {
             && event.get("OldResourceProperties").is_none())
         .then_some("OldResourceProperties"),
     );
-    match fields.is_empty() {
-        true => format!("the event is not a custom resource request ({:?} error)", error.classify()),
-        false => format!("the event is not a custom resource request: {} missing or not a string", fields.join(", ")),
+    if fields.is_empty() {
+        format!("the event is not a custom resource request ({:?} error)", error.classify())
+    } else {
+        format!("the event is not a custom resource request: {} missing or not a string", fields.join(", "))
     }
 }
 

@@ -24,6 +24,8 @@ pub const TAG_STACK_ID: &str = "elasticache-resource:stack-id";
 pub const TAG_LOGICAL_ID: &str = "elasticache-resource:logical-id";
 /// Tag key on the subnet group: the resource has not been created successfully yet.
 pub const TAG_CREATING: &str = "elasticache-resource:creating";
+/// Tag key on the subnet group: how far a change of the login has come.
+pub const TAG_LOGIN: &str = "elasticache-resource:login";
 /// What all keys of our own tags start with; templates may not use it.
 pub const TAG_PREFIX: &str = "elasticache-resource:";
 
@@ -102,6 +104,16 @@ pub enum Tls {
     Preferred,
     /// TLS only.
     Required,
+}
+
+impl fmt::Display for Tls {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Tls::Off => "off",
+            Tls::Preferred => "preferred",
+            Tls::Required => "required",
+        })
+    }
 }
 
 /// Who may log in.

@@ -1,7 +1,8 @@
 //! Takes one step. Calls AWS; decides nothing.
 
-use super::plan::{NewSecret, Step, TagTarget};
+use super::plan::{LoginChange, NewSecret, Step, TagTarget};
 use crate::aws::{Aws, Fault};
+use crate::group_request::LoginRequest;
 use crate::names::hash;
 use crate::secret::{AuthToken, SecretContent};
 
@@ -34,8 +35,12 @@ pub async fn act(aws: &Aws, step: &Step, request: &str) -> Result<(), Fault> {
         Step::DeleteSecret { arn, recovery_window_days } => aws.delete_secret(arn, *recovery_window_days).await,
         Step::CreateGroup(group) => aws.create_group(group).await,
         Step::ModifyGroup(change) => aws.modify_group(change).await,
-        Step::IncreaseReplicas { group, replicas } => aws.increase_replicas(group, *replicas).await,
-        Step::DecreaseReplicas { group, replicas, remove } => aws.decrease_replicas(group, *replicas, remove).await,
+        Step::IncreaseReplicas { group, replicas } => aws.increase_replicas(group, replicas).await,
+        Step::DecreaseReplicas { group, replicas, remove } => aws.decrease_replicas(group, replicas, remove).await,
+        Step::ChangeShards { group, shards, remove } => aws.change_shards(group, *shards, remove).await,
+        Step::SetTransitEncryption { group, to } => aws.set_transit_encryption(group, *to).await,
+        Step::ChangeLogin { group, change } => aws.change_login(group, &login_request(change)).await,
+        Step::DeliverLogs { group, set, disable } => aws.deliver_logs(group, set, disable).await,
         Step::DeleteGroup { group, final_snapshot } => aws.delete_group(group, final_snapshot.as_deref()).await,
         Step::Tag { target: TagTarget::ElastiCache(arn), tags } => aws.tag_cache(arn, tags).await,
         Step::Tag { target: TagTarget::SecurityGroup(id), tags } => aws.tag_security_group(id, tags).await,
@@ -43,6 +48,19 @@ pub async fn act(aws: &Aws, step: &Step, request: &str) -> Result<(), Fault> {
         Step::Untag { target: TagTarget::ElastiCache(arn), keys } => aws.untag_cache(arn, keys).await,
         Step::Untag { target: TagTarget::SecurityGroup(id), keys } => aws.untag_security_group(id, keys).await,
         Step::Untag { target: TagTarget::Secret(arn), keys } => aws.untag_secret(arn, keys).await,
+    }
+}
+
+fn login_request(change: &LoginChange) -> LoginRequest<'_> {
+    let nothing = LoginRequest { token: None, strategy: None, add: None, remove: &[], remove_all: false };
+    match change {
+        LoginChange::Rotate { token, from_user_groups } => {
+            LoginRequest { token: Some(token), strategy: Some("ROTATE"), remove_all: *from_user_groups, ..nothing }
+        }
+        LoginChange::Set { token } => LoginRequest { token: Some(token), strategy: Some("SET"), ..nothing },
+        LoginChange::TokenToUserGroup(id) => LoginRequest { strategy: Some("DELETE"), add: Some(id), ..nothing },
+        LoginChange::UserGroups { add, remove } => LoginRequest { add: add.as_deref(), remove, ..nothing },
+        LoginChange::RemoveUserGroups => LoginRequest { remove_all: true, ..nothing },
     }
 }
 

@@ -2,23 +2,30 @@
 //!
 //! A plan is made anew after every round, from a fresh look. Steps of one round do not depend on each other.
 //!
-//! To make a property change in place: compare it in the phase it belongs to (`surroundings` for what lies around the
-//! group, `group` for the group itself) and return the step; to make it refuse: `replacement`.
+//! To make a property change in place: compare it in the phase that it belongs to and return the step; to make it
+//! refuse: `replacement`.
 
 mod account;
-mod group;
+mod cluster_mode;
+mod create;
+mod engine;
+mod login;
+mod nodes;
 mod removal;
 mod replacement;
+mod settings;
 mod step;
 mod surroundings;
 mod tags;
+mod transit;
+mod warnings;
 
 use std::fmt;
 
 pub use account::problems as account_problems;
-pub use group::warnings;
 pub use removal::absent;
-pub use step::{NewSecret, Step, TagTarget};
+pub use step::{LoginChange, NewSecret, Step, TagTarget};
+pub use warnings::warnings;
 
 use crate::desired::Desired;
 use crate::observed::{Account, Group, Observed, Status};
@@ -63,10 +70,11 @@ impl Awaited {
             (Awaited::GroupSettled { pending_counts }, Some(group)) => {
                 is_settled(group, *pending_counts) || group.status == Status::CreateFailed
             }
-            (Awaited::GroupSettled { .. } | Awaited::MemberAvailable(_), _) => false,
             (Awaited::GroupDeletable, Some(group)) => is_deletable(group) || group.status == Status::Deleting,
             (Awaited::GroupDeletable | Awaited::GroupGone, None) => true,
-            (Awaited::GroupGone, Some(_)) => false,
+            (Awaited::GroupSettled { .. }, None) | (Awaited::MemberAvailable(_), _) | (Awaited::GroupGone, Some(_)) => {
+                false
+            }
         }
     }
 }
@@ -102,12 +110,42 @@ pub struct Wish<'a> {
     pub keeps_name: bool,
 }
 
+/// One look at a standing group, for the phases of an update.
+#[derive(Clone, Copy, Debug)]
+struct Pass<'a> {
+    desired: &'a Desired,
+    previous: Option<&'a Desired>,
+    group: &'a Group,
+    observed: &'a Observed,
+    account: &'a Account,
+}
+
+/// The phases of an update in their order. Each runs only when the group and all its members are available with nothing
+/// pending, and when every earlier one has nothing left to do.
+const PHASES: &[fn(&Pass<'_>) -> Vec<Step>] = &[
+    tags::steps,
+    // Failover and Multi-AZ go off before nodes go, because AWS refuses to shrink below what they need.
+    nodes::failover_off,
+    engine::version,
+    // More memory comes before anything that may need it.
+    engine::node_type_up,
+    cluster_mode::steps,
+    nodes::shards,
+    nodes::more_replicas,
+    settings::steps,
+    engine::node_type_down,
+    // TLS cannot change while a login is in place.
+    login::leave,
+    transit::steps,
+    login::steps,
+    settings::log_delivery,
+    nodes::failover_on,
+    nodes::fewer_replicas,
+    surroundings::tidy,
+    surroundings::created,
+];
+
 /// The next steps towards a group that is as wanted.
-///
-/// The order of an update, each line only when the group and all its members are available with nothing pending:
-/// surroundings (network rules, subnets, parameters, secret) -> tags -> failover off -> engine version with its parameter
-/// group -> node type up -> more replicas -> other settings -> node type down -> failover on -> fewer replicas -> the
-/// secret's endpoints and the old parameter group.
 #[must_use]
 pub fn present(wish: Wish<'_>, observed: &Observed, account: &Account) -> Plan {
     let desired = wish.desired;
@@ -124,21 +162,17 @@ pub fn present(wish: Wish<'_>, observed: &Observed, account: &Account) -> Plan {
     if !impossible.is_empty() {
         return Plan::Refuse(impossible);
     }
-    let around = surroundings::steps(wish, observed);
+    let around = surroundings::steps(desired, observed);
     if !around.is_empty() {
         return Plan::Act(around);
     }
+    let mut steps = surroundings::ingress(desired, observed);
     let Some(group) = &observed.group else {
-        return Plan::Act(
-            surroundings::ingress(desired, observed)
-                .into_iter()
-                .chain(group::create(desired, observed, account))
-                .collect(),
-        );
+        steps.extend(create::group(desired, observed, account));
+        return Plan::Act(steps);
     };
-    let ingress = surroundings::ingress(desired, observed);
-    if !ingress.is_empty() {
-        return Plan::Act(ingress);
+    if !steps.is_empty() {
+        return Plan::Act(steps);
     }
     if !is_settled(group, desired.apply_immediately) {
         return Plan::Wait(Awaited::GroupSettled { pending_counts: desired.apply_immediately });
@@ -146,26 +180,9 @@ pub fn present(wish: Wish<'_>, observed: &Observed, account: &Account) -> Plan {
     if let Some((id, _)) = observed.busy_member() {
         return Plan::Wait(Awaited::MemberAvailable(id.clone()));
     }
-    let phases: &[fn(Wish<'_>, &Group, &Observed) -> Vec<Step>] = &[
-        tags::steps,
-        group::failover_off,
-        group::engine_version,
-        group::node_type_up,
-        group::more_replicas,
-        group::settings,
-        group::node_type_down,
-        group::failover_on,
-        group::fewer_replicas,
-        surroundings::tidy,
-        surroundings::created,
-    ];
-    for phase in phases {
-        let steps = phase(wish, group, observed);
-        if !steps.is_empty() {
-            return Plan::Act(steps);
-        }
-    }
-    Plan::Done
+    let pass = Pass { desired, previous: wish.previous, group, observed, account };
+    let next = PHASES.iter().map(|phase| phase(&pass)).find(|steps| !steps.is_empty());
+    next.map_or(Plan::Done, Plan::Act)
 }
 
 #[cfg(test)]

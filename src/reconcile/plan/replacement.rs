@@ -1,7 +1,7 @@
 //! What cannot be granted: things that belong to somebody else, and changes that AWS does not make in place.
 
-use super::Wish;
-use crate::desired::{Auth, Desired, Tls, Topology};
+use super::{Wish, cluster_mode, transit};
+use crate::desired::{Auth, Desired};
 use crate::observed::{Group, Member, Observed, Secret};
 use crate::problem::Problem;
 use crate::properties::ClusterMode;
@@ -39,7 +39,7 @@ pub(super) fn foreign(desired: &Desired, observed: &Observed) -> Vec<Problem> {
     problems
 }
 
-/// Changes of a standing group that AWS does not make in place, or that this version does not.
+/// Changes of a standing group that AWS does not make in place.
 pub(super) fn problems(wish: Wish<'_>, observed: &Observed) -> Vec<Problem> {
     let desired = wish.desired;
     let Some(group) = &observed.group else { return Vec::new() };
@@ -54,6 +54,7 @@ pub(super) fn problems(wish: Wish<'_>, observed: &Observed) -> Vec<Problem> {
         downgrade(wish, member, &mut problems);
     }
     login(desired, group, observed, &mut problems);
+    tls(desired, group, &mut problems);
     shape(desired, group, &mut problems);
     problems
 }
@@ -130,42 +131,21 @@ fn downgrade(wish: Wish<'_>, member: &Member, problems: &mut Vec<Problem>) {
     }
 }
 
-/// A change that AWS can make but this version of the resource cannot.
-fn unsupported(property: &str, is: &str, wanted: &str) -> Problem {
-    let rule = format!("is {is}, and this version of the resource cannot change it on a standing group");
-    Problem::new(property, rule, format!("put {is} back")).with_value(wanted)
-}
-
+/// Changes of the login that AWS or this version does not make on a standing group.
 fn login(desired: &Desired, group: &Group, observed: &Observed, problems: &mut Vec<Problem>) {
-    let tls = match (group.transit_encryption, group.transit_encryption_mode.as_deref()) {
-        (false, _) => Tls::Off,
-        (true, Some("preferred")) => Tls::Preferred,
-        (true, _) => Tls::Required,
-    };
-    if tls != desired.tls && group.pending.is_empty() {
-        problems.push(unsupported("TransitEncryptionEnabled", tls_name(tls), tls_name(desired.tls)));
-    }
-    let is = match (group.auth_token_enabled, group.user_group_ids.first()) {
-        (true, _) => "a token",
-        (false, Some(_)) => "a user group",
-        (false, None) => "open",
-    };
-    let wanted = match &desired.auth {
-        Auth::Open => "open",
-        Auth::UserGroup(_) => "a user group",
-        Auth::Generated { .. } | Auth::Literal(_) | Auth::Foreign { .. } => "a token",
-    };
-    if is != wanted {
-        problems.push(unsupported("AuthTokenEnabled", is, wanted));
+    if desired.auth == Auth::Open && group.auth_token_enabled {
+        let rule = "AWS cannot take a token away from a standing group directly";
+        let fix = "switch to UserGroupIds first and remove them in a second update, or put the token back";
+        problems.push(Problem::new("AuthTokenEnabled", rule, fix));
     }
     let lost = |secret: &Secret| secret.content.is_none() && !secret.deleted;
-    if desired.auth.keeps_secret() && observed.secret.as_ref().is_some_and(lost) {
+    if group.auth_token_enabled && desired.auth.keeps_secret() && observed.secret.as_ref().is_some_and(lost) {
         let rule = "the secret no longer holds the token in the documented form";
         let fix = "put the last version of the secret back as AWSCURRENT";
         problems.push(Problem::new("SecretName", rule, fix).with_value(&desired.secret.name));
     }
-    if let (Auth::Literal(token), Some(content)) =
-        (&desired.auth, observed.secret.as_ref().and_then(|secret| secret.content.as_ref()))
+    let stored = observed.secret.as_ref().and_then(|secret| secret.content.as_ref());
+    if let (true, Auth::Literal(token), Some(content)) = (group.auth_token_enabled, &desired.auth, stored)
         && content.token() != *token
     {
         let rule =
@@ -174,30 +154,23 @@ fn login(desired: &Desired, group: &Group, observed: &Observed, problems: &mut V
     }
 }
 
-fn tls_name(tls: Tls) -> &'static str {
-    match tls {
-        Tls::Off => "off",
-        Tls::Preferred => "preferred",
-        Tls::Required => "required",
+/// TLS changes in place from Valkey 7.2 and Redis OSS 7.0.5 on.
+fn tls(desired: &Desired, group: &Group, problems: &mut Vec<Problem>) {
+    let actual = transit::actual(group);
+    if actual != desired.tls && !desired.version.changes_tls_in_place(desired.engine) {
+        problems.push(fixed("TransitEncryptionEnabled", &actual.to_string(), &desired.tls.to_string()));
     }
 }
 
 fn shape(desired: &Desired, group: &Group, problems: &mut Vec<Problem>) {
-    let wanted = desired.cluster_mode != ClusterMode::Disabled;
-    if group.cluster_enabled != wanted {
-        let name = |on: bool| if on { "on" } else { "off" };
-        problems.push(unsupported("ClusterMode", name(group.cluster_enabled), name(wanted)));
+    let (actual, wanted) = (cluster_mode::actual(group), desired.cluster_mode);
+    if actual == wanted {
         return;
     }
-    let Topology::Sharded { shards, replicas, layout } = &desired.topology else { return };
-    if usize::try_from(*shards) != Ok(group.shards.len()) {
-        problems.push(unsupported("NumNodeGroups", &group.shards.len().to_string(), &shards.to_string()));
-    } else if layout.is_empty()
-        && let Some((_, actual)) = group.replicas_per_shard().into_iter().find(|(_, actual)| actual != replicas)
-    {
-        problems.push(unsupported("ReplicasPerNodeGroup", &actual.to_string(), &replicas.to_string()));
-    }
-    if group.logs != desired.logs {
-        problems.push(unsupported("LogDelivery", "different", "changed"));
+    if actual == ClusterMode::Enabled {
+        problems.push(fixed("ClusterMode", actual.as_str(), wanted.as_str()));
+    } else if !desired.version.changes_tls_in_place(desired.engine) {
+        let rule = "the cluster mode of a standing group changes from Valkey 7.2 and Redis OSS 7 on";
+        problems.push(Problem::new("ClusterMode", rule, "raise EngineVersion first").with_value(wanted.as_str()));
     }
 }

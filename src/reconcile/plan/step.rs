@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use crate::desired::Tags;
-use crate::group_request::{GroupChange, NewGroup, join};
+use crate::desired::{LogDelivery, Tags, Tls};
+use crate::group_request::{GroupChange, NewGroup, Replicas, join};
 use crate::observed::IngressRule;
 use crate::secret::{AuthToken, SecretContent};
 
@@ -29,11 +29,66 @@ pub enum Step {
     DeleteSecret { arn: String, recovery_window_days: i32 },
     CreateGroup(Box<NewGroup>),
     ModifyGroup(Box<GroupChange>),
-    IncreaseReplicas { group: String, replicas: i32 },
-    DecreaseReplicas { group: String, replicas: i32, remove: Vec<String> },
+    ChangeShards { group: String, shards: i32, remove: Vec<String> },
+    IncreaseReplicas { group: String, replicas: Replicas },
+    DecreaseReplicas { group: String, replicas: Replicas, remove: Vec<String> },
+    SetTransitEncryption { group: String, to: Tls },
+    ChangeLogin { group: String, change: LoginChange },
+    DeliverLogs { group: String, set: BTreeMap<String, LogDelivery>, disable: BTreeSet<String> },
     DeleteGroup { group: String, final_snapshot: Option<String> },
     Tag { target: TagTarget, tags: Tags },
     Untag { target: TagTarget, keys: BTreeSet<String> },
+}
+
+/// A change of who may log in. Every one is applied immediately, because AWS does not keep them for a window.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LoginChange {
+    /// Adds a token; the old way in stays open.
+    Rotate {
+        /// The token to add.
+        token: AuthToken,
+        /// Whether user groups were the old way in; they go with this.
+        from_user_groups: bool,
+    },
+    /// Makes a token that was added the only one.
+    Set {
+        /// The token to keep.
+        token: AuthToken,
+    },
+    /// A user group instead of the token.
+    TokenToUserGroup(String),
+    /// Other user groups.
+    UserGroups {
+        /// The one to add, unless it is there.
+        add: Option<String>,
+        /// Those to remove.
+        remove: Vec<String>,
+    },
+    /// No user groups any more.
+    RemoveUserGroups,
+}
+
+impl fmt::Display for LoginChange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            LoginChange::Rotate { from_user_groups: false, .. } => f.write_str("add the token (ROTATE)"),
+            LoginChange::Rotate { from_user_groups: true, .. } => {
+                f.write_str("add the token (ROTATE) and remove the user groups")
+            }
+            LoginChange::Set { .. } => f.write_str("require the token (SET)"),
+            LoginChange::TokenToUserGroup(id) => write!(f, "user group {id} instead of the token"),
+            LoginChange::UserGroups { add, remove } => {
+                let signs = add.iter().map(|id| format!("+{id}")).chain(remove.iter().map(|id| format!("-{id}")));
+                write!(f, "user groups {}", join(signs))
+            }
+            LoginChange::RemoveUserGroups => f.write_str("remove the user groups"),
+        }
+    }
+}
+
+/// The step that makes a change, unless nothing changes.
+pub(super) fn modify(change: GroupChange) -> Vec<Step> {
+    if change.is_empty() { Vec::new() } else { vec![Step::ModifyGroup(Box::new(change))] }
 }
 
 /// What tags are on: each service has its own call.
@@ -95,7 +150,16 @@ impl Step {
     /// Whether the step changes a standing replication group, which AWS may roll back silently.
     #[must_use]
     pub fn changes_group(&self) -> bool {
-        matches!(self, Step::ModifyGroup(_) | Step::IncreaseReplicas { .. } | Step::DecreaseReplicas { .. })
+        matches!(
+            self,
+            Step::ModifyGroup(_)
+                | Step::ChangeShards { .. }
+                | Step::IncreaseReplicas { .. }
+                | Step::DecreaseReplicas { .. }
+                | Step::SetTransitEncryption { .. }
+                | Step::ChangeLogin { .. }
+                | Step::DeliverLogs { .. }
+        )
     }
 }
 
@@ -140,6 +204,22 @@ impl fmt::Display for Step {
             Step::ModifyGroup(change) => {
                 let fields = change.fields().into_iter().map(|(name, value)| format!("{name}: {value}"));
                 write!(f, "modify replication group {}: {}", change.id, join(fields))
+            }
+            Step::ChangeShards { group, shards, remove } if remove.is_empty() => {
+                write!(f, "change shards of {group} to {shards}")
+            }
+            Step::ChangeShards { group, shards, remove } => {
+                write!(f, "change shards of {group} to {shards}, removing {}", join(remove))
+            }
+            Step::SetTransitEncryption { group, to } => write!(f, "set TLS of {group} to {to}"),
+            Step::ChangeLogin { group, change } => write!(f, "change login of {group}: {change}"),
+            Step::DeliverLogs { group, set, disable } => {
+                let signs = set.iter().map(|(kind, log)| format!("{kind} to {}", log.destination));
+                write!(
+                    f,
+                    "deliver logs of {group}: {}",
+                    join(signs.chain(disable.iter().map(|kind| format!("{kind} off"))))
+                )
             }
             Step::IncreaseReplicas { group, replicas } => write!(f, "increase replicas of {group} to {replicas}"),
             Step::DecreaseReplicas { group, replicas, remove } if remove.is_empty() => {

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::Wish;
+use super::Pass;
 use super::step::{NewSecret, Step, TagTarget};
 use crate::desired::{Auth, Desired, Parameters, TAG_CREATING};
 use crate::observed::{Group, IngressRule, Observed, ParameterGroup, Secret};
@@ -12,8 +12,7 @@ use crate::secret::SecretContent;
 const PARAMETERS_PER_CALL: usize = 20;
 
 /// Everything that must be there before the group, or that changes without it.
-pub(super) fn steps(wish: Wish<'_>, observed: &Observed) -> Vec<Step> {
-    let desired = wish.desired;
+pub(super) fn steps(desired: &Desired, observed: &Observed) -> Vec<Step> {
     let mut steps = Vec::new();
     steps.extend(subnet_group(desired, observed));
     steps.extend(security_group(desired, observed));
@@ -150,10 +149,11 @@ fn secret(desired: &Desired, observed: &Observed) -> Option<Step> {
 }
 
 /// What is left to do when the group stands: the secret's endpoints, and parameter groups that nothing uses any more.
-pub(super) fn tidy(wish: Wish<'_>, group: &Group, observed: &Observed) -> Vec<Step> {
-    let desired = wish.desired;
+pub(super) fn tidy(pass: &Pass<'_>) -> Vec<Step> {
+    let Pass { desired, group, observed, .. } = *pass;
     let mut steps = Vec::new();
     steps.extend(complete_secret(desired, group, observed));
+    steps.extend(useless_secret(desired, group, observed));
     let in_use = desired.parameter_group_name();
     for unused in
         observed.parameter_groups.iter().filter(|group| group.name != in_use && desired.owner.owns(&group.tags))
@@ -183,9 +183,17 @@ fn complete_secret(desired: &Desired, group: &Group, observed: &Observed) -> Opt
     (complete != *stored).then(|| Step::PutSecret { arn: secret.arn.clone(), content: complete })
 }
 
+/// The secret of a token that the group no longer takes.
+fn useless_secret(desired: &Desired, group: &Group, observed: &Observed) -> Option<Step> {
+    let secret = observed.secret.as_ref().filter(|secret| !secret.deleted && desired.owner.owns(&secret.tags))?;
+    let recovery_window_days = desired.secret.recovery_window_days;
+    let useless = !desired.auth.keeps_secret() && !group.auth_token_enabled;
+    useless.then(|| Step::DeleteSecret { arn: secret.arn.clone(), recovery_window_days })
+}
+
 /// The very last step of a first Create: from here on a Delete is no longer a rollback.
-pub(super) fn created(_: Wish<'_>, _: &Group, observed: &Observed) -> Vec<Step> {
-    match &observed.subnet_group {
+pub(super) fn created(pass: &Pass<'_>) -> Vec<Step> {
+    match &pass.observed.subnet_group {
         Some(group) if group.tags.contains_key(TAG_CREATING) => vec![Step::Untag {
             target: TagTarget::ElastiCache(group.arn.clone()),
             keys: BTreeSet::from([TAG_CREATING.to_owned()]),

@@ -1,13 +1,13 @@
 //! Tags on everything that we made.
 
-use super::Wish;
+use super::Pass;
 use super::step::{Step, TagTarget};
 use crate::desired::Tags;
-use crate::observed::{Group, Observed};
 
 /// Adds missing and changed tags, and removes those that the template no longer has. Tags that somebody else put on are
 /// left alone: only what an earlier version of the template asked for is taken away.
-pub(super) fn steps(wish: Wish<'_>, group: &Group, observed: &Observed) -> Vec<Step> {
+pub(super) fn steps(pass: &Pass<'_>) -> Vec<Step> {
+    let Pass { group, observed, .. } = *pass;
     let mut targets: Vec<(TagTarget, &Tags)> = Vec::new();
     if let Some(tags) = &group.tags {
         targets.push((TagTarget::ElastiCache(group.arn.clone()), tags));
@@ -15,20 +15,20 @@ pub(super) fn steps(wish: Wish<'_>, group: &Group, observed: &Observed) -> Vec<S
     targets.extend(observed.subnet_group.iter().map(|g| (TagTarget::ElastiCache(g.arn.clone()), &g.tags)));
     targets.extend(observed.parameter_groups.iter().map(|g| (TagTarget::ElastiCache(g.arn.clone()), &g.tags)));
     targets.extend(observed.security_group.iter().map(|g| (TagTarget::SecurityGroup(g.id.clone()), &g.tags)));
-    if wish.desired.auth.keeps_secret() {
+    if pass.desired.auth.keeps_secret() {
         targets.extend(observed.secret.iter().map(|s| (TagTarget::Secret(s.arn.clone()), &s.tags)));
     }
-    targets.into_iter().flat_map(|(target, tags)| differences(wish, &target, tags)).collect()
+    targets.into_iter().flat_map(|(target, tags)| differences(pass, &target, tags)).collect()
 }
 
-fn differences(wish: Wish<'_>, target: &TagTarget, actual: &Tags) -> Vec<Step> {
-    let wanted = &wish.desired.tags;
+fn differences(pass: &Pass<'_>, target: &TagTarget, actual: &Tags) -> Vec<Step> {
+    let wanted = &pass.desired.tags;
     let missing: Tags = wanted
         .iter()
         .filter(|(key, value)| actual.get(*key) != Some(*value))
         .map(|(key, value)| (key.clone(), value.clone()))
         .collect();
-    let dropped = wish.previous.map(|previous| &previous.tags).into_iter().flatten();
+    let dropped = pass.previous.map(|previous| &previous.tags).into_iter().flatten();
     let dropped = dropped.map(|(key, _)| key).filter(|key| !wanted.contains_key(*key) && actual.contains_key(*key));
     let dropped: std::collections::BTreeSet<String> = dropped.cloned().collect();
     let mut steps = Vec::new();

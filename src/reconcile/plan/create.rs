@@ -1,0 +1,63 @@
+//! The call that makes the group.
+
+use std::collections::BTreeSet;
+
+use super::login;
+use super::step::Step;
+use crate::desired::{Auth, Desired, Tls};
+use crate::group_request::NewGroup;
+use crate::observed::{Account, Observed};
+use crate::properties::{ClusterMode, IpDiscovery, NetworkType};
+
+/// The call that makes the group; `None` while something it needs is not there yet.
+pub(super) fn group(desired: &Desired, observed: &Observed, account: &Account) -> Option<Step> {
+    let security_group = observed.security_group.as_ref()?;
+    let auth_token = match &desired.auth {
+        Auth::Open | Auth::UserGroup(_) => None,
+        Auth::Generated { .. } | Auth::Literal(_) | Auth::Foreign { .. } => {
+            Some(login::token(desired, observed, account)?)
+        }
+    };
+    Some(Step::CreateGroup(Box::new(NewGroup {
+        id: desired.names.replication_group.clone(),
+        description: desired.description.clone(),
+        engine: desired.engine.to_string(),
+        version: desired.version.to_string(),
+        node_type: desired.node_type.clone(),
+        topology: desired.topology.clone(),
+        cluster_mode: (desired.cluster_mode != ClusterMode::Disabled).then(|| desired.cluster_mode.as_str()),
+        automatic_failover: desired.automatic_failover,
+        multi_az: desired.multi_az,
+        preferred_zones: desired.preferred_zones.clone(),
+        port: desired.port,
+        parameter_group: desired.parameter_group_name(),
+        subnet_group: desired.names.subnet_group(),
+        security_groups: attached(desired, &security_group.id),
+        network_type: desired.network_type.map(NetworkType::as_str),
+        ip_discovery: desired.ip_discovery.map(IpDiscovery::as_str),
+        at_rest_encryption: desired.at_rest_encryption,
+        kms_key_id: desired.kms_key_id.clone(),
+        transit_encryption: desired.tls != Tls::Off,
+        transit_encryption_mode: (desired.tls == Tls::Preferred).then_some("preferred"),
+        auth_token,
+        user_group: match &desired.auth {
+            Auth::UserGroup(id) => Some(id.clone()),
+            Auth::Open | Auth::Generated { .. } | Auth::Literal(_) | Auth::Foreign { .. } => None,
+        },
+        snapshot_retention: desired.snapshot_retention,
+        snapshot_window: desired.snapshot_window.clone(),
+        restore: desired.restore.clone(),
+        maintenance_window: desired.maintenance_window.clone(),
+        auto_minor_version_upgrade: desired.auto_minor_version_upgrade,
+        notification_topic: desired.notification_topic.clone(),
+        logs: desired.logs.clone(),
+        data_tiering: desired.data_tiering,
+        durability: desired.durability.clone(),
+        tags: desired.tags.clone(),
+    })))
+}
+
+/// Security groups of the nodes: ours and those that the template adds.
+pub(super) fn attached(desired: &Desired, own: &str) -> BTreeSet<String> {
+    desired.extra_security_groups.iter().cloned().chain([own.to_owned()]).collect()
+}

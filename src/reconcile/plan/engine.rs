@@ -1,0 +1,66 @@
+//! Engine version and node type.
+
+use super::Pass;
+use super::step::{Step, modify};
+use crate::engine::Version;
+use crate::group_request::GroupChange;
+
+/// A new version, or redis to valkey, together with the parameter group of the new family. With `ApplyImmediately`
+/// off the change waits for the maintenance window, and what is pending is not asked for again.
+pub(super) fn version(pass: &Pass<'_>) -> Vec<Step> {
+    let (desired, group) = (pass.desired, pass.group);
+    let Some(member) = pass.observed.first_member() else { return Vec::new() };
+    let (Some(engine), Some(version)) = (member.engine, member.version.as_ref()) else { return Vec::new() };
+    let engine_changes = engine != desired.engine;
+    let version_rises = !version.matches(&desired.version) && (engine_changes || is_newer(&desired.version, version));
+    if !(engine_changes || version_rises) || member.pending.contains("EngineVersion") {
+        return Vec::new();
+    }
+    let mut change = GroupChange::of(&group.id, desired.apply_immediately);
+    change.engine = engine_changes.then(|| desired.engine.to_string());
+    change.version = Some(desired.version.to_string());
+    let family_changes = version.family(engine) != desired.family();
+    change.parameter_group = family_changes.then(|| desired.parameter_group_name());
+    modify(change)
+}
+
+/// Whether `wanted` is a later version than `actual`, as far as `wanted` says.
+pub(super) fn is_newer(wanted: &Version, actual: &Version) -> bool {
+    (wanted.major, wanted.minor, wanted.patch) > (actual.major, actual.minor, wanted.patch.and(actual.patch))
+}
+
+/// More memory comes before anything that may need it.
+pub(super) fn node_type_up(pass: &Pass<'_>) -> Vec<Step> {
+    node_type(pass, true)
+}
+
+/// Less memory comes after everything else has changed.
+pub(super) fn node_type_down(pass: &Pass<'_>) -> Vec<Step> {
+    node_type(pass, false)
+}
+
+fn node_type(pass: &Pass<'_>, up: bool) -> Vec<Step> {
+    let (desired, group) = (pass.desired, pass.group);
+    let pending = pass.observed.members.values().any(|member| member.pending.contains("CacheNodeType"));
+    let grows = size_rank(&desired.node_type) >= size_rank(&group.node_type);
+    if desired.node_type == group.node_type || pending || grows != up {
+        return Vec::new();
+    }
+    let mut change = GroupChange::of(&group.id, desired.apply_immediately);
+    change.node_type = Some(desired.node_type.clone());
+    modify(change)
+}
+
+/// Orders the sizes of one family: micro, small, medium, large, xlarge, 2xlarge, ... Between families this is a guess
+/// that decides only the order of steps.
+fn size_rank(node_type: &str) -> u32 {
+    let size = node_type.rsplit('.').next().unwrap_or_default();
+    match size {
+        "micro" => 1,
+        "small" => 2,
+        "medium" => 3,
+        "large" => 4,
+        "xlarge" => 5,
+        other => other.strip_suffix("xlarge").and_then(|n| n.parse::<u32>().ok()).map_or(4, |n| 4 + n),
+    }
+}

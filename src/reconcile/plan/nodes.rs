@@ -1,0 +1,103 @@
+//! Failover, shards and replicas.
+
+use std::collections::BTreeMap;
+
+use super::Pass;
+use super::step::{Step, modify};
+use crate::desired::{Desired, Topology};
+use crate::group_request::{GroupChange, Replicas};
+use crate::observed::Group;
+
+pub(super) fn failover_is_on(group: &Group) -> bool {
+    matches!(group.automatic_failover.as_str(), "enabled" | "enabling")
+}
+
+/// Multi-AZ and failover go off before nodes go, because AWS refuses to shrink below what they need.
+pub(super) fn failover_off(pass: &Pass<'_>) -> Vec<Step> {
+    let (desired, group) = (pass.desired, pass.group);
+    let mut change = GroupChange::of(&group.id, true);
+    change.automatic_failover = (!desired.automatic_failover && failover_is_on(group)).then_some(false);
+    change.multi_az = (!desired.multi_az && group.multi_az).then_some(false);
+    modify(change)
+}
+
+/// Failover and Multi-AZ come on when the nodes that they need are there.
+pub(super) fn failover_on(pass: &Pass<'_>) -> Vec<Step> {
+    let (desired, group) = (pass.desired, pass.group);
+    let mut change = GroupChange::of(&group.id, true);
+    change.automatic_failover = (desired.automatic_failover && !failover_is_on(group)).then_some(true);
+    change.multi_az = (desired.multi_az && !group.multi_az).then_some(true);
+    modify(change)
+}
+
+/// Shards are added with room made before, and taken away from the highest id down; which ones is read from a fresh look.
+pub(super) fn shards(pass: &Pass<'_>) -> Vec<Step> {
+    let Topology::Sharded { shards, .. } = &pass.desired.topology else { return Vec::new() };
+    let wanted = usize::try_from(*shards).unwrap_or_default();
+    if wanted == pass.group.shards.len() || !pass.group.cluster_enabled {
+        return Vec::new();
+    }
+    let mut ids: Vec<String> = pass.group.shards.iter().map(|shard| shard.id.clone()).collect();
+    ids.sort();
+    let remove = ids.into_iter().skip(wanted).collect();
+    vec![Step::ChangeShards { group: pass.group.id.clone(), shards: *shards, remove }]
+}
+
+/// Nodes are added before failover is turned on, which needs them.
+pub(super) fn more_replicas(pass: &Pass<'_>) -> Vec<Step> {
+    let grow = replica_changes(pass.desired, pass.group, |wanted, actual| wanted > actual);
+    grow.map(|replicas| Step::IncreaseReplicas { group: pass.group.id.clone(), replicas }).into_iter().collect()
+}
+
+/// Nodes go last. With one shard the ones to go are named, the highest first and never the primary: left to itself AWS
+/// may pick a node that the next failover would have used.
+pub(super) fn fewer_replicas(pass: &Pass<'_>) -> Vec<Step> {
+    let group = pass.group;
+    let Some(replicas) = replica_changes(pass.desired, group, |wanted, actual| wanted < actual) else {
+        return Vec::new();
+    };
+    let remove = match (&replicas, &group.shards[..]) {
+        (Replicas::Every(count), [shard]) => {
+            let primary = shard.primary_member.as_ref();
+            let mut candidates: Vec<&String> =
+                shard.member_ids.iter().filter(|member| Some(*member) != primary).collect();
+            candidates.sort();
+            let surplus = candidates.len().saturating_sub(usize::try_from(*count).unwrap_or_default());
+            candidates.into_iter().rev().take(surplus).cloned().collect()
+        }
+        _ => Vec::new(),
+    };
+    vec![Step::DecreaseReplicas { group: group.id.clone(), replicas, remove }]
+}
+
+/// The changes of replica counts for which `counts` says that they are meant.
+fn replica_changes(desired: &Desired, group: &Group, counts: fn(i32, i32) -> bool) -> Option<Replicas> {
+    let wanted = wanted_replicas(desired, group);
+    let changes: BTreeMap<String, i32> = group
+        .replicas_per_shard()
+        .into_iter()
+        .filter_map(|(shard, actual)| {
+            let wanted = *wanted.get(&shard)?;
+            counts(wanted, actual).then_some((shard, wanted))
+        })
+        .collect();
+    let first = *changes.values().next()?;
+    let alike = changes.len() == group.shards.len() && changes.values().all(|count| *count == first);
+    Some(if alike { Replicas::Every(first) } else { Replicas::ByShard(changes) })
+}
+
+/// Wanted replicas by shard id. A layout names its shards by id or by position.
+fn wanted_replicas(desired: &Desired, group: &Group) -> BTreeMap<String, i32> {
+    let mut ids: Vec<&String> = group.shards.iter().map(|shard| &shard.id).collect();
+    ids.sort();
+    let count = |index: usize, id: &String| match &desired.topology {
+        Topology::Single { nodes } => nodes - 1,
+        Topology::Sharded { replicas, layout, .. } => layout
+            .iter()
+            .find(|item| item.node_group_id.as_ref() == Some(id))
+            .or_else(|| layout.get(index).filter(|item| item.node_group_id.is_none()))
+            .and_then(|item| item.replica_count)
+            .unwrap_or(*replicas),
+    };
+    ids.iter().enumerate().map(|(index, id)| ((*id).clone(), count(index, id))).collect()
+}

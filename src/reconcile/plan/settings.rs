@@ -1,0 +1,79 @@
+//! Settings that AWS changes while the group stays up, and log delivery.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::Pass;
+use super::create::attached;
+use super::step::{Step, modify};
+use crate::desired::Desired;
+use crate::group_request::GroupChange;
+use crate::observed::{Group, Member};
+use crate::properties::IpDiscovery;
+
+/// Everything that AWS applies while the group stays up.
+pub(super) fn steps(pass: &Pass<'_>) -> Vec<Step> {
+    let (desired, group) = (pass.desired, pass.group);
+    let member = pass.observed.first_member();
+    let mut change = GroupChange::of(&group.id, desired.apply_immediately);
+    change.description = (desired.description != group.description).then(|| desired.description.clone());
+    change.auto_minor_version_upgrade = (group.auto_minor_version_upgrade == Some(!desired.auto_minor_version_upgrade))
+        .then_some(desired.auto_minor_version_upgrade);
+    change.ip_discovery = desired
+        .ip_discovery
+        .map(IpDiscovery::as_str)
+        .filter(|wanted| group.ip_discovery.as_deref().is_some_and(|actual| actual != *wanted));
+    snapshots(desired, group, &mut change);
+    if let Some(member) = member {
+        member_settings(pass, member, &mut change);
+    }
+    modify(change)
+}
+
+fn snapshots(desired: &Desired, group: &Group, change: &mut GroupChange) {
+    if desired.snapshot_retention != group.snapshot_retention {
+        change.snapshot_retention = Some(desired.snapshot_retention);
+        // With cluster mode off AWS wants to know a live member to take backups from when they are turned on; it must
+        // not be member 001 by habit, because that one may be gone.
+        if group.snapshot_retention == 0 && !group.cluster_enabled {
+            let replica = group.shards.iter().flat_map(|shard| {
+                let primary = shard.primary_member.as_ref();
+                shard.member_ids.iter().filter(move |member| Some(*member) != primary)
+            });
+            change.snapshotting_member = replica.chain(&group.member_ids).next().cloned();
+        }
+    }
+    change.snapshot_window =
+        desired.snapshot_window.clone().filter(|wanted| group.snapshot_window.as_ref() != Some(wanted));
+}
+
+/// Settings that AWS shows on members only.
+fn member_settings(pass: &Pass<'_>, member: &Member, change: &mut GroupChange) {
+    let desired = pass.desired;
+    if let Some(own) = &pass.observed.security_group {
+        let wanted = attached(desired, &own.id);
+        change.security_groups = (wanted != member.security_groups).then_some(wanted);
+    }
+    change.maintenance_window =
+        desired.maintenance_window.clone().filter(|wanted| !member.maintenance_window.eq_ignore_ascii_case(wanted));
+    change.notification_topic =
+        (desired.notification_topic != member.notification_topic).then(|| desired.notification_topic.clone());
+    let parameter_group = desired.parameter_group_name();
+    change.parameter_group = (parameter_group != member.parameter_group && !member.pending.contains("EngineVersion"))
+        .then_some(parameter_group);
+}
+
+/// Log delivery goes in a call of its own, because AWS wants it applied immediately whatever `ApplyImmediately` says. A
+/// log that is no longer wanted is sent as disabled.
+pub(super) fn log_delivery(pass: &Pass<'_>) -> Vec<Step> {
+    let (wanted, actual) = (&pass.desired.logs, &pass.group.logs);
+    let set: BTreeMap<_, _> = wanted
+        .iter()
+        .filter(|(kind, log)| actual.get(*kind) != Some(*log))
+        .map(|(k, log)| (k.clone(), log.clone()))
+        .collect();
+    let disable: BTreeSet<String> = actual.keys().filter(|kind| !wanted.contains_key(*kind)).cloned().collect();
+    if set.is_empty() && disable.is_empty() {
+        return Vec::new();
+    }
+    vec![Step::DeliverLogs { group: pass.group.id.clone(), set, disable }]
+}

@@ -1,0 +1,38 @@
+//! What the user should know although everything went well.
+
+use std::collections::BTreeSet;
+
+use super::Wish;
+use super::engine::is_newer;
+use crate::observed::Observed;
+
+/// The warnings about a converged group.
+#[must_use]
+pub fn warnings(wish: Wish<'_>, observed: &Observed) -> Vec<String> {
+    let desired = wish.desired;
+    let mut warnings = Vec::new();
+    if let Some(previous) = wish.previous
+        && previous.restore != desired.restore
+    {
+        warnings.push("SnapshotName and SnapshotArns count at creation only; their change was ignored".to_owned());
+    }
+    if let Some(actual) = observed.first_member().and_then(|member| member.version.as_ref())
+        && is_newer(actual, &desired.version)
+        && !actual.matches(&desired.version)
+    {
+        warnings
+            .push(format!("the engine runs {actual}, newer than EngineVersion {}; set it to that", desired.version));
+    }
+    if !desired.apply_immediately {
+        let mut pending: BTreeSet<String> = observed.group.iter().flat_map(|group| group.pending.clone()).collect();
+        pending.extend(observed.members.values().flat_map(|member| member.pending.clone()));
+        if !pending.is_empty() {
+            let names: Vec<String> = pending.into_iter().collect();
+            warnings.push(format!("waiting for the maintenance window: {}", names.join(", ")));
+        }
+    }
+    if observed.members.values().any(|member| member.parameter_status == "pending-reboot") {
+        warnings.push("some parameters take effect at the next reboot of the nodes".to_owned());
+    }
+    warnings
+}
