@@ -175,13 +175,11 @@ impl<'a> Run<'a> {
         if !fatal.is_empty() {
             return Err(Error::Calls(fatal));
         }
-        match passing {
-            Some(fault) => self.retry_pause(&fault).await,
-            None => {
-                self.retries = 0;
-                Ok(())
-            }
+        if let Some(fault) = passing {
+            return self.retry_pause(&fault).await;
         }
+        self.retries = 0;
+        Ok(())
     }
 
     /// Steps that succeeded and are planned again: AWS shows their effect late, or did not do what it accepted.
