@@ -49,7 +49,7 @@ async fn a_generated_token_is_stored_before_the_group_gets_it() {
     let token = setup.secret(SECRET)["password"].as_str().unwrap().to_owned();
     assert_eq!(token.len(), 64);
     assert!(token.chars().all(|c| c.is_ascii_alphanumeric() || TOKEN_SYMBOLS.contains(c)));
-    assert_eq!(setup.tokens(GROUP), [token.clone()]);
+    assert_eq!(setup.tokens(GROUP), [token.as_str()]);
     let arn = setup.aws.with(|world, _| world.secrets.secret(SECRET).unwrap().arn.clone());
     assert_eq!(outcome.get_att("Security.AuthTokenSecretArn").unwrap(), arn);
     assert_not_answered(&outcome, &token);
