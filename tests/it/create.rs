@@ -404,7 +404,8 @@ async fn a_create_that_takes_too_long_says_what_it_waited_for() {
     let create = &outcome.answers[0];
     let took = outcome.events[1].at.since(outcome.events[0].at);
     assert!(!create.is_success());
-    assert!(took < Duration::from_mins(1) && took > Duration::from_secs(45), "{took:?}");
+    // A tenth of the time is kept for the answer, and at most one pause is lost.
+    assert!(took <= Duration::from_secs(54) && took > Duration::from_secs(48), "{took:?}");
     let reason = create.reason();
     for part in ["waiting for the replication group to be available", "last seen: creating", "not finished after 0 min"]
     {
