@@ -1,12 +1,13 @@
 //! The AUTH token and its secret at Create, and that neither gets anywhere else.
 
+use std::time::Duration;
+
 use elasticache_resource::secret::TOKEN_SYMBOLS;
 use serde_json::{Value, json};
 use simulator::cloudformation::{Outcome, StackStatus};
 use simulator::faults::{Fault, Kind};
 use simulator::journal::Entry;
 use simulator::secrets_manager::SecretsManager;
-use std::time::Duration;
 
 use crate::harness::{Setup, calls, logged, production, quick_start, with};
 
@@ -155,6 +156,22 @@ async fn a_cluster_can_be_made_again_while_its_old_secret_waits_for_deletion() {
     setup.created(production()).await;
     assert_eq!(setup.tokens(GROUP), [setup.secret(SECRET)["password"].as_str().unwrap()]);
     assert_ne!(setup.tokens(GROUP), old, "the restored secret got no new value");
+    setup.deleted().await;
+}
+
+/// Somebody scheduled the secret's deletion while the cluster stands: it is restored with the token that is in use.
+#[tokio::test(start_paused = true)]
+async fn a_secret_deleted_by_hand_under_a_standing_group_keeps_its_token() {
+    let setup = Setup::new();
+    setup.created(production()).await;
+    let before = setup.secret(SECRET);
+    setup.by_hand(SecretsManager::handle, "DeleteSecret", json!({"SecretId": SECRET}));
+    let (_, writes) = setup.updated(with(production(), json!({"Description": "changed"}))).await;
+    assert_eq!(calls(&writes, "RestoreSecret").len(), 1);
+    assert!(calls(&writes, "PutSecretValue").is_empty());
+    assert_eq!(setup.secret(SECRET), before);
+    assert_eq!(setup.tokens(GROUP), [before["password"].as_str().unwrap()]);
+    assert!(setup.aws.with(|world, _| world.secrets.secret(SECRET).unwrap().deletion.is_none()));
     setup.deleted().await;
 }
 
