@@ -175,6 +175,21 @@ async fn a_secret_deleted_by_hand_under_a_standing_group_keeps_its_token() {
     setup.deleted().await;
 }
 
+/// The same when the invocation dies between taking the secret back and storing a new token in it.
+#[tokio::test(start_paused = true)]
+async fn a_restored_secret_gets_its_new_token_from_the_next_delivery_if_need_be() {
+    let setup = Setup::new();
+    setup.created(production()).await;
+    let old = setup.tokens(GROUP);
+    setup.deleted().await;
+    setup.aws.fault(Fault::on("RestoreSecret", 1, Kind::Slow(Duration::from_hours(2))));
+    setup.created(production()).await;
+    assert!(setup.invocations().iter().any(Result::is_err), "no invocation died");
+    assert_eq!(setup.tokens(GROUP), [setup.secret(SECRET)["password"].as_str().unwrap()]);
+    assert_ne!(setup.tokens(GROUP), old);
+    setup.deleted().await;
+}
+
 /// A secret of somebody else is read, never written and never deleted.
 #[tokio::test(start_paused = true)]
 async fn a_token_in_a_foreign_secret_is_only_read() {

@@ -18,7 +18,7 @@ pub(super) fn steps(wish: Wish<'_>, observed: &Observed) -> Vec<Step> {
     steps.extend(subnet_group(desired, observed));
     steps.extend(security_group(desired, observed));
     steps.extend(parameter_group(desired, observed));
-    steps.extend(secret(desired, observed));
+    steps.extend(secret(wish, observed));
     steps
 }
 
@@ -114,7 +114,8 @@ fn parameters(values: &BTreeMap<String, String>, group: &ParameterGroup) -> Vec<
     Vec::new()
 }
 
-fn secret(desired: &Desired, observed: &Observed) -> Option<Step> {
+fn secret(wish: Wish<'_>, observed: &Observed) -> Option<Step> {
+    let desired = wish.desired;
     if !desired.auth.keeps_secret() {
         return None;
     }
@@ -143,10 +144,15 @@ fn secret(desired: &Desired, observed: &Observed) -> Option<Step> {
         // Without a group nothing uses the stored token yet: an empty secret is given one. With a group a lost token
         // cannot be read back from anywhere; `replacement` says so.
         Some(Secret { content: None, arn, .. }) if observed.group.is_none() => create(Some(arn.clone()), false),
-        // A literal token wins over what a failed earlier try stored, as long as no group uses it.
+        // As long as no group uses it, a literal token wins over what a failed earlier try stored. A new cluster does not
+        // take over the token of an earlier one, whose endpoints are still in the secret: a restored secret whose new
+        // value did not get stored, say.
         Some(Secret { content: Some(content), arn, .. }) if observed.group.is_none() => {
-            let given = token.as_ref()?;
-            (content.token() != *given).then(|| create(Some(arn.clone()), false)).flatten()
+            let stale = match &token {
+                Some(given) => content.token() != *given,
+                None => wish.previous.is_none() && !content.host.is_empty(),
+            };
+            stale.then(|| create(Some(arn.clone()), false)).flatten()
         }
         Some(_) => None,
     }
