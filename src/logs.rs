@@ -7,11 +7,17 @@ use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
-/// Starts logging. `RUST_LOG` sets the level of our own lines; those of libraries never go below `warn` detail, because
-/// at `debug` and `trace` they print whole requests, and those carry the token.
-pub(crate) fn init() {
-    let own = std::env::var("RUST_LOG").ok().and_then(|text| Level::from_str(text.trim()).ok()).unwrap_or(Level::INFO);
-    let levels = Targets::new().with_default(Level::WARN.min(own)).with_target("elasticache_resource", own);
+/// What is logged at the level that `RUST_LOG` names: our own lines. Those of libraries never go below `warn` detail,
+/// because at `debug` and `trace` they print whole requests, and those carry the token.
+#[must_use]
+pub fn levels(rust_log: Option<&str>) -> Targets {
+    let own = rust_log.and_then(|text| Level::from_str(text.trim()).ok()).unwrap_or(Level::INFO);
+    Targets::new().with_default(Level::WARN.min(own)).with_target("elasticache_resource", own)
+}
+
+/// Starts logging.
+pub fn init() {
+    let levels = levels(std::env::var("RUST_LOG").ok().as_deref());
     let lines = tracing_subscriber::fmt::layer()
         .json()
         .flatten_event(true)

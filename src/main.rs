@@ -11,11 +11,9 @@ use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use aws_smithy_types::retry::RetryConfig;
 use aws_smithy_types::timeout::TimeoutConfig;
 use elasticache_resource::aws::Aws;
-use elasticache_resource::{Function, Settings};
+use elasticache_resource::{Function, Settings, logs};
 use lambda_runtime::{LambdaEvent, service_fn};
 use serde_json::Value;
-
-mod logs;
 
 /// Longest pause between two looks when `POLL_INTERVAL_MS` is not set.
 const POLL_INTERVAL_MS: u64 = 5000;

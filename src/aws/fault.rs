@@ -141,7 +141,7 @@ fn classify(code: &str, message: &str, status: Option<u16>) -> Class {
         | "DependencyViolation" => Class::Busy,
         // Secrets Manager's word for a secret that waits for its deletion, among other things.
         "InvalidRequestException" if message.contains("deletion") || message.contains("deleted") => Class::Busy,
-        "NoOperationFault" | "InvalidPermission.NotFound" => Class::Unchanged,
+        "NoOperationFault" | "InvalidPermission.NotFound" | "TagNotFound" => Class::Unchanged,
         "InvalidParameterCombination" if message.contains("No modifications were requested") => Class::Unchanged,
         // The last one is declared by the service but unknown to the SDK's own list of throttling codes.
         "Throttling"
@@ -177,6 +177,7 @@ mod tests {
         let cases = [
             ("ReplicationGroupNotFoundFault", Class::Missing),
             ("CacheSubnetGroupInUse", Class::Busy),
+            ("TagNotFound", Class::Unchanged),
             ("NodeQuotaForCustomerExceeded", Class::Quota),
             ("ClusterQuotaForCustomerExceeded", Class::Quota),
             ("APICallRateForCustomerExceeded", Class::Throttled),

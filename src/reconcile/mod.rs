@@ -115,12 +115,25 @@ impl<'a> Run<'a> {
     }
 
     /// Removes everything of ours.
+    ///
+    /// A Delete may follow a failed Create so closely that AWS does not show yet what was made last. The security group
+    /// shows latest and stands in every complete set, so where none was seen the end is confirmed by one more look.
     pub async fn absent(&mut self, removal: &Removal) -> Result<(), Error> {
         let group = removal.names.replication_group.clone();
+        let mut seen = false;
         loop {
             let observed = self.look(Target::from(removal)).await?;
+            seen |= observed.security_group.is_some();
             match plan::absent(removal, &observed) {
-                Plan::Done => return Ok(()),
+                Plan::Done if seen => return Ok(()),
+                Plan::Done => {
+                    let pause = self.waiter.pause(LOOKS_TO_SHOW, "AWS to show what was made last", "", &self.done);
+                    // Without time for another look, what was seen has to do.
+                    if pause.await.is_err() {
+                        return Ok(());
+                    }
+                    seen = true;
+                }
                 plan => self.follow(plan, &group, &observed).await?,
             }
         }

@@ -1,16 +1,20 @@
 //! A stack whose resource is the function, wired to a local AWS without sockets.
 
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, UNIX_EPOCH};
 
 use aws_config::{BehaviorVersion, Region};
 use aws_credential_types::Credentials;
-use aws_smithy_runtime_api::client::http::{SharedHttpClient, SharedHttpConnector};
+use aws_smithy_runtime_api::client::http::{
+    HttpConnector, HttpConnectorFuture, SharedHttpClient, SharedHttpConnector, http_client_fn,
+};
+use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use aws_smithy_types::retry::RetryConfig;
 use elasticache_resource::aws::Aws;
 use elasticache_resource::desired::TAG_STACK_ID;
-use elasticache_resource::{Function, Settings};
+use elasticache_resource::{Function, Settings, logs};
 use lambda_runtime::{Context, LambdaEvent};
 use serde_json::{Value, json};
 use simulator::LocalAws;
@@ -18,6 +22,8 @@ use simulator::cloudformation::{Outcome, SERVICE_TOKEN, Stack, StackStatus};
 use simulator::in_process::InProcess;
 use simulator::journal::{Caller, Entry};
 use simulator::policy::Policy;
+use simulator::world::{Answer, Call, World};
+use tracing_subscriber::layer::SubscriberExt;
 
 /// Logical id of the resource in all tests.
 pub(crate) const CACHE: &str = "Cache";
@@ -33,6 +39,7 @@ pub(crate) const APPS: [&str; 2] = ["sg-0a00000000000aa01", "sg-0a00000000000aa0
 pub(crate) struct Setup {
     pub(crate) aws: LocalAws,
     pub(crate) stack: Stack,
+    invocations: Arc<Mutex<Vec<Result<(), String>>>>,
 }
 
 impl Setup {
@@ -43,9 +50,46 @@ impl Setup {
 
     pub(crate) fn with_aws(aws: LocalAws) -> Setup {
         let function = function(&aws);
-        let deliver = move |event: Value| invoke(function.clone(), event);
+        Setup::with_function(aws, function)
+    }
+
+    pub(crate) fn with_function(aws: LocalAws, function: Function) -> Setup {
+        let invocations = Arc::new(Mutex::new(Vec::new()));
+        let ended = Arc::clone(&invocations);
+        let deliver = move |event: Value| {
+            let (function, ended) = (function.clone(), Arc::clone(&ended));
+            async move {
+                let result = invoke(function, event).await;
+                ended.lock().unwrap().push(result.clone());
+                result
+            }
+        };
         let stack = Stack::new(&aws, deliver, "app");
-        Setup { aws, stack }
+        Setup { aws, stack, invocations }
+    }
+
+    /// How the invocations of the function ended, as Lambda sees it.
+    pub(crate) fn invocations(&self) -> Vec<Result<(), String>> {
+        self.invocations.lock().unwrap().clone()
+    }
+
+    /// What somebody else does in the account: past rights, faults and journal.
+    pub(crate) fn by_hand(&self, service: fn(&mut World, &Call) -> Answer, action: &str, params: Value) -> Value {
+        let call = |now| Call { action: action.to_owned(), params, now };
+        self.aws.with(|world, now| service(world, &call(now))).unwrap_or_else(|error| panic!("{action}: {error}"))
+    }
+
+    /// The JSON in a secret.
+    pub(crate) fn secret(&self, name: &str) -> Value {
+        self.aws.with(|world, _| {
+            let secret = world.secrets.secret(name).unwrap_or_else(|| panic!("no secret {name}"));
+            serde_json::from_str(secret.current_text().unwrap()).unwrap()
+        })
+    }
+
+    /// Tokens that open a replication group.
+    pub(crate) fn tokens(&self, group: &str) -> Vec<String> {
+        self.aws.with(|world, _| world.elasticache.groups[group].tokens.clone())
     }
 
     pub(crate) async fn create(&self, properties: Value) -> Outcome {
@@ -117,7 +161,11 @@ pub(crate) fn policy() -> Policy {
 
 /// The function under the real SDK, with the local AWS in place of the network.
 pub(crate) fn function(aws: &LocalAws) -> Function {
-    let http = InProcess::new(aws.clone());
+    function_over(SharedHttpConnector::new(InProcess::new(aws.clone())))
+}
+
+fn function_over(http: SharedHttpConnector) -> Function {
+    let for_clients = http.clone();
     let config = aws_types::SdkConfig::builder()
         .behavior_version(BehaviorVersion::latest())
         .region(Region::new("us-east-1"))
@@ -128,18 +176,43 @@ pub(crate) fn function(aws: &LocalAws) -> Function {
             None,
             "test",
         )))
-        .http_client(SharedHttpClient::new(http.clone()))
+        .http_client(SharedHttpClient::new(http_client_fn(move |_, _| for_clients.clone())))
         .sleep_impl(aws_smithy_async::rt::sleep::SharedAsyncSleep::new(aws_smithy_async::rt::sleep::TokioSleep::new()))
         .time_source(aws_smithy_async::time::SystemTimeSource::new())
         .retry_config(RetryConfig::standard().with_max_attempts(4))
         .build();
     let settings =
         Settings { poll_interval: Duration::from_secs(5), log_stream: "2026/11/22/[$LATEST]0123abcd".into() };
-    Function::new(Aws::new(&config), SharedHttpConnector::new(http), settings)
+    Function::new(Aws::new(&config), http, settings)
+}
+
+/// The function with a bug: it panics at its first call of `action`.
+pub(crate) fn function_that_panics_at(action: &'static str, aws: &LocalAws) -> Function {
+    let inner = SharedHttpConnector::new(InProcess::new(aws.clone()));
+    function_over(SharedHttpConnector::new(Panicking { inner, action, calls: Arc::default() }))
+}
+
+/// What the panic of [`function_that_panics_at`] says; it belongs into no answer.
+pub(crate) const PANIC_TEXT: &str = "details that nobody should read";
+
+#[derive(Clone, Debug)]
+struct Panicking {
+    inner: SharedHttpConnector,
+    action: &'static str,
+    calls: Arc<AtomicUsize>,
+}
+
+impl HttpConnector for Panicking {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        let body = String::from_utf8_lossy(request.body().bytes().unwrap_or_default()).into_owned();
+        let meant = body.starts_with(&format!("Action={}&", self.action));
+        assert!(!meant || self.calls.fetch_add(1, Ordering::Relaxed) > 0, "{PANIC_TEXT}");
+        self.inner.call(request)
+    }
 }
 
 /// Seconds that Lambda lets one invocation run.
-const TIMEOUT: Duration = Duration::from_secs(900);
+const TIMEOUT: Duration = Duration::from_mins(15);
 
 async fn invoke(function: Function, event: Value) -> Result<(), String> {
     #[allow(clippy::disallowed_methods, reason = "Lambda tells the deadline in wall-clock time")]
@@ -197,21 +270,29 @@ pub(crate) fn with(mut base: Value, changes: Value) -> Value {
     base
 }
 
-/// What is logged while `work` runs, at the most detailed level that the function's own lines have.
+/// What the function logs at level debug while `work` runs, through the program's own filter.
 pub(crate) async fn logged<T>(work: impl Future<Output = T>) -> (T, String) {
     let buffer = Arc::new(Mutex::new(Vec::new()));
     let writer = Buffer(buffer.clone());
-    let subscriber = tracing_subscriber::fmt()
-        .json()
-        .with_max_level(tracing::Level::DEBUG)
-        .with_writer(move || writer.clone())
-        .finish();
+    let lines = tracing_subscriber::fmt::layer().json().with_writer(move || writer.clone());
+    let subscriber = tracing_subscriber::registry().with(logs::levels(Some("debug"))).with(lines);
     let result = {
         let _guard = tracing::subscriber::set_default(subscriber);
         work.await
     };
     let bytes = buffer.lock().unwrap().clone();
     (result, String::from_utf8(bytes).unwrap())
+}
+
+/// A file of the project.
+pub(crate) fn project_file(path: &str) -> std::path::PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
+}
+
+/// The event in `events/<name>.json`.
+pub(crate) fn event(name: &str) -> Value {
+    let text = std::fs::read_to_string(project_file(&format!("events/{name}.json"))).unwrap();
+    serde_json::from_str(&text).unwrap()
 }
 
 #[derive(Clone)]

@@ -2,6 +2,8 @@
 //!
 //! Tests are named for the behaviour; the scenario that one proves stands in its comment.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "clippy excepts test functions and not what they share")]
+
 mod binary;
 mod create;
 mod delete;

@@ -17,7 +17,7 @@ pub(super) fn steps(desired: &Desired, observed: &Observed) -> Vec<Step> {
     steps.extend(subnet_group(desired, observed));
     steps.extend(security_group(desired, observed));
     steps.extend(parameter_group(desired, observed));
-    steps.extend(secret(desired, observed));
+    steps.extend(secret(wish, observed));
     steps
 }
 
@@ -113,7 +113,8 @@ fn parameters(values: &BTreeMap<String, String>, group: &ParameterGroup) -> Vec<
     Vec::new()
 }
 
-fn secret(desired: &Desired, observed: &Observed) -> Option<Step> {
+fn secret(wish: Wish<'_>, observed: &Observed) -> Option<Step> {
+    let desired = wish.desired;
     if !desired.auth.keeps_secret() {
         return None;
     }
@@ -121,7 +122,7 @@ fn secret(desired: &Desired, observed: &Observed) -> Option<Step> {
         Auth::Literal(token) => Some(token.clone()),
         Auth::Generated { .. } | Auth::Open | Auth::Foreign { .. } | Auth::UserGroup(_) => None,
     };
-    let create = |existing: Option<String>| {
+    let create = |existing: Option<String>, restore: bool| {
         Some(Step::CreateSecret(Box::new(NewSecret {
             name: desired.secret.name.clone(),
             description: format!("AUTH token of {}", desired.names.replication_group),
@@ -130,19 +131,27 @@ fn secret(desired: &Desired, observed: &Observed) -> Option<Step> {
             kms_key_id: desired.secret.kms_key_id.clone(),
             token: token.clone(),
             existing,
+            restore,
             tags: desired.tags.clone(),
         })))
     };
     match &observed.secret {
-        None => create(None),
+        None => create(None, false),
+        // No group uses the old token any more, and whoever could read the secret knows it.
+        Some(Secret { deleted: true, arn, .. }) if observed.group.is_none() => create(Some(arn.clone()), true),
         Some(Secret { deleted: true, arn, .. }) => Some(Step::RestoreSecret { arn: arn.clone() }),
         // Without a group nothing uses the stored token yet: an empty secret is given one. With a group a lost token
         // cannot be read back from anywhere; `replacement` says so.
-        Some(Secret { content: None, arn, .. }) if observed.group.is_none() => create(Some(arn.clone())),
-        // A literal token wins over what a failed earlier try stored, as long as no group uses it.
+        Some(Secret { content: None, arn, .. }) if observed.group.is_none() => create(Some(arn.clone()), false),
+        // As long as no group uses it, a literal token wins over what a failed earlier try stored. A new cluster does not
+        // take over the token of an earlier one, whose endpoints are still in the secret: a restored secret whose new
+        // value did not get stored, say.
         Some(Secret { content: Some(content), arn, .. }) if observed.group.is_none() => {
-            let given = token.as_ref()?;
-            (content.token() != *given).then(|| create(Some(arn.clone()))).flatten()
+            let stale = match &token {
+                Some(given) => content.token() != *given,
+                None => wish.previous.is_none() && !content.host.is_empty(),
+            };
+            stale.then(|| create(Some(arn.clone()), false)).flatten()
         }
         Some(_) => None,
     }

@@ -5,10 +5,11 @@ use std::path::Path;
 
 use saphyr::{LoadableYamlNode, ScalarOwned, YamlOwned};
 use serde_json::{Map, Value, json};
-use simulator::cloudformation::{RESOURCE_TYPE, SERVICE_TOKEN};
+
+use super::stack::{RESOURCE_TYPE, SERVICE_TOKEN};
 
 /// Logical id and properties of the first cache in a template, for these parameters.
-pub(crate) fn cache(path: &Path, parameters: &BTreeMap<&str, Value>) -> Result<(String, Value), String> {
+pub fn cache(path: &Path, parameters: &BTreeMap<&str, Value>) -> Result<(String, Value), String> {
     let text = std::fs::read_to_string(path).map_err(|e| format!("cannot read {}: {e}", path.display()))?;
     cache_in(&text, parameters).map_err(|e| format!("{}: {e}", path.display()))
 }
@@ -59,7 +60,7 @@ impl Scope<'_> {
             Value::Object(fields) => match function(fields) {
                 Some(("Ref", Value::String(name))) => self.parameter(name),
                 Some(("Fn::ImportValue", _)) => Ok(SERVICE_TOKEN.into()),
-                Some((name, _)) => Err(format!("{name} is not known to the demo")),
+                Some((name, _)) => Err(format!("{name} is not known to the local AWS")),
                 None => {
                     let resolved = fields.iter().map(|(key, value)| Ok((key.clone(), self.resolve(value)?)));
                     resolved.collect::<Result<Map<_, _>, String>>().map(Value::Object)
@@ -120,6 +121,6 @@ Resources:
         assert_eq!(cache_in(TEMPLATE, &BTreeMap::new()).unwrap_err(), "parameter SubnetIds has no value");
         let odd = TEMPLATE.replace("!Ref Nodes", "!GetAtt Topic.Count");
         let parameters = BTreeMap::from([("VpcId", json!("v")), ("SubnetIds", json!([]))]);
-        assert_eq!(cache_in(&odd, &parameters).unwrap_err(), "Fn::GetAtt is not known to the demo");
+        assert_eq!(cache_in(&odd, &parameters).unwrap_err(), "Fn::GetAtt is not known to the local AWS");
     }
 }
