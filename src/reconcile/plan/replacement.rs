@@ -1,7 +1,9 @@
 //! What cannot be granted: things that belong to somebody else, and changes that AWS does not make in place.
 
+use std::collections::BTreeMap;
+
 use super::Wish;
-use crate::desired::{Auth, Desired, Tls, Topology};
+use crate::desired::{Auth, Desired, LogDelivery, Tls, Topology};
 use crate::observed::{Group, Member, Observed, Secret};
 use crate::problem::Problem;
 use crate::properties::ClusterMode;
@@ -55,7 +57,18 @@ pub(super) fn problems(wish: Wish<'_>, observed: &Observed) -> Vec<Problem> {
     }
     login(desired, group, observed, &mut problems);
     shape(desired, group, &mut problems);
+    if group.logs != desired.logs {
+        problems.push(unsupported("LogDelivery", &log_types(&group.logs), &log_types(&desired.logs)));
+    }
     problems
+}
+
+fn log_types(logs: &BTreeMap<String, LogDelivery>) -> String {
+    if logs.is_empty() {
+        return "off".to_owned();
+    }
+    let one = |(kind, log): (&String, &LogDelivery)| format!("{kind} to {} as {}", log.destination, log.format);
+    logs.iter().map(one).collect::<Vec<_>>().join(", ")
 }
 
 /// A change of a property that AWS fixes at creation.
@@ -196,8 +209,5 @@ fn shape(desired: &Desired, group: &Group, problems: &mut Vec<Problem>) {
         && let Some((_, actual)) = group.replicas_per_shard().into_iter().find(|(_, actual)| actual != replicas)
     {
         problems.push(unsupported("ReplicasPerNodeGroup", &actual.to_string(), &replicas.to_string()));
-    }
-    if group.logs != desired.logs {
-        problems.push(unsupported("LogDelivery", "different", "changed"));
     }
 }
