@@ -49,7 +49,7 @@ pub async fn act(aws: &Aws, step: &Step, request: &str) -> Result<(), Fault> {
 /// A generated token is drawn by Secrets Manager just before it is stored. Should the call be repeated with another
 /// token, Secrets Manager refuses the second one, and the next look finds the first.
 async fn create_secret(aws: &Aws, secret: &NewSecret, request: &str) -> Result<(), Fault> {
-    let NewSecret { name, description, engine, replication_group, kms_key_id, token, existing, tags } = secret;
+    let NewSecret { name, description, engine, replication_group, kms_key_id, token, existing, restore, tags } = secret;
     let token: AuthToken = match token {
         Some(token) => token.clone(),
         None => aws.random_token().await?,
@@ -57,7 +57,12 @@ async fn create_secret(aws: &Aws, secret: &NewSecret, request: &str) -> Result<(
     let content = SecretContent::login(engine, &token, replication_group);
     let version = version(&[request, name]);
     match existing {
-        Some(arn) => aws.put_secret(arn, &content, &version).await,
+        Some(arn) => {
+            if *restore {
+                aws.restore_secret(arn).await?;
+            }
+            aws.put_secret(arn, &content, &version).await
+        }
         None => aws.create_secret(name, description, kms_key_id.as_deref(), &content, &version, tags).await,
     }
 }

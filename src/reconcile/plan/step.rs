@@ -60,6 +60,8 @@ pub struct NewSecret {
     pub token: Option<AuthToken>,
     /// An existing secret of ours without a usable value, to be given one instead of making a new secret.
     pub existing: Option<String>,
+    /// Whether the existing secret is scheduled for deletion and has to be restored first.
+    pub restore: bool,
     pub tags: Tags,
 }
 
@@ -122,7 +124,8 @@ impl fmt::Display for Step {
             Step::DeleteParameterGroup { name } => write!(f, "delete parameter group {name}"),
             Step::CreateSecret(secret) => {
                 let how = if secret.token.is_some() { "the given token" } else { "a generated token" };
-                write!(f, "create secret {} with {how}", secret.name)
+                let what = if secret.restore { "restore" } else { "create" };
+                write!(f, "{what} secret {} with {how}", secret.name)
             }
             Step::RestoreSecret { arn } => write!(f, "restore secret {arn}"),
             Step::PutSecret { arn, .. } => write!(f, "complete secret {arn} with the endpoints"),

@@ -122,7 +122,7 @@ fn secret(desired: &Desired, observed: &Observed) -> Option<Step> {
         Auth::Literal(token) => Some(token.clone()),
         Auth::Generated { .. } | Auth::Open | Auth::Foreign { .. } | Auth::UserGroup(_) => None,
     };
-    let create = |existing: Option<String>| {
+    let create = |existing: Option<String>, restore: bool| {
         Some(Step::CreateSecret(Box::new(NewSecret {
             name: desired.secret.name.clone(),
             description: format!("AUTH token of {}", desired.names.replication_group),
@@ -131,19 +131,22 @@ fn secret(desired: &Desired, observed: &Observed) -> Option<Step> {
             kms_key_id: desired.secret.kms_key_id.clone(),
             token: token.clone(),
             existing,
+            restore,
             tags: desired.tags.clone(),
         })))
     };
     match &observed.secret {
-        None => create(None),
+        None => create(None, false),
+        // No group uses the old token any more, and whoever could read the secret knows it.
+        Some(Secret { deleted: true, arn, .. }) if observed.group.is_none() => create(Some(arn.clone()), true),
         Some(Secret { deleted: true, arn, .. }) => Some(Step::RestoreSecret { arn: arn.clone() }),
         // Without a group nothing uses the stored token yet: an empty secret is given one. With a group a lost token
         // cannot be read back from anywhere; `replacement` says so.
-        Some(Secret { content: None, arn, .. }) if observed.group.is_none() => create(Some(arn.clone())),
+        Some(Secret { content: None, arn, .. }) if observed.group.is_none() => create(Some(arn.clone()), false),
         // A literal token wins over what a failed earlier try stored, as long as no group uses it.
         Some(Secret { content: Some(content), arn, .. }) if observed.group.is_none() => {
             let given = token.as_ref()?;
-            (content.token() != *given).then(|| create(Some(arn.clone()))).flatten()
+            (content.token() != *given).then(|| create(Some(arn.clone()), false)).flatten()
         }
         Some(_) => None,
     }
