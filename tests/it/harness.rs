@@ -24,7 +24,8 @@ pub(crate) const CACHE: &str = "Cache";
 /// VPC of the local AWS with room for everything.
 pub(crate) const VPC: &str = "vpc-0a1b2c3d4e5f60001";
 /// Its subnets in three zones.
-pub(crate) const SUBNETS: [&str; 3] = ["subnet-0a000000000000001", "subnet-0a000000000000002", "subnet-0a000000000000003"];
+pub(crate) const SUBNETS: [&str; 3] =
+    ["subnet-0a000000000000001", "subnet-0a000000000000002", "subnet-0a000000000000003"];
 /// Security groups of applications in it.
 pub(crate) const APPS: [&str; 2] = ["sg-0a00000000000aa01", "sg-0a00000000000aa02"];
 
@@ -132,7 +133,8 @@ pub(crate) fn function(aws: &LocalAws) -> Function {
         .time_source(aws_smithy_async::time::SystemTimeSource::new())
         .retry_config(RetryConfig::standard().with_max_attempts(4))
         .build();
-    let settings = Settings { poll_interval: Duration::from_secs(5), log_stream: "2026/11/22/[$LATEST]0123abcd".into() };
+    let settings =
+        Settings { poll_interval: Duration::from_secs(5), log_stream: "2026/11/22/[$LATEST]0123abcd".into() };
     Function::new(Aws::new(&config), SharedHttpConnector::new(http), settings)
 }
 

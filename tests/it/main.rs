@@ -9,5 +9,6 @@ mod harness;
 mod policy;
 mod protocol;
 mod refusals;
+mod structure;
 mod token;
 mod update;
