@@ -121,8 +121,7 @@ fn every_file_says_first_what_it_is_for() {
 /// The rules above can fail.
 #[test]
 fn words_are_found_in_code_and_not_in_comments_or_longer_words() {
-    let text =
-        "//! async\nuse aws_sdk_ec2::Client;\n    // tokio\nlet instant = Asynchronous(\"tokio\");\n#[cfg(test)]\nuse tokio;\n";
+    let text = "//! async\nuse aws_sdk_ec2::Client;\n    // tokio\nlet instant = Asynchronous(\"tokio\");\n#[cfg(test)]\nuse tokio;\n";
     let source = Source { name: "desired/mod.rs".to_owned(), text: text.to_owned() };
     assert!(source.is_in(&PURE) && !source.is_in(&["desired", "aws/"]));
     let found: Vec<String> = source.naming(&["async", "aws_sdk_", "tokio", "Instant"]).collect();

@@ -467,6 +467,31 @@ async fn a_finished_update_is_taken_back() {
     setup.deleted().await;
 }
 
+/// The new node sits in the new subnet, so the way back has to take the node away first.
+#[tokio::test(start_paused = true)]
+async fn a_subnet_goes_after_the_nodes_in_it() {
+    let setup = Setup::new();
+    setup.created(nodes(2)).await;
+    setup.stack.fail_elsewhere();
+    let (_, writes) = rolled_back(&setup, with(nodes(3), json!({"SubnetIds": SUBNETS}))).await;
+    let expected = ["ModifyCacheSubnetGroup", "IncreaseReplicaCount", "DecreaseReplicaCount", "ModifyCacheSubnetGroup"];
+    assert_eq!(names(&writes), expected);
+    let subnets = setup.aws.with(|world, _| world.elasticache.subnet_groups[QUICK].subnets.len());
+    assert_eq!(subnets, 2);
+    setup.deleted().await;
+}
+
+/// Design: `SubnetIds` without a subnet in use is refused, naming it.
+#[tokio::test(start_paused = true)]
+async fn a_subnet_in_use_cannot_be_taken_away() {
+    let setup = Setup::new();
+    setup.created(with(nodes(3), json!({"SubnetIds": SUBNETS}))).await;
+    let (outcome, writes) = rolled_back(&setup, nodes(3)).await;
+    assert_eq!(names(&writes), ["ModifyCacheSubnetGroup"]);
+    assert!(outcome.reason.contains(SUBNETS[2]), "{}", outcome.reason);
+    setup.deleted().await;
+}
+
 /// S89, with a refusal of AWS in the middle of an Update.
 #[tokio::test(start_paused = true)]
 async fn a_half_done_update_is_taken_back() {
