@@ -2,6 +2,8 @@
 //!
 //! Tests are named for the behaviour; the scenario that one proves stands in its comment.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail the test, as the tests themselves do")]
+
 mod binary;
 mod create;
 mod delete;

@@ -496,12 +496,25 @@ async fn a_subnet_in_use_cannot_be_taken_away() {
 #[tokio::test(start_paused = true)]
 async fn a_half_done_update_is_taken_back() {
     let setup = quick().await;
-    let refusal = "The node type cache.t4g.medium is not available here.";
-    // The first Modify is the node type; the replicas came before it in the rollback's eyes.
-    setup.aws.fault(Fault::on("ModifyReplicationGroup", 1, Kind::error("InvalidParameterValue", refusal)).times(1));
+    let refusal = "Automatic failover is not available here.";
+    // Replicas come first, then failover, which is refused.
+    setup.aws.fault(Fault::on("ModifyReplicationGroup", 1, Kind::error("InvalidParameterValue", refusal)));
     let (outcome, writes) = rolled_back(&setup, nodes(2)).await;
     assert!(outcome.reason.contains(refusal), "{}", outcome.reason);
     assert_eq!(names(&writes), ["IncreaseReplicaCount", "ModifyReplicationGroup", "DecreaseReplicaCount"]);
+    assert_eq!(group(&setup, QUICK).shards[0].members.len(), 1);
+    setup.deleted().await;
+}
+
+/// S89: the rollback arrives while the group still works on what ran out of time.
+#[tokio::test(start_paused = true)]
+async fn a_rollback_waits_for_what_is_still_going_on() {
+    let setup = quick().await;
+    let hurried = with(nodes(3), json!({"ServiceTimeout": "120"}));
+    let (outcome, writes) = rolled_back(&setup, hurried).await;
+    assert!(outcome.reason.contains("waiting for the replication group"), "{}", outcome.reason);
+    assert_eq!(names(&writes), ["IncreaseReplicaCount", "DecreaseReplicaCount"]);
+    assert!(writes.iter().all(|entry| entry.outcome.is_ok()));
     assert_eq!(group(&setup, QUICK).shards[0].members.len(), 1);
     setup.deleted().await;
 }
@@ -536,8 +549,7 @@ async fn faults_that_pass_do_not_fail_an_update() {
             let (outcome, _) = setup.updated(nodes(2)).await;
             assert_eq!(outcome.get_att("HighAvailability.Enabled"), Ok("true"), "{action} {kind:?}");
             assert_eq!(outcome.get_att("Configuration.NumCacheNodes"), Ok("2"), "{action} {kind:?}");
-            let back = setup.aws.clone();
-            back.fault(Fault::on("DecreaseReplicaCount", 1, kind.clone()));
+            setup.aws.fault(Fault::on("DecreaseReplicaCount", 1, kind.clone()));
             setup.updated(nodes(1)).await;
             setup.deleted().await;
         }
