@@ -27,6 +27,8 @@ pub enum Error {
         /// What the group's events say, newest first.
         events: Vec<String>,
     },
+    /// The invocation is about to end, and the work must go on in the next one. Never told to anybody.
+    HandOver,
     /// Time ran out.
     TimedOut {
         /// What was being waited for.
@@ -65,6 +67,7 @@ impl fmt::Display for Error {
             Error::NotAchieved { step, events } => {
                 write!(f, "AWS accepted \"{step}\" and did not do it: {}", Events(events))
             }
+            Error::HandOver => f.write_str("the invocation ends before the work is done"),
             Error::TimedOut { waiting_for, last, elapsed, done } => {
                 let minutes = elapsed.as_secs() / 60;
                 write!(f, "not finished after {minutes} min {} s: waiting for {waiting_for}", elapsed.as_secs() % 60)?;

@@ -8,12 +8,13 @@ use futures_util::FutureExt;
 use lambda_runtime::LambdaEvent;
 use serde_json::Value;
 use tokio::time::Instant;
-use tracing::{Instrument, error, info, info_span};
+use tracing::{Instrument, error, info, info_span, warn};
 
 use crate::attributes::attributes;
-use crate::aws::Aws;
+use crate::aws::{Aws, Class};
 use crate::cfn::request::{ReplyTo, Request};
 use crate::cfn::response::{self, Answer, Data, Outcome};
+use crate::continuation::Continuation;
 use crate::desired::{Desired, Owner, Purpose, Removal};
 use crate::error::Error;
 use crate::names;
@@ -39,8 +40,10 @@ pub struct Function {
     settings: Settings,
 }
 
-/// Kept of an invocation for sending the answer.
-const ANSWER_ROOM: Duration = Duration::from_secs(20);
+/// Kept of an invocation for handing the work on, or for sending the answer.
+const LAST_PART: Duration = Duration::from_secs(30);
+/// Tries to hand the work on.
+const HAND_OVER_TRIES: u32 = 4;
 
 impl Function {
     /// A function with its connections.
@@ -55,6 +58,7 @@ impl Function {
     /// The event cannot be answered, or the answer could not be delivered and Lambda should try the event again.
     pub async fn handle(&self, event: LambdaEvent<Value>) -> Result<(), lambda_runtime::Error> {
         let (event, context) = event.into_parts();
+        let (event, continuation) = Continuation::split(event);
         let reply_to = ReplyTo::read(&event).inspect_err(|reason| error!(reason, "the event cannot be answered"))?;
         let span = info_span!(
             "request",
@@ -62,16 +66,28 @@ impl Function {
             stack_id = reply_to.stack_id,
             logical_id = reply_to.logical_id,
         );
-        self.answer(&event, &reply_to, invocation_end(context.deadline)).instrument(span).await
+        let now_epoch_ms = epoch_ms();
+        let invocation = Invocation {
+            function: context.invoked_function_arn,
+            now_epoch_ms,
+            end: Instant::now() + Duration::from_millis(context.deadline.saturating_sub(now_epoch_ms)),
+            continuation,
+        };
+        self.answer(&event, &reply_to, &invocation).instrument(span).await
     }
 
-    async fn answer(&self, event: &Value, reply_to: &ReplyTo, end: Instant) -> Result<(), lambda_runtime::Error> {
+    async fn answer(
+        &self,
+        event: &Value,
+        reply_to: &ReplyTo,
+        invocation: &Invocation,
+    ) -> Result<(), lambda_runtime::Error> {
         let request = Request::read(event);
         let physical_id = physical_id(reply_to, &request);
         let outcome = match &request {
             Ok(request) => {
                 // A panic must not leave the stack waiting for an hour; the hook has logged where it happened.
-                let work = AssertUnwindSafe(Box::pin(self.work(request, reply_to, &physical_id, end)));
+                let work = AssertUnwindSafe(Box::pin(self.work(event, request, reply_to, &physical_id, invocation)));
                 work.catch_unwind().await.unwrap_or_else(|_| {
                     Err("the function failed unexpectedly; its log says where. Please report it".to_owned())
                 })
@@ -79,7 +95,8 @@ impl Function {
             Err(reason) => Err(reason.clone()),
         };
         let outcome = match outcome {
-            Ok(data) => {
+            Ok(None) => return Ok(()),
+            Ok(Some(data)) => {
                 info!(physical_id, "succeeded");
                 Outcome::Success(data)
             }
@@ -90,25 +107,28 @@ impl Function {
         };
         let answer = Answer { physical_id, outcome };
         let body = answer.body(reply_to, &self.settings.log_stream);
-        match response::deliver(&self.http, reply_to, &body, end).await {
+        match response::deliver(&self.http, reply_to, &body, invocation.end).await {
             Err(undelivered) if !undelivered.refused => Err(undelivered.into()),
             // An expired URL stays expired; another try of the event could not answer either.
             Ok(()) | Err(_) => Ok(()),
         }
     }
 
+    /// Does what the request asks for: attributes, `None` when the next invocation goes on with it, or why it failed.
     async fn work(
         &self,
+        event: &Value,
         request: &Request,
         reply_to: &ReplyTo,
         physical_id: &str,
-        end: Instant,
-    ) -> Result<Data, String> {
+        invocation: &Invocation,
+    ) -> Result<Option<Data>, String> {
         let owner = Owner { stack_id: reply_to.stack_id.clone(), logical_id: reply_to.logical_id.clone() };
-        let deadline = deadline(request.service_timeout(), end);
+        let deadline = invocation.deadline(request.service_timeout());
         let request_key = format!("{}|{}", reply_to.stack_id, reply_to.request_id);
-        let mut run = Run::new(&self.aws, &request_key, self.settings.poll_interval, deadline);
-        match request {
+        let mut run = Run::new(&self.aws, &request_key, self.settings.poll_interval, deadline)
+            .resumed(&invocation.continuation.taken, &invocation.continuation.done);
+        let result = match request {
             Request::Create { properties } => {
                 let desired = Desired::new(properties, &owner, Purpose::Create).map_err(refused)?;
                 present(&mut run, Wish { desired: &desired, previous: None, keeps_name: true }).await
@@ -121,15 +141,85 @@ impl Function {
                 present(&mut run, Wish { desired: &desired, previous: previous.as_ref(), keeps_name }).await
             }
             Request::Delete { properties, .. } => {
-                absent(&mut run, properties, &owner, physical_id, &request_key).await.map_err(|e| e.to_string())?;
-                Ok(Data::default())
+                absent(&mut run, properties, &owner, physical_id, &request_key).await.map(|()| Data::default())
             }
+        };
+        match result {
+            Ok(data) => Ok(Some(data)),
+            Err(Error::HandOver) => self.hand_over(event, &run, invocation, deadline).await.map(|()| None),
+            Err(error) => Err(error.to_string()),
+        }
+    }
+
+    /// Has the function invoked again with the same event and what this run remembers.
+    async fn hand_over(
+        &self,
+        event: &Value,
+        run: &Run<'_>,
+        invocation: &Invocation,
+        deadline: Deadline,
+    ) -> Result<(), String> {
+        let before = &invocation.continuation;
+        let (taken, done) = run.memory();
+        let next = Continuation {
+            hop: before.hop + 1,
+            started_epoch_ms: match before.started_epoch_ms {
+                0 => invocation.now_epoch_ms,
+                started => started,
+            },
+            elapsed_ms: u64::try_from(deadline.started.elapsed().as_millis()).unwrap_or(u64::MAX),
+            taken,
+            done,
+        };
+        let payload = next.payload(event);
+        let mut tries = 0;
+        loop {
+            tries += 1;
+            match self.aws.invoke(&invocation.function, payload.clone()).await {
+                Ok(()) => {
+                    info!(hop = next.hop, "handed the work on to the next invocation");
+                    return Ok(());
+                }
+                Err(fault) if tries >= HAND_OVER_TRIES || fault.class == Class::Denied => {
+                    let elapsed = deadline.started.elapsed().as_secs();
+                    return Err(format!("after {elapsed} s the work could not be handed on: {fault}"));
+                }
+                Err(fault) => warn!(tries, %fault, "handing on failed"),
+            }
+            tokio::time::sleep(Duration::from_secs(1) * tries).await;
         }
     }
 }
 
-async fn present(run: &mut Run<'_>, wish: Wish<'_>) -> Result<Data, String> {
-    let converged = run.present(wish).await.map_err(|error| error.to_string())?;
+/// One run of the function by Lambda.
+#[derive(Debug)]
+struct Invocation {
+    /// ARN under which the function was invoked.
+    function: String,
+    /// Wall clock at its start.
+    now_epoch_ms: u64,
+    /// When Lambda ends it.
+    end: Instant,
+    /// What the one before handed on.
+    continuation: Continuation,
+}
+
+impl Invocation {
+    /// When the request must be answered, before CloudFormation stops waiting; and when this invocation must hand on.
+    fn deadline(&self, service_timeout: Duration) -> Deadline {
+        let elapsed = self.continuation.elapsed(self.now_epoch_ms);
+        let margin = (service_timeout / 10).min(Duration::from_secs(60));
+        let now = Instant::now();
+        Deadline {
+            started: now.checked_sub(elapsed).unwrap_or(now),
+            answer_by: now + service_timeout.saturating_sub(margin).saturating_sub(elapsed),
+            hand_over_at: self.end.checked_sub(LAST_PART).unwrap_or(self.end),
+        }
+    }
+}
+
+async fn present(run: &mut Run<'_>, wish: Wish<'_>) -> Result<Data, Error> {
+    let converged = run.present(wish).await?;
     Ok(attributes(wish, &converged.observed, &converged.warnings))
 }
 
@@ -166,17 +256,9 @@ fn physical_id(reply_to: &ReplyTo, request: &Result<Request, String>) -> String 
     }
 }
 
-/// When the request must be answered: before CloudFormation stops waiting, and before the invocation ends.
-fn deadline(service_timeout: Duration, end: Instant) -> Deadline {
-    let started = Instant::now();
-    let margin = (service_timeout / 10).min(Duration::from_secs(60));
-    let answer_by = (started + service_timeout - margin).min(end.checked_sub(ANSWER_ROOM).unwrap_or(end));
-    Deadline { started, answer_by }
-}
-
-/// When Lambda ends the invocation; it says so in milliseconds since the epoch.
-#[allow(clippy::disallowed_methods, reason = "the one place where Lambda's wall clock is turned into ours")]
-fn invocation_end(deadline_ms: u64) -> Instant {
+/// Milliseconds since the epoch; Lambda tells its deadline in them.
+#[allow(clippy::disallowed_methods, reason = "the one place where the wall clock is read")]
+fn epoch_ms() -> u64 {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-    Instant::now() + Duration::from_millis(deadline_ms).saturating_sub(now)
+    u64::try_from(now.as_millis()).unwrap_or(u64::MAX)
 }

@@ -17,6 +17,7 @@
 pub mod attributes;
 pub mod aws;
 pub mod cfn;
+pub mod continuation;
 pub mod cost;
 pub mod desired;
 pub mod engine;

@@ -6,6 +6,7 @@ pub mod convert;
 mod ec2;
 mod elasticache;
 pub mod fault;
+mod lambda;
 mod secrets;
 
 use aws_config::SdkConfig;
@@ -13,11 +14,12 @@ use aws_config::SdkConfig;
 pub use elasticache::Found;
 pub use fault::{Class, Fault};
 
-/// The three services that a cluster lives in.
+/// The services that a cluster lives in, and Lambda for handing work on.
 #[derive(Clone, Debug)]
 pub struct Aws {
     elasticache: aws_sdk_elasticache::Client,
     ec2: aws_sdk_ec2::Client,
+    lambda: aws_sdk_lambda::Client,
     secrets: aws_sdk_secretsmanager::Client,
 }
 
@@ -28,6 +30,7 @@ impl Aws {
         Aws {
             elasticache: aws_sdk_elasticache::Client::new(config),
             ec2: aws_sdk_ec2::Client::new(config),
+            lambda: aws_sdk_lambda::Client::new(config),
             secrets: aws_sdk_secretsmanager::Client::new(config),
         }
     }

@@ -40,8 +40,16 @@ pub struct Run<'a> {
 /// What is remembered of a step that was taken.
 #[derive(Debug, Default)]
 struct Taken {
+    /// Whether it changed a standing group, which AWS may roll back later.
+    changes_group: bool,
     /// When the plan first asked for it again although it had succeeded.
     asked_again: Option<Instant>,
+}
+
+impl Taken {
+    fn of(step: &Step) -> Taken {
+        Taken { changes_group: step.changes_group(), asked_again: None }
+    }
 }
 
 /// What a run ended with when everything is as it should be.
@@ -59,6 +67,22 @@ impl<'a> Run<'a> {
     pub fn new(aws: &'a Aws, request: &'a str, poll_interval: Duration, deadline: Deadline) -> Run<'a> {
         let waiter = Waiter { aws, poll_interval, deadline };
         Run { aws, request, waiter, taken: BTreeMap::new(), done: Vec::new(), retries: 0 }
+    }
+
+    /// Goes on from what an earlier invocation remembered.
+    #[must_use]
+    pub fn resumed(mut self, taken: &[String], done: &[String]) -> Run<'a> {
+        self.taken =
+            taken.iter().map(|step| (step.clone(), Taken { changes_group: true, asked_again: None })).collect();
+        self.done = done.to_vec();
+        self
+    }
+
+    /// What the next invocation must know: the changes of the group that AWS accepted, and all steps so far.
+    #[must_use]
+    pub fn memory(&self) -> (Vec<String>, Vec<String>) {
+        let changes = self.taken.iter().filter(|(_, taken)| taken.changes_group).map(|(step, _)| step.clone());
+        (changes.collect(), self.done.clone())
     }
 
     /// Brings the account to what is wanted.
@@ -142,12 +166,12 @@ impl<'a> Run<'a> {
         for (step, result) in fresh.iter().zip(results) {
             match result.map_err(|fault| (Reaction::to(step, &fault), fault)) {
                 Ok(()) => {
-                    self.taken.insert(step.to_string(), Taken::default());
+                    self.taken.insert(step.to_string(), Taken::of(step));
                     self.done.push(step.to_string());
                 }
                 Err((Reaction::AsGoodAsDone, fault)) => {
                     info!(step = %step, %fault, "nothing to do");
-                    self.taken.insert(step.to_string(), Taken::default());
+                    self.taken.insert(step.to_string(), Taken::of(step));
                 }
                 Err((Reaction::TryAgain, fault)) if fault.class != Class::Missing || self.retries < LOOKS_TO_SHOW => {
                     info!(step = %step, %fault, "will be tried again");

@@ -17,6 +17,8 @@ pub struct Deadline {
     pub started: Instant,
     /// When the answer must be on its way.
     pub answer_by: Instant,
+    /// When the invocation must hand the work on.
+    pub hand_over_at: Instant,
 }
 
 /// Pause before the first look.
@@ -52,6 +54,9 @@ impl Waiter<'_> {
                 elapsed: self.deadline.started.elapsed(),
                 done: done.to_vec(),
             });
+        }
+        if Instant::now() + pause >= self.deadline.hand_over_at {
+            return Err(Error::HandOver);
         }
         tokio::time::sleep(pause).await;
         Ok(())
