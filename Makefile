@@ -53,7 +53,7 @@ demo: $(STAMPS)/venv ## Run the production example against a local AWS with real
 
 .PHONY: test
 test: lint-templates fmt clippy ## Run all checks and all tests, as CI does
-	VALKEY_SERVER=$(VALKEY_SERVER) REQUIRE_VALKEY=1 $(TESTS)
+	VALKEY_SERVER=$(VALKEY_SERVER) REQUIRE_VALKEY=1 AWS_CLI=$(BIN)/aws REQUIRE_AWS_CLI=1 $(TESTS)
 	$(CARGO) test --workspace --locked --doc
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --document-private-items --locked
 

@@ -112,8 +112,13 @@ impl Request {
             let shown: String = kind.chars().take(40).collect();
             return Err(format!("unknown RequestType {shown:?}; CloudFormation sends Create, Update or Delete"));
         }
+        let mut whole = event.clone();
+        if let (Value::Object(fields), "Delete") = (&mut whole, kind) {
+            // A Delete is possible without: what is ours carries our tags.
+            fields.entry("ResourceProperties").or_insert_with(|| Value::Object(serde_json::Map::new()));
+        }
         let request: CloudFormationCustomResourceRequest =
-            serde_json::from_value(event.clone()).map_err(|error| missing(event, &error))?;
+            serde_json::from_value(whole).map_err(|error| missing(event, &error))?;
         match request {
             CloudFormationCustomResourceRequest::Create(request) => {
                 Ok(Request::Create { properties: request.resource_properties })

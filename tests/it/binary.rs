@@ -1,1 +1,371 @@
-//! todo
+//! The compiled program, started as Lambda starts it, over loopback HTTP and on a fast clock.
+
+use std::net::Ipv4Addr;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use redis::aio::MultiplexedConnection;
+use redis::{Client, IntoConnectionInfo, RedisConnectionInfo, RedisResult, TlsCertificates};
+use serde_json::{Value, json};
+use simulator::LocalAws;
+use simulator::cloudformation::{Outcome, Stack, StackStatus};
+use simulator::http::Server;
+use simulator::lambda::{Environment, Process};
+use simulator::nodes::{Driver, find_server};
+use simulator::wire::credential::ADMINISTRATOR_KEY;
+use tokio::process::Command;
+use tokio::task::JoinHandle;
+
+use crate::harness::{APPS, CACHE, Setup, policy, production, quick_start, with};
+
+/// How much faster than real time the clock runs: an hour, after which CloudFormation gives up, must be long enough for
+/// a busy machine.
+const SPEED: f64 = 200.0;
+const PRODUCTION: &str = "production-myapp-valkey";
+
+/// A local AWS on a port, with the program at its Runtime API.
+struct Account {
+    setup: Setup,
+    server: Server,
+    printed: Arc<Mutex<Vec<String>>>,
+    _process: Process,
+    _reader: JoinHandle<()>,
+}
+
+impl Account {
+    async fn open() -> Account {
+        let aws = LocalAws::new(SPEED, Some(policy()));
+        let server = simulator::http::serve(aws.clone(), (Ipv4Addr::LOCALHOST, 0).into()).await.unwrap();
+        aws.answers().serve_at(&server.endpoint());
+        let environment = Environment {
+            endpoint: server.endpoint(),
+            poll_interval: Duration::from_millis(25),
+            extra: vec![("RUST_LOG".to_owned(), "debug".to_owned())],
+        };
+        let program = Path::new(env!("CARGO_BIN_EXE_bootstrap"));
+        let (process, mut lines) = Process::start(aws.lambda(), program, &environment).unwrap();
+        let printed = Arc::new(Mutex::new(Vec::new()));
+        let log = Arc::clone(&printed);
+        let reader = tokio::spawn(async move {
+            while let Some(line) = lines.recv().await {
+                log.lock().unwrap().push(line.text);
+            }
+        });
+        let stack = Stack::new(&aws, aws.lambda().clone(), "app");
+        Account { setup: Setup { aws, stack }, server, printed, _process: process, _reader: reader }
+    }
+
+    /// Everything that the program printed so far.
+    fn printed(&self) -> Vec<String> {
+        self.printed.lock().unwrap().clone()
+    }
+
+    /// Checks at the end of each test: logs, and that the process lived on.
+    fn check_process(&self, outcomes: &[&Outcome], secrets: &[&str]) {
+        assert_eq!(self.setup.aws.lambda().failures(), Vec::<String>::new());
+        let printed = self.printed();
+        for line in &printed {
+            let parsed: Value = serde_json::from_str(line).unwrap_or_else(|_| panic!("not JSON: {line}"));
+            let span = &parsed["span"];
+            for field in ["request_id", "stack_id", "logical_id"] {
+                assert!(span[field].is_string(), "no {field} in {line}");
+            }
+            assert!(!line.contains("X-Amz-Signature"), "{line}");
+        }
+        let text = printed.join("\n");
+        assert!(text.contains("taking a step") && text.contains("waiting for"), "{text}");
+        for secret in secrets {
+            assert!(!text.contains(secret), "a secret is in the logs");
+        }
+        for request in outcomes.iter().flat_map(|outcome| &outcome.requests) {
+            let url = request["ResponseURL"].as_str().unwrap();
+            let (_, signature) = url.split_once("X-Amz-Signature=").unwrap();
+            assert!(!text.contains(&signature[..64]), "a signature is in the logs");
+            assert!(text.contains(request["RequestId"].as_str().unwrap()), "nothing about a request is in the logs");
+        }
+    }
+
+    fn token(&self, secret: &str) -> String {
+        let text = self.setup.aws.with(|world, _| {
+            let secret = world.secrets.secret(secret).unwrap();
+            secret.current_text().unwrap().to_owned()
+        });
+        serde_json::from_str::<Value>(&text).unwrap()["password"].as_str().unwrap().to_owned()
+    }
+}
+
+#[tokio::test]
+async fn the_quick_start_comes_changes_and_goes() {
+    let account = Account::open().await;
+    let created = account.setup.created(quick_start()).await;
+    assert_eq!(created.physical_id, "development-myapp-valkey");
+    assert_eq!(created.get_att("Connection.TlsEnabled"), Ok("false"));
+    let endpoint = created.get_att("Connection.Endpoint").unwrap();
+    assert!(endpoint.ends_with(":6379"), "{endpoint}");
+    let change = json!({"AllowedSecurityGroupIds": APPS, "Description": "changed"});
+    let (updated, writes) = account.setup.updated(with(quick_start(), change)).await;
+    assert_eq!(updated.physical_id, created.physical_id);
+    assert_eq!(writes.len(), 2);
+    let deleted = account.setup.deleted().await;
+    account.check_process(&[&created, &updated, &deleted], &[]);
+}
+
+#[tokio::test]
+async fn the_production_example_keeps_its_token_to_itself() {
+    let account = Account::open().await;
+    let created = account.setup.created(production()).await;
+    let arn = created.get_att("Security.AuthTokenSecretArn").unwrap();
+    let token = account.token(arn);
+    assert_eq!(token.len(), 64);
+    assert!(!format!("{:?}", created.answers).contains(&token));
+    assert_eq!(created.get_att("HighAvailability.Enabled"), Ok("true"));
+    let (updated, _) = account.setup.updated(with(production(), json!({"NumCacheNodes": 3}))).await;
+    assert_eq!(updated.get_att("Configuration.NumCacheNodes"), Ok("3"));
+    let deleted = account.setup.deleted().await;
+    account.check_process(&[&created, &updated, &deleted], &[&token]);
+}
+
+/// S78.
+#[tokio::test]
+async fn a_failed_create_is_rolled_back() {
+    let account = Account::open().await;
+    let event = "Insufficient capacity for cache.t4g.small in us-east-1b.";
+    account.setup.aws.with(|world, _| world.elasticache.fail_next_create(event));
+    let outcome = account.setup.create(production()).await;
+    assert_eq!(outcome.status, StackStatus::RollbackComplete, "{}", outcome.reason);
+    assert!(outcome.reason.contains(event), "{}", outcome.reason);
+    assert_eq!(outcome.events[0].physical_id, None);
+    assert_eq!(outcome.requests[1]["PhysicalResourceId"], PRODUCTION);
+    account.setup.assert_nothing_left();
+    account.check_process(&[&outcome], &[]);
+}
+
+/// What nobody should send is a failed invocation with a log line, and the next event is handled by the same process.
+#[tokio::test]
+async fn payloads_that_are_no_requests_do_not_end_the_process() {
+    let account = Account::open().await;
+    let lambda = account.setup.aws.lambda();
+    for payload in [json!("text"), json!(null), json!([1, 2]), json!({"hello": "world"}), json!({"ResponseURL": 7})] {
+        let failure = account.setup.stack.invoke(payload.clone()).await.unwrap_err();
+        assert!(failure.contains("ResponseURL"), "{payload}: {failure}");
+    }
+    assert!(!account.printed().is_empty(), "nothing was logged");
+    let many = json!({"ResourceProperties": {"Env": ["a"], "SubnetIds": 7, "Nonsense": {}}});
+    let answer = account.setup.stack.send("Create", CACHE, many).await.unwrap();
+    assert!(!answer.is_success());
+    for name in ["Env", "SubnetIds", "Nonsense", "ProjectId", "VpcId"] {
+        assert!(answer.reason().contains(name), "{name}: {}", answer.reason());
+    }
+    assert!(account.setup.writes().is_empty());
+    assert!(!account.printed().iter().any(|line| line.contains("panicked")), "{:?}", account.printed());
+    // A restart would have lost the invocation that ran and said so.
+    assert!(lambda.failures().iter().all(|failure| !failure.contains("Runtime exited")), "{:?}", lambda.failures());
+}
+
+/// Bytes that are not JSON at all, at the Runtime API itself: the process says so and asks for the next event.
+#[tokio::test]
+async fn a_payload_that_is_not_json_does_not_end_the_process() {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    let listener = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    let mut child = Command::new(env!("CARGO_BIN_EXE_bootstrap"))
+        .env_clear()
+        .env("AWS_LAMBDA_RUNTIME_API", listener.local_addr().unwrap().to_string())
+        .envs([("AWS_REGION", "us-east-1"), ("AWS_ACCESS_KEY_ID", "AKIDFUNCTION"), ("AWS_SECRET_ACCESS_KEY", "s")])
+        .envs([("AWS_LAMBDA_FUNCTION_NAME", "f"), ("AWS_LAMBDA_FUNCTION_VERSION", "1")])
+        .envs([("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "128"), ("AWS_LAMBDA_LOG_STREAM_NAME", "stream")])
+        .env("AWS_LAMBDA_LOG_GROUP_NAME", "group")
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
+    let (mut asked, mut reported) = (0, Vec::new());
+    let talk = async {
+        while asked < 3 {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut text = String::new();
+            let mut buffer = vec![0; 65_536];
+            loop {
+                let read = stream.read(&mut buffer).await.unwrap();
+                text.push_str(&String::from_utf8_lossy(&buffer[..read]));
+                let Some((head, body)) = text.split_once("\r\n\r\n") else {
+                    assert!(read > 0, "the request ends early: {text}");
+                    continue;
+                };
+                let length = head.lines().find_map(|line| {
+                    let (name, value) = line.split_once(':')?;
+                    name.eq_ignore_ascii_case("content-length").then(|| value.trim().parse::<usize>().ok())?
+                });
+                let chunked = head.to_ascii_lowercase().contains("transfer-encoding: chunked");
+                if body.len() >= length.unwrap_or(0) && (!chunked || body.ends_with("0\r\n\r\n")) || read == 0 {
+                    break;
+                }
+            }
+            let answer = if text.starts_with("GET") {
+                asked += 1;
+                let body = "{this is not JSON";
+                format!(
+                    "HTTP/1.1 200 OK\r\nLambda-Runtime-Aws-Request-Id: r{asked}\r\nLambda-Runtime-Deadline-Ms: \
+                     4102444800000\r\nLambda-Runtime-Invoked-Function-Arn: arn:aws:lambda:us-east-1:1:function:f\r\n\
+                     Content-Type: application/json\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{body}",
+                    body.len()
+                )
+            } else {
+                reported.push(text.lines().next().unwrap_or_default().to_owned());
+                "HTTP/1.1 202 Accepted\r\nConnection: close\r\nContent-Length: 2\r\n\r\n{}".to_owned()
+            };
+            stream.write_all(answer.as_bytes()).await.unwrap();
+            stream.shutdown().await.unwrap();
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), talk).await.expect("the process asks again and again");
+    assert!(child.try_wait().unwrap().is_none(), "the process has ended");
+    assert!(reported[0].contains("/invocation/r1/error"), "{reported:?}");
+    assert!(reported[1].contains("/invocation/r2/error"), "{reported:?}");
+}
+
+/// A tool that a test needs: `None` skips the test, which only happens where the tool is not required.
+fn tool(found: Option<PathBuf>, required: &str, test: &str, what: &str) -> Option<PathBuf> {
+    if found.is_none() {
+        let must = std::env::var(required).is_ok_and(|value| !value.is_empty() && value != "0");
+        assert!(!must, "{required} is set and there is no {what}");
+        println!("SKIPPED {test}: no {what}");
+    }
+    found
+}
+
+async fn connect(endpoint: &str, tls: bool, password: Option<&str>, root: &str) -> RedisResult<MultiplexedConnection> {
+    let login = RedisConnectionInfo::default();
+    let login = password.map_or(login.clone(), |password| login.set_password(password));
+    let scheme = if tls { "rediss" } else { "redis" };
+    let info = format!("{scheme}://{endpoint}").into_connection_info()?.set_redis_settings(login);
+    let root_cert = Some(root.as_bytes().to_vec());
+    let client = if tls {
+        Client::build_with_tls(info, TlsCertificates { client_tls: None, root_cert })?
+    } else {
+        Client::open(info)?
+    };
+    tokio::time::timeout(Duration::from_secs(5), client.get_multiplexed_async_connection())
+        .await
+        .map_err(|_| redis::RedisError::from(std::io::Error::from(std::io::ErrorKind::TimedOut)))?
+}
+
+/// With real servers behind the endpoints: what the answer and the secret say is what opens the cache.
+#[tokio::test]
+async fn the_answer_and_the_secret_open_the_cache() {
+    let test = "the_answer_and_the_secret_open_the_cache";
+    let Some(program) = tool(find_server(None), "REQUIRE_VALKEY", test, "valkey-server or redis-server") else {
+        return;
+    };
+    let account = Account::open().await;
+    let driver = Driver::start(&account.setup.aws, &program).unwrap();
+    let root = driver.authority().pem().to_owned();
+    let created = account.setup.created(production()).await;
+    let token = account.token(created.get_att("Security.AuthTokenSecretArn").unwrap());
+
+    let endpoint = created.get_att("Connection.Endpoint").unwrap();
+    let mut writer = connect(endpoint, true, Some(&token), &root).await.unwrap();
+    let () = redis::cmd("SET").arg("greeting").arg("hello").query_async(&mut writer).await.unwrap();
+    let read: String = redis::cmd("GET").arg("greeting").query_async(&mut writer).await.unwrap();
+    assert_eq!(read, "hello");
+
+    let port = created.get_att("ReaderEndPoint.Port").unwrap();
+    let reader = format!("{}:{port}", created.get_att("Connection.ReaderEndpoint").unwrap());
+    let mut reader = connect(&reader, true, Some(&token), &root).await.unwrap();
+    let mut copied: Option<String> = None;
+    for _ in 0..100 {
+        copied = redis::cmd("GET").arg("greeting").query_async(&mut reader).await.unwrap();
+        if copied.is_some() {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert_eq!(copied.as_deref(), Some("hello"));
+    let refused: RedisResult<()> = redis::cmd("SET").arg("greeting").arg("no").query_async(&mut reader).await;
+    assert!(refused.unwrap_err().to_string().contains("replica"), "the reader endpoint takes writes");
+
+    for (tls, password) in [(true, None), (true, Some("another-token-0123")), (false, Some(token.as_str()))] {
+        let answer = async {
+            let mut connection = connect(endpoint, tls, password, &root).await?;
+            redis::cmd("GET").arg("greeting").query_async::<Option<String>>(&mut connection).await
+        };
+        let answer = tokio::time::timeout(Duration::from_secs(5), answer).await;
+        assert!(!matches!(answer, Ok(Ok(_))), "open with tls {tls} and {}", password.map_or("no password", |_| "one"));
+    }
+    let deleted = account.setup.deleted().await;
+    account.check_process(&[&created, &deleted], &[&token]);
+}
+
+/// `AWS_CLI`, else `aws` on the `PATH`, if it runs.
+async fn aws_cli() -> Option<PathBuf> {
+    let named = std::env::var_os("AWS_CLI").filter(|named| !named.is_empty()).map(PathBuf::from);
+    let path = std::env::var_os("PATH")?;
+    let on_path = || std::env::split_paths(&path).map(|folder| folder.join("aws")).find(|program| program.is_file());
+    let program = named.or_else(on_path)?;
+    let version = Command::new(&program).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status().await;
+    version.is_ok_and(|status| status.success()).then_some(program)
+}
+
+async fn cli(program: &Path, endpoint: &str, arguments: &str) -> Value {
+    let output = Command::new(program)
+        .args(arguments.split(' '))
+        .args(["--endpoint-url", endpoint, "--region", "us-east-1", "--output", "json"])
+        .envs([
+            ("AWS_ACCESS_KEY_ID", ADMINISTRATOR_KEY),
+            ("AWS_SECRET_ACCESS_KEY", "any"),
+            ("AWS_CONFIG_FILE", "/dev/null"),
+            ("AWS_SHARED_CREDENTIALS_FILE", "/dev/null"),
+            ("AWS_EC2_METADATA_DISABLED", "true"),
+            ("AWS_PAGER", ""),
+        ])
+        .env_remove("AWS_PROFILE")
+        .env_remove("AWS_SESSION_TOKEN")
+        .stdin(Stdio::null())
+        .kill_on_drop(true)
+        .output()
+        .await
+        .unwrap();
+    assert!(output.status.success(), "aws {arguments}: {}", String::from_utf8_lossy(&output.stderr));
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+/// The AWS CLI reads the local AWS as it reads AWS.
+#[tokio::test]
+async fn the_aws_cli_sees_what_was_made() {
+    let Some(program) = tool(aws_cli().await, "REQUIRE_AWS_CLI", "the_aws_cli_sees_what_was_made", "AWS CLI") else {
+        return;
+    };
+    let account = Account::open().await;
+    let created = account.setup.created(production()).await;
+    let endpoint = account.server.endpoint();
+    let (groups, security_groups, secrets) = tokio::join!(
+        cli(&program, &endpoint, "elasticache describe-replication-groups"),
+        cli(&program, &endpoint, "ec2 describe-security-groups"),
+        cli(&program, &endpoint, "secretsmanager list-secrets"),
+    );
+    let group = &groups["ReplicationGroups"][0];
+    assert_eq!((&group["ReplicationGroupId"], &group["Status"]), (&json!(PRODUCTION), &json!("available")));
+    let primary = &group["NodeGroups"][0]["PrimaryEndpoint"];
+    assert_eq!(primary["Address"].as_str(), created.get_att("Connection.PrimaryEndpoint").ok());
+    assert_eq!(primary["Port"], 6379);
+    assert_eq!(group["MemberClusters"].as_array().unwrap().len(), 2);
+    assert_eq!(
+        (&group["AuthTokenEnabled"], &group["MultiAZ"], &group["TransitEncryptionEnabled"]),
+        (&json!(true), &json!("enabled"), &json!(true))
+    );
+
+    let own = created.get_att("Security.SecurityGroupId").unwrap();
+    let all = security_groups["SecurityGroups"].as_array().unwrap();
+    let own = all.iter().find(|group| group["GroupId"] == own).unwrap();
+    let rule = &own["IpPermissions"][0];
+    assert_eq!((&rule["FromPort"], &rule["UserIdGroupPairs"][0]["GroupId"]), (&json!(6379), &json!(APPS[0])));
+
+    let secret = &secrets["SecretList"][0];
+    assert_eq!(secret["ARN"].as_str(), created.get_att("Security.AuthTokenSecretArn").ok());
+    let tags = secret["Tags"].as_array().unwrap();
+    assert!(tags.contains(&json!({"Key": "Environment", "Value": "production"})), "{tags:?}");
+    account.setup.deleted().await;
+}

@@ -11,5 +11,6 @@ mod harness;
 mod policy;
 mod protocol;
 mod refusals;
+mod structure;
 mod token;
 mod update;

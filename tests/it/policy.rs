@@ -1,1 +1,139 @@
-//! todo
+//! The policy in `template.yaml`: everything in it is needed, and nothing that is needed is missing.
+//!
+//! A tour makes the function use every right that it has. Under the whole policy it meets no refusal and leaves nothing
+//! unused; under the policy less any one action it meets one.
+
+use serde_json::{Value, json};
+use simulator::LocalAws;
+use simulator::policy::Policy;
+
+use crate::harness::{APPS, CACHE, SUBNETS, Setup, policy, production, with};
+
+const KEY: &str = "arn:aws:kms:us-east-1:123456789012:key/11111111-2222-3333-4444-555555555555";
+const TEMPLATE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/template.yaml");
+
+/// A cache with everything: keys, logs, a backup to start from, parameters, tags, a token.
+fn everything() -> Value {
+    let logs = json!([
+        {"LogType": "slow-log", "DestinationType": "cloudwatch-logs", "Destination": "slow", "LogFormat": "text"},
+        {"LogType": "engine-log", "DestinationType": "kinesis-firehose", "Destination": "engine"},
+    ]);
+    let more = json!({
+        "KmsKeyId": KEY,
+        "SecretKmsKeyId": KEY,
+        "LogDelivery": logs,
+        "SnapshotArns": ["arn:aws:s3:::backups/production/first.rdb"],
+        "Parameters": {"timeout": "30", "tcp-keepalive": "200"},
+        "FinalSnapshotIdentifier": "last",
+    });
+    with(production(), more)
+}
+
+/// The same, with as much changed as one Update can change.
+fn changed() -> Value {
+    let more = json!({
+        "SubnetIds": SUBNETS,
+        "AllowedSecurityGroupIds": [APPS[1]],
+        "Parameters": {"timeout": "60"},
+        "NumCacheNodes": 3,
+        "Description": "changed",
+        "Tags": [{"Key": "Environment", "Value": "changed"}],
+    });
+    with(everything(), more)
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Stage {
+    Create,
+    Update,
+    Back,
+    BackWithoutParameters,
+    RolledBackByAws,
+    Delete,
+}
+
+/// In an account that never had a cache, so that the service-linked role is missing. What needs most rights comes first,
+/// so that most tours are short.
+const STAGES: [Stage; 8] = [
+    Stage::Create,
+    Stage::Delete,
+    Stage::Create,
+    Stage::Update,
+    Stage::Back,
+    Stage::BackWithoutParameters,
+    Stage::RolledBackByAws,
+    Stage::Delete,
+];
+
+/// Goes through the stages; the first refusal ends the tour. A stage that fails without one is reported.
+async fn tour(policy: Policy) -> (Setup, Result<(), String>) {
+    let setup = Setup::with_aws(LocalAws::new(1.0, Some(policy)));
+    for stage in STAGES {
+        let outcome = match stage {
+            Stage::Create => setup.create(everything()).await,
+            Stage::Update => setup.update(changed()).await,
+            Stage::Back => setup.update(everything()).await,
+            Stage::BackWithoutParameters => setup.update(with(everything(), json!({"Parameters": null}))).await,
+            Stage::RolledBackByAws => {
+                let event = "Not enough capacity.";
+                setup.aws.with(|world, _| world.elasticache.roll_back_next("ModifyReplicationGroup", event));
+                setup.update(with(everything(), json!({"Parameters": null, "NodeType": "cache.t4g.medium"}))).await
+            }
+            Stage::Delete => setup.stack.delete(CACHE).await,
+        };
+        if !setup.aws.refusals().is_empty() {
+            return (setup, Ok(()));
+        }
+        let failed = !outcome.reason.is_empty();
+        if failed != matches!(stage, Stage::RolledBackByAws) {
+            return (setup, Err(format!("{stage:?}: {} {}", outcome.status, outcome.reason)));
+        }
+    }
+    (setup, Ok(()))
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_action_of_the_policy_is_used_and_no_other_is_needed() {
+    let (setup, ended) = tour(policy()).await;
+    assert!(setup.aws.refusals().is_empty(), "not allowed: {:#?}", setup.aws.refusals());
+    assert_eq!(ended, Ok(()));
+    assert_eq!(policy().unused(&setup.aws.used_actions()), Vec::<String>::new(), "allowed and not needed");
+    setup.assert_nothing_left();
+}
+
+/// The tour notices each missing action, so it would notice one that is missing from the template.
+#[tokio::test(start_paused = true)]
+async fn without_any_one_action_the_tour_meets_a_refusal() {
+    let template = std::fs::read_to_string(TEMPLATE).unwrap();
+    let mut unnoticed = Vec::new();
+    for action in policy().actions() {
+        let item = format!("- {action}");
+        let lines = template
+            .lines()
+            .map(|line| if line.trim() == item { line.replace(&item, "- none:Nothing") } else { line.to_owned() });
+        let less = Policy::from_text(&lines.collect::<Vec<_>>().join("\n")).unwrap();
+        assert!(!less.actions().contains(&action), "{action} is written in another way");
+        let (setup, _) = tour(less).await;
+        let refusals = setup.aws.refusals();
+        if !refusals.iter().any(|right| right.action == action) {
+            unnoticed.push(action);
+        }
+    }
+    assert_eq!(unnoticed, Vec::<String>::new());
+}
+
+/// Rights that hang on our tags: with the right actions on somebody else's security group the function can do nothing.
+#[test]
+fn security_groups_of_others_are_out_of_reach() {
+    use simulator::world::Right;
+    let group = "arn:aws:ec2:us-east-1:123456789012:security-group/sg-0a00000000000aa01";
+    let policy = policy();
+    for action in ["AuthorizeSecurityGroupIngress", "RevokeSecurityGroupIngress", "CreateTags", "DeleteTags"] {
+        let right = Right::new(format!("ec2:{action}"), group);
+        assert!(!policy.allows(&right), "{action}");
+        let tag = ("aws:ResourceTag/elasticache-resource:stack-id".to_owned(), "any".to_owned());
+        assert!(policy.allows(&Right { context: vec![tag], ..right }), "{action}");
+    }
+    let secret = "arn:aws:secretsmanager:us-east-1:123456789012:secret:database-AbCdEf";
+    assert!(!policy.allows(&Right::new("secretsmanager:GetSecretValue", secret)));
+}

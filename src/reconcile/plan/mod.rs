@@ -162,7 +162,7 @@ pub fn present(wish: Wish<'_>, observed: &Observed, account: &Account) -> Plan {
     if !impossible.is_empty() {
         return Plan::Refuse(impossible);
     }
-    let around = surroundings::steps(desired, observed);
+    let around = surroundings::steps(wish, observed);
     if !around.is_empty() {
         return Plan::Act(around);
     }

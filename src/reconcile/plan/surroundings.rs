@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::Pass;
 use super::step::{NewSecret, Step, TagTarget};
+use super::{Pass, Wish, is_settled};
 use crate::desired::{Auth, Desired, Parameters, TAG_CREATING};
 use crate::observed::{Group, IngressRule, Observed, ParameterGroup, Secret};
 use crate::secret::SecretContent;
@@ -12,7 +12,8 @@ use crate::secret::SecretContent;
 const PARAMETERS_PER_CALL: usize = 20;
 
 /// Everything that must be there before the group, or that changes without it.
-pub(super) fn steps(desired: &Desired, observed: &Observed) -> Vec<Step> {
+pub(super) fn steps(wish: Wish<'_>, observed: &Observed) -> Vec<Step> {
+    let desired = wish.desired;
     let mut steps = Vec::new();
     steps.extend(subnet_group(desired, observed));
     steps.extend(security_group(desired, observed));
@@ -32,11 +33,21 @@ fn subnet_group(desired: &Desired, observed: &Observed) -> Option<Step> {
             let description = format!("Subnets of {}", desired.names.replication_group);
             Some(Step::CreateSubnetGroup { name, description, subnet_ids: desired.subnet_ids.clone(), tags })
         }
-        Some(group) if group.subnet_ids != desired.subnet_ids => {
-            Some(Step::ModifySubnetGroup { name, subnet_ids: desired.subnet_ids.clone() })
+        Some(group) => {
+            let mut subnet_ids = desired.subnet_ids.clone();
+            if may_lose_nodes(desired, observed) {
+                subnet_ids.extend(group.subnet_ids.iter().cloned());
+            }
+            (subnet_ids != group.subnet_ids).then_some(Step::ModifySubnetGroup { name, subnet_ids })
         }
-        Some(_) => None,
     }
+}
+
+/// Whether nodes are still going to be removed, as far as can be seen. A subnet cannot go before the nodes in it, which
+/// is so when an Update that added both is rolled back.
+fn may_lose_nodes(desired: &Desired, observed: &Observed) -> bool {
+    let more = |group: &Group| i32::try_from(group.member_ids.len()).is_ok_and(|actual| actual > desired.node_count());
+    observed.group.as_ref().is_some_and(|group| !is_settled(group, desired.apply_immediately) || more(group))
 }
 
 fn security_group(desired: &Desired, observed: &Observed) -> Option<Step> {

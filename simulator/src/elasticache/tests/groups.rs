@@ -68,7 +68,8 @@ fn rights_name_everything_a_create_touches() {
     needs("elasticache:CreateReplicationGroup", &names::arn("replicationgroup", "a"));
     needs("elasticache:CreateReplicationGroup", &names::arn("parametergroup", "own"));
     needs("elasticache:AddTagsToResource", &names::arn("replicationgroup", "a"));
-    needs("ec2:CreateNetworkInterface", "*");
+    needs("ec2:CreateNetworkInterface", "arn:aws:ec2:us-east-1:123456789012:network-interface/*");
+    needs("ec2:DescribeSubnets", "*");
     needs("kms:CreateGrant", "arn:aws:kms:us-east-1:123456789012:key/1234");
     assert!(rights.iter().any(|right| right.action == "iam:CreateServiceLinkedRole" && !right.context.is_empty()));
 }
