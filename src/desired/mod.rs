@@ -48,6 +48,15 @@ impl Owner {
         ])
     }
 
+    /// Whether something with these tags belonged to this resource in a deleted stack of the same name. Names of living
+    /// stacks are unique in an account and region, so another stack id under our name is one that is gone.
+    #[must_use]
+    pub fn succeeds(&self, tags: &Tags) -> bool {
+        let name = |stack_id: &str| stack_id.rsplit_once('/').map(|(name, _)| name.to_owned());
+        let before = tags.get(TAG_STACK_ID).filter(|id| **id != self.stack_id).and_then(|id| name(id));
+        before.is_some() && before == name(&self.stack_id) && tags.get(TAG_LOGICAL_ID) == Some(&self.logical_id)
+    }
+
     /// Whether something with these tags is ours.
     #[must_use]
     pub fn owns(&self, tags: &Tags) -> bool {

@@ -79,6 +79,7 @@ async fn create_secret(aws: &Aws, secret: &NewSecret, request: &str) -> Result<(
             if *restore {
                 aws.restore_secret(arn).await?;
             }
+            aws.tag_secret(arn, tags).await?;
             aws.put_secret(arn, &content, &version).await
         }
         None => aws.create_secret(name, description, kms_key_id.as_deref(), &content, &version, tags).await,

@@ -53,8 +53,7 @@ impl Account {
                 log.lock().unwrap().push(line.text);
             }
         });
-        let stack = Stack::new(&aws, aws.lambda().clone(), "app");
-        Account { setup: Setup { aws, stack }, server, printed, _process: process, _reader: reader }
+        Account { setup: Setup::over_runtime_api(aws), server, printed, _process: process, _reader: reader }
     }
 
     /// Everything that the program printed so far.

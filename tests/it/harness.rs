@@ -68,6 +68,12 @@ impl Setup {
         Setup { aws, stack, invocations }
     }
 
+    /// A stack whose function is a compiled program behind the Runtime API.
+    pub(crate) fn over_runtime_api(aws: LocalAws) -> Setup {
+        let stack = Stack::new(&aws, aws.lambda().clone(), "app");
+        Setup { aws, stack, invocations: Arc::default() }
+    }
+
     /// How the invocations of the function ended, as Lambda sees it.
     pub(crate) fn invocations(&self) -> Vec<Result<(), String>> {
         self.invocations.lock().unwrap().clone()

@@ -28,8 +28,10 @@ pub(super) fn foreign(desired: &Desired, observed: &Observed) -> Vec<Problem> {
     for group in observed.parameter_groups.iter().filter(|group| !owner.owns(&group.tags)) {
         refuse(format!("parameter group {}", group.name), rename);
     }
-    if let Some(secret) =
-        observed.secret.as_ref().filter(|secret| desired.auth.keeps_secret() && !owner.owns(&secret.tags))
+    if let Some(secret) = observed
+        .secret
+        .as_ref()
+        .filter(|secret| desired.auth.keeps_secret() && !owner.owns(&secret.tags) && !owner.succeeds(&secret.tags))
     {
         refuse(
             format!("secret {}", secret.name),

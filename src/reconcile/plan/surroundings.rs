@@ -148,6 +148,8 @@ fn secret(wish: Wish<'_>, observed: &Observed) -> Option<Step> {
     };
     match &observed.secret {
         None => create(None, false),
+        // A secret that outlived its stack, mostly because it waits for its deletion, goes on as ours.
+        Some(Secret { deleted, arn, tags, .. }) if desired.owner.succeeds(tags) => create(Some(arn.clone()), *deleted),
         // No group uses the old token any more, and whoever could read the secret knows it.
         Some(Secret { deleted: true, arn, .. }) if observed.group.is_none() => create(Some(arn.clone()), true),
         Some(Secret { deleted: true, arn, .. }) => Some(Step::RestoreSecret { arn: arn.clone() }),
