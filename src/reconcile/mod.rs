@@ -232,24 +232,22 @@ impl<'a> Run<'a> {
     }
 
     async fn first_look(&mut self, desired: &Desired) -> Result<(Observed, Account), Error> {
-        loop {
-            let looks = async {
-                tokio::try_join!(observe::observe(self.aws, Target::from(desired)), observe::account(self.aws, desired))
-            };
-            match Box::pin(looks).await {
-                Ok(looks) => return Ok(looks),
-                Err(fault) => self.retry_pause(&fault).await?,
-            }
-        }
+        let looks = async {
+            tokio::try_join!(
+                observe::observe(&self.waiter, Target::from(desired)),
+                self.waiter.persist(|| observe::account(self.aws, desired)),
+            )
+        };
+        Box::pin(looks).await
     }
 
     async fn look(&mut self, target: Target<'_>) -> Result<Observed, Error> {
-        loop {
-            match Box::pin(observe::observe(self.aws, target)).await {
-                Ok(observed) => return Ok(observed),
-                Err(fault) => self.retry_pause(&fault).await?,
+        Box::pin(observe::observe(&self.waiter, target)).await.map_err(|error| match error {
+            Error::TimedOut { waiting_for, last, elapsed, .. } => {
+                Error::TimedOut { waiting_for, last, elapsed, done: self.done.clone() }
             }
-        }
+            other => other,
+        })
     }
 
     /// Pauses after a failure that may pass; any other is returned.

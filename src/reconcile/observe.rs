@@ -5,9 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use futures_util::future::try_join_all;
 use tracing::warn;
 
+use super::wait::Waiter;
 use crate::aws::{Aws, Class, Fault};
 use crate::desired::{Auth, Desired, Owner, Removal, Source};
 use crate::engine::FAMILIES;
+use crate::error::Error;
 use crate::names::Names;
 use crate::observed::{Account, Group, Member, Observed, Secret, SecurityGroup, Status};
 
@@ -50,18 +52,20 @@ impl<'a> From<&'a Removal> for Target<'a> {
     }
 }
 
-/// Looks at everything under the target's names, side by side.
-pub async fn observe(aws: &Aws, target: Target<'_>) -> Result<Observed, Fault> {
+/// Looks at everything under the target's names, side by side. A look-up that is throttled is repeated alone, so that few
+/// calls a second are enough for a whole look.
+pub async fn observe(waiter: &Waiter<'_>, target: Target<'_>) -> Result<Observed, Error> {
+    let aws = waiter.aws;
     let names = target.names;
     let parameter_groups: BTreeSet<String> = FAMILIES.iter().map(|family| names.parameter_group(family)).collect();
     let security_group = names.security_group();
     let subnet_group = names.subnet_group();
     let ((group, members), subnet_group, security_groups, parameter_groups, secret) = tokio::try_join!(
-        group(aws, &names.replication_group),
-        aws.subnet_group(&subnet_group),
-        aws.security_groups_named(&security_group),
-        aws.parameter_groups(&parameter_groups),
-        secret(aws, target),
+        group(waiter, &names.replication_group),
+        waiter.persist(|| aws.subnet_group(&subnet_group)),
+        waiter.persist(|| aws.security_groups_named(&security_group)),
+        waiter.persist(|| aws.parameter_groups(&parameter_groups)),
+        secret(waiter, target),
     )?;
     Ok(Observed {
         group,
@@ -80,24 +84,28 @@ fn choose(groups: Vec<SecurityGroup>, target: Target<'_>) -> Option<SecurityGrou
     own.pop().or_else(|| others.into_iter().find(|group| Some(group.vpc_id.as_str()) == target.vpc_id))
 }
 
-async fn group(aws: &Aws, id: &str) -> Result<(Option<Group>, BTreeMap<String, Member>), Fault> {
-    let Some(mut group) = aws.group(id).await? else { return Ok((None, BTreeMap::new())) };
+async fn group(waiter: &Waiter<'_>, id: &str) -> Result<(Option<Group>, BTreeMap<String, Member>), Error> {
+    let aws = waiter.aws;
+    let Some(mut group) = waiter.persist(|| aws.group(id)).await? else { return Ok((None, BTreeMap::new())) };
     // Members of a busy group change under our eyes, and nothing is decided by them before it is available.
     let member_ids: Vec<String> = match group.status {
         Status::Available => group.member_ids.iter().cloned().collect(),
         _ => Vec::new(),
     };
-    let (tags, members) =
-        tokio::try_join!(aws.cache_tags(&group.arn), try_join_all(member_ids.iter().map(|id| aws.member(id))),)?;
+    let (tags, members) = tokio::try_join!(
+        waiter.persist(|| aws.cache_tags(&group.arn)),
+        try_join_all(member_ids.iter().map(|id| waiter.persist(|| aws.member(id)))),
+    )?;
     group.tags = tags;
     let members = member_ids.into_iter().zip(members).filter_map(|(id, member)| Some((id, member?))).collect();
     Ok((Some(group), members))
 }
 
-async fn secret(aws: &Aws, target: Target<'_>) -> Result<Option<Secret>, Fault> {
-    let Some(mut secret) = aws.secret(target.secret_name).await? else { return Ok(None) };
+async fn secret(waiter: &Waiter<'_>, target: Target<'_>) -> Result<Option<Secret>, Error> {
+    let aws = waiter.aws;
+    let Some(mut secret) = waiter.persist(|| aws.secret(target.secret_name)).await? else { return Ok(None) };
     if target.secret_content && !secret.deleted && target.owner.owns(&secret.tags) {
-        secret.content = aws.secret_content(&secret.arn).await?;
+        secret.content = waiter.persist(|| aws.secret_content(&secret.arn)).await?;
     }
     Ok(Some(secret))
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use tokio::time::Instant;
-use tracing::info;
+use tracing::{debug, info};
 
 use super::plan::Awaited;
 use crate::aws::{Aws, Class, Fault};
@@ -60,6 +60,24 @@ impl Waiter<'_> {
         }
         tokio::time::sleep(pause).await;
         Ok(())
+    }
+
+    /// Repeats one look-up until AWS answers it.
+    pub(super) async fn persist<T, F>(&self, call: impl Fn() -> F) -> Result<T, Error>
+    where
+        F: Future<Output = Result<T, Fault>>,
+    {
+        let mut look = 0;
+        loop {
+            match call().await {
+                Err(fault) if matches!(fault.class, Class::Throttled | Class::Unavailable) => {
+                    debug!(%fault, "looking again");
+                    self.pause(look, &format!("an answer to {}", fault.action), &fault.to_string(), &[]).await?;
+                    look += 1;
+                }
+                result => return result.map_err(Error::from),
+            }
+        }
     }
 
     /// Looks until what is awaited has happened. Every change of what is seen is a log line.

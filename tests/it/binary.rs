@@ -10,7 +10,7 @@ use redis::aio::MultiplexedConnection;
 use redis::{Client, IntoConnectionInfo, RedisConnectionInfo, RedisResult, TlsCertificates};
 use serde_json::{Value, json};
 use simulator::LocalAws;
-use simulator::cloudformation::{Outcome, Stack, StackStatus};
+use simulator::cloudformation::{Outcome, StackStatus};
 use simulator::http::Server;
 use simulator::lambda::{Environment, Process};
 use simulator::nodes::{Driver, find_server};

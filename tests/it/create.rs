@@ -354,7 +354,7 @@ async fn a_write_whose_answer_is_lost_is_not_done_twice() {
 #[tokio::test(start_paused = true)]
 async fn a_low_request_rate_slows_a_create_and_does_not_fail_it() {
     let setup = Setup::new();
-    setup.aws.limit_calls_per_second(5);
+    setup.aws.limit_calls_per_second(2);
     setup.created(production()).await;
     setup.deleted().await;
 }

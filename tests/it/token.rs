@@ -190,6 +190,21 @@ async fn a_restored_secret_gets_its_new_token_from_the_next_delivery_if_need_be(
     setup.deleted().await;
 }
 
+/// A stack that is deleted and made again has another id, and its secret still waits for its deletion.
+#[tokio::test(start_paused = true)]
+async fn a_stack_made_again_takes_its_secret_back_with_a_new_token() {
+    let first = Setup::new();
+    first.created(production()).await;
+    let old = first.tokens(GROUP);
+    first.deleted().await;
+    let second = Setup::with_aws(first.aws.clone());
+    assert_ne!(first.stack.id(), second.stack.id());
+    second.created(production()).await;
+    assert_ne!(second.tokens(GROUP), old);
+    assert_eq!(second.tokens(GROUP), [second.secret(SECRET)["password"].as_str().unwrap()]);
+    second.deleted().await;
+}
+
 /// A secret of somebody else is read, never written and never deleted.
 #[tokio::test(start_paused = true)]
 async fn a_token_in_a_foreign_secret_is_only_read() {
