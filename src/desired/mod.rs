@@ -26,6 +26,8 @@ pub const TAG_LOGICAL_ID: &str = "elasticache-resource:logical-id";
 pub const TAG_CREATING: &str = "elasticache-resource:creating";
 /// Tag key on the subnet group: how far a change of the login has come.
 pub const TAG_LOGIN: &str = "elasticache-resource:login";
+/// Tag key on the secret: the `AuthTokenVersion` that its token was made for.
+pub const TAG_TOKEN_VERSION: &str = "elasticache-resource:auth-token-version";
 /// What all keys of our own tags start with; templates may not use it.
 pub const TAG_PREFIX: &str = "elasticache-resource:";
 
@@ -278,6 +280,16 @@ impl Desired {
     pub fn derived_id(value: &serde_json::Value) -> Option<String> {
         let (properties, _) = Properties::read(value);
         derived_stem(&properties)
+    }
+
+    /// Tags of the secret: those of everything, and what its token was made for.
+    #[must_use]
+    pub fn secret_tags(&self) -> Tags {
+        let mut tags = self.tags.clone();
+        if let Auth::Generated { version: Some(version) } = &self.auth {
+            tags.insert(TAG_TOKEN_VERSION.to_owned(), version.clone());
+        }
+        tags
     }
 
     /// Nodes in the whole group.

@@ -12,7 +12,7 @@ use crate::problem::Problem;
 use crate::properties::{ClusterMode, IpDiscovery, NetworkType, Properties, TransitEncryptionMode};
 
 /// Tags that AWS allows on a resource, less those that we add ourselves.
-const MAX_TAGS: usize = 50 - 4;
+const MAX_TAGS: usize = 50 - 5;
 /// Subnets that AWS allows in a subnet group.
 const MAX_SUBNETS: usize = 20;
 /// Hash slots of a sharded group.

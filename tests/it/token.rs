@@ -318,3 +318,16 @@ async fn a_refused_token_is_not_logged() {
     assert_not_logged(&log, &outcome, &[token.to_owned()]);
     setup.assert_nothing_left();
 }
+
+/// Rotation on request does not exist yet; asking for it must not be passed over in silence.
+#[tokio::test(start_paused = true)]
+async fn a_changed_token_version_is_refused_and_rolled_back() {
+    let setup = Setup::new();
+    setup.created(with(production(), json!({"AuthTokenVersion": "1"}))).await;
+    let before = setup.tokens(GROUP);
+    let outcome = setup.update(with(production(), json!({"AuthTokenVersion": "2"}))).await;
+    assert_eq!(outcome.status, StackStatus::UpdateRollbackComplete, "{}", outcome.reason);
+    assert!(outcome.reason.contains("AuthTokenVersion (2): was 1"), "{}", outcome.reason);
+    assert_eq!(setup.tokens(GROUP), before);
+    setup.deleted().await;
+}

@@ -1,7 +1,7 @@
 //! What cannot be granted: things that belong to somebody else, and changes that AWS does not make in place.
 
 use super::{Wish, cluster_mode, transit};
-use crate::desired::{Auth, Desired};
+use crate::desired::{Auth, Desired, TAG_TOKEN_VERSION};
 use crate::observed::{Group, Member, Observed, Secret};
 use crate::problem::Problem;
 use crate::properties::ClusterMode;
@@ -145,6 +145,15 @@ fn login(desired: &Desired, group: &Group, observed: &Observed, problems: &mut V
         let rule = "the secret no longer holds the token in the documented form";
         let fix = "put the last version of the secret back as AWSCURRENT";
         problems.push(Problem::new("SecretName", rule, fix).with_value(&desired.secret.name));
+    }
+    let made_for = observed.secret.as_ref().filter(|_| group.auth_token_enabled).map(|s| s.tags.get(TAG_TOKEN_VERSION));
+    if let (Auth::Generated { version }, Some(made_for)) = (&desired.auth, made_for)
+        && made_for != version.as_ref()
+    {
+        let was = made_for.map_or("not set", String::as_str);
+        let rule = format!("was {was}, and this version of the resource cannot rotate the token of a standing group");
+        let problem = Problem::new("AuthTokenVersion", rule, "put it back");
+        problems.push(problem.with_value(version.as_deref().unwrap_or("not set")));
     }
     let stored = observed.secret.as_ref().and_then(|secret| secret.content.as_ref());
     if let (true, Auth::Literal(token), Some(content)) = (group.auth_token_enabled, &desired.auth, stored)

@@ -143,7 +143,7 @@ fn secret(wish: Wish<'_>, observed: &Observed) -> Option<Step> {
             token: token.clone(),
             existing,
             restore,
-            tags: desired.tags.clone(),
+            tags: desired.secret_tags(),
         })))
     };
     match &observed.secret {
