@@ -15,7 +15,7 @@ mod tags;
 
 use std::fmt;
 
-pub use account::problems as account_problems;
+pub use account::{network_problems, problems as account_problems};
 pub use group::warnings;
 pub use removal::absent;
 pub use step::{NewSecret, Step, TagTarget};
