@@ -15,7 +15,7 @@ use crate::aws::{Aws, Class};
 use crate::cfn::request::{ReplyTo, Request};
 use crate::cfn::response::{self, Answer, Data, Outcome};
 use crate::continuation::Continuation;
-use crate::desired::{Desired, Owner, Purpose, Removal};
+use crate::desired::{Desired, Owner, Purpose, References, Removal};
 use crate::error::Error;
 use crate::names;
 use crate::reconcile::Run;
@@ -129,16 +129,36 @@ impl Function {
         let mut run = Run::new(&self.aws, &request_key, self.settings.poll_interval, deadline)
             .resumed(&invocation.continuation.taken, &invocation.continuation.done);
         let result = match request {
-            Request::Create { properties } => {
-                let desired = Desired::new(properties, &owner, Purpose::Create).map_err(refused)?;
-                present(&mut run, Wish { desired: &desired, previous: None, keeps_name: true }).await
-            }
+            Request::Create { properties } => match Desired::new(properties, &owner, Purpose::Create) {
+                Ok(mut desired) => {
+                    run.settle_cluster_mode(&mut desired).await;
+                    present(&mut run, Wish { desired: &desired, previous: None, keeps_name: true }).await
+                }
+                Err(problems) => {
+                    let references = References::read(properties, Purpose::Create);
+                    Err(run.refused(problems, &references, None).await)
+                }
+            },
             Request::Update { properties, old_properties, .. } => {
                 let purpose = Purpose::Update(physical_id);
-                let desired = Desired::new(properties, &owner, purpose).map_err(refused)?;
-                let previous = Desired::new(old_properties, &owner, purpose).ok();
-                let keeps_name = desired.is_named_by(properties);
-                present(&mut run, Wish { desired: &desired, previous: previous.as_ref(), keeps_name }).await
+                match Desired::new(properties, &owner, purpose) {
+                    Ok(mut desired) => {
+                        let mut previous = Desired::new(old_properties, &owner, purpose).ok();
+                        run.settle_cluster_mode(&mut desired).await;
+                        if let Some(previous) = &mut previous {
+                            run.settle_cluster_mode(previous).await;
+                        }
+                        let keeps_name = desired.is_named_by(properties);
+                        present(&mut run, Wish { desired: &desired, previous: previous.as_ref(), keeps_name }).await
+                    }
+                    Err(problems) => {
+                        let earlier = References::read(old_properties, purpose);
+                        let references = References::read(properties, purpose).beside(&earlier);
+                        // Whatever else is wrong, a Removal says what stands under the id.
+                        let standing = Removal::new(old_properties, &owner, physical_id, &request_key);
+                        Err(run.refused(problems, &references, Some(Target::from(&standing))).await)
+                    }
+                }
             }
             Request::Delete { properties, .. } => {
                 absent(&mut run, properties, &owner, physical_id, &request_key).await.map(|()| Data::default())
@@ -241,10 +261,6 @@ async fn absent(
         return run.absent(&Removal::new(properties, owner, &stem, request_key)).await;
     }
     run.absent(&removal).await
-}
-
-fn refused(problems: Vec<crate::problem::Problem>) -> String {
-    Error::Refused(problems).to_string()
 }
 
 /// The id to answer with: the one that came in, else the one that the properties derive, else a made-up legal one.

@@ -410,4 +410,120 @@ pub struct Account {
     pub security_groups: Option<BTreeMap<String, String>>,
     /// The token in the secret of `AuthTokenSecretArn`, or why there is none; `None` when no secret is named.
     pub foreign_token: Option<Result<AuthToken, String>>,
+    /// The group of `ParameterGroupName`.
+    pub parameter_group: Lookup<FoundParameterGroup>,
+    /// What the parameters of the wanted family may be, by name.
+    pub parameter_rules: Option<BTreeMap<String, ParameterRule>>,
+    /// Engine of the group in `UserGroupIds`.
+    pub user_group: Lookup<String>,
+    /// The snapshot of `SnapshotName`.
+    pub snapshot: Lookup<FoundSnapshot>,
+    /// Versions of the engine that are offered.
+    pub engine_versions: Option<Vec<Version>>,
+}
+
+/// What a look-up before the first write found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Lookup<T> {
+    /// There was nothing to look for, or it was not possible.
+    #[default]
+    NotDone,
+    /// It does not exist.
+    Missing,
+    /// It exists.
+    Found(T),
+}
+
+/// A parameter group of the user's.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct FoundParameterGroup {
+    /// Family.
+    pub family: String,
+    /// Whether it turns cluster mode on, if it says.
+    pub cluster_enabled: Option<bool>,
+}
+
+/// What a parameter of a family may be.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ParameterRule {
+    /// Whether a parameter group can set it.
+    pub modifiable: bool,
+    /// `integer`, `string`, ...
+    pub data_type: String,
+    /// Values, as AWS writes them: `yes,no`, `0-100`, `1-`; empty when anything goes.
+    pub allowed: String,
+}
+
+impl ParameterRule {
+    /// Whether AWS would surely refuse this value. What its notation leaves open is for AWS to say.
+    #[must_use]
+    pub fn refuses(&self, value: &str) -> bool {
+        let parts: Vec<&str> = self.allowed.split(',').map(str::trim).collect();
+        if self.allowed.is_empty() {
+            return false;
+        }
+        if self.data_type == "integer" {
+            let Some(ranges) = parts.iter().map(|part| integers(part)).collect::<Option<Vec<_>>>() else {
+                return false;
+            };
+            return value
+                .trim()
+                .parse()
+                .map_or(true, |n: i64| !ranges.iter().any(|(low, high)| (*low..=*high).contains(&n)));
+        }
+        let words =
+            parts.len() > 1 && parts.iter().all(|part| part.chars().all(|c| c.is_ascii_alphanumeric() || c == '-'));
+        self.data_type == "string" && words && !parts.contains(&value)
+    }
+}
+
+/// `n`, `a-b` or `a-`; the first may be negative.
+fn integers(text: &str) -> Option<(i64, i64)> {
+    if let Ok(number) = text.parse() {
+        return Some((number, number));
+    }
+    let dash = text.char_indices().skip(1).find(|(_, c)| *c == '-')?.0;
+    let (low, high) = (&text[..dash], &text[dash + 1..]);
+    let high = if high.is_empty() { i64::MAX } else { high.parse().ok()? };
+    Some((low.parse().ok()?, high))
+}
+
+/// A snapshot to restore.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct FoundSnapshot {
+    /// `available`, `creating`, ...
+    pub status: String,
+    /// Engine of the group it was taken of.
+    pub engine: Option<Engine>,
+    /// Version of that group.
+    pub version: Option<Version>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_values_that_are_surely_wrong_are_refused() {
+        let rule = |data_type: &str, allowed: &str| ParameterRule {
+            modifiable: true,
+            data_type: data_type.to_owned(),
+            allowed: allowed.to_owned(),
+        };
+        for (data_type, allowed, value, refused) in [
+            ("integer", "0-100", "100", false),
+            ("integer", "0-100", "101", true),
+            ("integer", "0-100", "many", true),
+            ("integer", "-1-", "-1", false),
+            ("integer", "-5--1,1-", "0", true),
+            ("integer", "1,2,4", "3", true),
+            ("integer", "as you like", "3", false),
+            ("string", "yes,no", "maybe", true),
+            ("string", "yes,no", "no", false),
+            ("string", "", "anything", false),
+            ("string", "K,E,g,$", "KEA", false),
+        ] {
+            assert_eq!(rule(data_type, allowed).refuses(value), refused, "{data_type} {allowed} {value}");
+        }
+    }
 }

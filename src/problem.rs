@@ -1,6 +1,6 @@
 //! What is wrong with a property, said so that it can be fixed: pure.
 
-use std::fmt::{self, Write as _};
+use std::fmt;
 
 /// One thing that is wrong with the properties, or with what they name in the account.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -18,21 +18,28 @@ pub struct Problem {
 /// Longest part of a bad value that is worth repeating.
 const SHOWN_VALUE_CHARS: usize = 60;
 
+/// Longest part of a property's name that is worth repeating; a misspelt one can be anything.
+const SHOWN_NAME_CHARS: usize = 100;
+
+/// The beginning of a text from the template, fit for one line.
+fn shown(text: &str, chars: usize) -> String {
+    let mut shown: String = text.chars().take(chars).map(|c| if c.is_control() { ' ' } else { c }).collect();
+    if text.chars().nth(chars).is_some() {
+        shown.push('…');
+    }
+    shown
+}
+
 impl Problem {
     /// A problem of one property; the value is added with [`Problem::with_value`].
     pub fn new(property: impl Into<String>, rule: impl Into<String>, fix: impl Into<String>) -> Problem {
-        Problem { property: property.into(), value: None, rule: rule.into(), fix: fix.into() }
+        Problem { property: shown(&property.into(), SHOWN_NAME_CHARS), value: None, rule: rule.into(), fix: fix.into() }
     }
 
     /// The same problem with the value that was given, shortened when it is long.
     #[must_use]
     pub fn with_value(mut self, value: impl fmt::Display) -> Problem {
-        let text = value.to_string();
-        let mut shown: String = text.chars().take(SHOWN_VALUE_CHARS).collect();
-        if shown.len() < text.len() {
-            shown.push('…');
-        }
-        self.value = Some(shown);
+        self.value = Some(shown(&value.to_string(), SHOWN_VALUE_CHARS));
         self
     }
 }
@@ -50,6 +57,27 @@ impl fmt::Display for Problem {
 /// Bytes of the Reason that problems may fill; the rest of a 4096-byte answer is the envelope.
 const REASON_BYTES: usize = 2600;
 
+/// Bytes of a text in a JSON body, where quotes and backslashes grow.
+fn json_bytes(text: &str) -> usize {
+    text.len() + text.chars().filter(|c| matches!(c, '"' | '\\')).count()
+}
+
+/// The known name that was probably meant.
+#[must_use]
+pub fn nearest<'n>(given: &str, known: &[&'n str]) -> Option<&'n str> {
+    // Similarity is quadratic in the length; no name is longer than this.
+    let given: String = given.chars().take(64).collect::<String>().to_ascii_lowercase();
+    known
+        .iter()
+        .map(|name| (strsim::normalized_damerau_levenshtein(&given, &name.to_ascii_lowercase()), *name))
+        .filter(|(similarity, _)| *similarity >= SIMILAR)
+        .max_by(|a, b| a.0.total_cmp(&b.0))
+        .map(|(_, name)| name)
+}
+
+/// Similarity above which a name is offered as what was meant.
+const SIMILAR: f64 = 0.55;
+
 /// All problems as one text, sorted; whole problems are left out when it would not fit into an answer.
 #[must_use]
 pub fn summary(problems: &[Problem]) -> String {
@@ -60,8 +88,9 @@ pub fn summary(problems: &[Problem]) -> String {
     let mut text = format!("{count} problem{} with the properties: ", if count == 1 { "" } else { "s" });
     for (index, problem) in sorted.iter().enumerate() {
         let item = format!("{}{problem}.", if index == 0 { "" } else { " " });
-        if text.len() + item.len() > REASON_BYTES {
-            let _ = write!(text, " And {} more.", count - index);
+        let more = format!(" And {} more.", count - index);
+        if json_bytes(&text) + json_bytes(&item) + more.len() > REASON_BYTES {
+            text.push_str(&more);
             break;
         }
         text.push_str(&item);

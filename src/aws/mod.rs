@@ -2,6 +2,7 @@
 //!
 //! `aws_sdk_*` types appear under this folder and in `main` only.
 
+mod account;
 pub mod convert;
 mod ec2;
 mod elasticache;

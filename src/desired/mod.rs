@@ -2,6 +2,7 @@
 //!
 //! [`Desired::new`] is the only way to make one, so whoever holds a `Desired` holds a legal wish.
 
+mod references;
 mod rules;
 mod window;
 
@@ -17,6 +18,7 @@ use crate::properties::{
     ClusterMode, IpDiscovery, NetworkType, NodeGroupProperties, Properties, ReplacementPolicy, TransitEncryptionMode,
 };
 use crate::secret::AuthToken;
+pub use references::References;
 
 /// Tag key: the stack that owns a resource.
 pub const TAG_STACK_ID: &str = "elasticache-resource:stack-id";
@@ -250,6 +252,11 @@ pub struct Desired {
     pub logs: BTreeMap<String, LogDelivery>,
     pub deletion_protection: bool,
     pub replacement_policy: ReplacementPolicy,
+    /// What has to exist for it.
+    pub references: References,
+    /// One shard under a parameter group of the user's: that group decides about cluster mode. Holds what the template
+    /// says about failover.
+    mode_follows_group: Option<Option<bool>>,
 }
 
 /// What a template wants, before it is known which generation it is for.
@@ -290,6 +297,25 @@ impl Desired {
             tags.insert(TAG_TOKEN_VERSION.to_owned(), version.clone());
         }
         tags
+    }
+
+    /// The parameter group that decides whether this is a sharded group of one shard or a plain one.
+    #[must_use]
+    pub fn mode_decided_by(&self) -> Option<&str> {
+        self.mode_follows_group.and(self.references.parameter_group.as_deref())
+    }
+
+    /// Takes over what the parameter group of [`Desired::mode_decided_by`] says: as in the native resource, one shard
+    /// under a group without cluster mode is a plain group.
+    pub fn settle_cluster_mode(&mut self, cluster_enabled: bool) {
+        let (Some(failover), Topology::Sharded { replicas, .. }) = (self.mode_follows_group, &self.topology) else {
+            return;
+        };
+        if !cluster_enabled {
+            self.topology = Topology::Single { nodes: 1 + replicas };
+            self.cluster_mode = ClusterMode::Disabled;
+            self.automatic_failover = failover.unwrap_or(self.multi_az);
+        }
     }
 
     /// Nodes in the whole group.
@@ -354,6 +380,8 @@ fn resolve(p: Properties, owner: &Owner, purpose: Purpose<'_>) -> Desired {
     let engine = p.engine.unwrap_or(Engine::Valkey);
     let version = p.engine_version.as_deref().and_then(Version::parse).unwrap_or_else(|| engine.default_version());
     let (topology, cluster_mode) = rules::topology(&p);
+    let references = References::of(&p, purpose);
+    let mode_follows_group = rules::mode_follows_parameter_group(&p).then_some(p.automatic_failover_enabled);
     let sharded = matches!(topology, Topology::Sharded { .. });
     let auth = auth(&p);
     let title = format!("{} in {}", p.project_id.as_deref().unwrap_or_default(), p.env.as_deref().unwrap_or_default());
@@ -412,6 +440,8 @@ fn resolve(p: Properties, owner: &Owner, purpose: Purpose<'_>) -> Desired {
         logs: p.log_delivery.into_iter().filter_map(log).collect(),
         deletion_protection: p.deletion_protection.unwrap_or(false),
         replacement_policy: p.replacement_policy.unwrap_or(ReplacementPolicy::Refuse),
+        references,
+        mode_follows_group,
         names,
         owner: owner.clone(),
     }

@@ -174,7 +174,17 @@ fn engine(p: &Properties, problems: &mut Vec<Problem>) {
         let fix = "keep Parameters to have a group made, or ParameterGroupName to bring one";
         problems.push(Problem::new("ParameterGroupName", "excludes Parameters", fix).with_value(name));
     }
+    let own_flag = p.parameters.iter().flatten().find(|(name, _)| name == CLUSTER_ENABLED);
+    let wanted_flag = if topology(p).1 == ClusterMode::Disabled { "no" } else { "yes" };
+    if let Some((name, value)) = own_flag.filter(|(_, value)| value != wanted_flag) {
+        let rule = format!("must be {wanted_flag} with this cluster mode");
+        let fix = "leave it out; NumNodeGroups and ClusterMode decide it";
+        problems.push(Problem::new(format!("Parameters.{name}"), rule, fix).with_value(value));
+    }
 }
+
+/// The parameter that turns the cluster protocol on.
+const CLUSTER_ENABLED: &str = "cluster-enabled";
 
 /// Node families in the price list and the guide for Valkey alone.
 const VALKEY_ONLY_FAMILIES: &[&str] = &["cache.m8g.", "cache.r8g.", "cache.c8gn."];
@@ -230,6 +240,13 @@ pub(super) fn topology(p: &Properties) -> (Topology, ClusterMode) {
         (false, _) => Topology::Single { nodes: p.num_cache_nodes.unwrap_or(1) },
     };
     (topology, mode)
+}
+
+/// Whether one shard is asked for under a parameter group whose name does not tell whether it has cluster mode.
+pub(super) fn mode_follows_parameter_group(p: &Properties) -> bool {
+    let group = p.parameter_group_name.as_ref().is_some_and(|name| !name.starts_with("default."));
+    let one_shard = matches!(topology(p).0, Topology::Sharded { shards: 1, .. });
+    group && one_shard && p.cluster_mode.is_none()
 }
 
 fn shards(p: &Properties, problems: &mut Vec<Problem>) {
@@ -313,7 +330,7 @@ fn availability(p: &Properties, problems: &mut Vec<Problem>) {
             }
         }
         Topology::Sharded { replicas, layout, .. } => {
-            if failover == Some(false) {
+            if failover == Some(false) && !mode_follows_parameter_group(p) {
                 let fix = "set it to true or leave it out";
                 let rule = "cluster mode demands automatic failover";
                 problems.push(Problem::new("AutomaticFailoverEnabled", rule, fix).with_value("false"));

@@ -4,7 +4,7 @@ use std::ops::RangeInclusive;
 
 use serde_json::{Map, Value};
 
-use crate::problem::Problem;
+use crate::problem::{Problem, nearest};
 
 /// Reads one map of properties. Each reading method marks its name as known; [`Reader::finish`] refuses the rest.
 ///
@@ -16,9 +16,6 @@ pub(super) struct Reader<'a> {
     known: Vec<&'static str>,
     problems: &'a mut Vec<Problem>,
 }
-
-/// Similarity above which a name is offered as what was meant.
-const SIMILAR: f64 = 0.55;
 
 impl<'a> Reader<'a> {
     /// A reader for `map`, whose property names are reported with `path` in front.
@@ -204,15 +201,4 @@ fn scalar(value: &Value) -> Option<String> {
         Value::Bool(flag) => Some(flag.to_string()),
         Value::Null | Value::Array(_) | Value::Object(_) => None,
     }
-}
-
-fn nearest<'n>(given: &str, known: &[&'n str]) -> Option<&'n str> {
-    // Similarity is quadratic in the length; no property name is longer than this.
-    let given: String = given.chars().take(64).collect::<String>().to_ascii_lowercase();
-    known
-        .iter()
-        .map(|name| (strsim::normalized_damerau_levenshtein(&given, &name.to_ascii_lowercase()), *name))
-        .filter(|(similarity, _)| *similarity >= SIMILAR)
-        .max_by(|a, b| a.0.total_cmp(&b.0))
-        .map(|(_, name)| name)
 }

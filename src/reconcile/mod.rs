@@ -16,15 +16,19 @@ use tokio::time::Instant;
 use tracing::{info, warn};
 
 use crate::aws::{Aws, Class, Fault};
-use crate::desired::{Desired, Removal};
+use crate::desired::{Desired, References, Removal};
 use crate::error::Error;
 use crate::observed::{Account, Observed};
+use crate::problem::Problem;
 use observe::Target;
 use plan::{Plan, Step, Wish};
 use wait::{Deadline, Waiter};
 
 /// Looks that a finished change is given to show.
 const LOOKS_TO_SHOW: u32 = 6;
+
+/// Longest that an answer about wrong properties is held up to say what is wrong in the account too.
+const LOOK_BEFORE_REFUSAL: Duration = Duration::from_secs(20);
 
 /// One request's work.
 #[derive(Debug)]
@@ -87,8 +91,16 @@ impl<'a> Run<'a> {
 
     /// Brings the account to what is wanted.
     pub async fn present(&mut self, wish: Wish<'_>) -> Result<Converged, Error> {
-        let (mut observed, account) = self.first_look(wish.desired).await?;
-        let problems = plan::account_problems(wish.desired, &observed, &account);
+        let references = match wish.previous {
+            Some(previous) => wish.desired.references.clone().beside(&previous.references),
+            None => wish.desired.references.clone(),
+        };
+        let (mut observed, account) = self.first_look(wish.desired, &references).await?;
+        let problems = match (wish.previous, &observed.group) {
+            // A Create that finds its group checked everything before it made it.
+            (None, Some(_)) => plan::network_problems(&references, &observed, &account),
+            _ => plan::account_problems(&references, &observed, &account),
+        };
         let mut plan = plan::present(wish, &observed, &account);
         if !problems.is_empty() {
             let mut all = problems;
@@ -112,6 +124,42 @@ impl<'a> Run<'a> {
             observed = self.look(Target::from(wish.desired)).await?;
             plan = plan::present(wish, &observed, &account);
         }
+    }
+
+    /// Asks the parameter group that decides about cluster mode, if one does. When it cannot be asked, AWS says what is
+    /// wrong.
+    pub async fn settle_cluster_mode(&mut self, desired: &mut Desired) {
+        let Some(name) = desired.mode_decided_by() else { return };
+        match self.aws.cluster_enabled(name).await {
+            Ok(Some(enabled)) => desired.settle_cluster_mode(enabled),
+            Ok(None) => {}
+            Err(fault) => warn!(%fault, "it cannot be told whether the parameter group has cluster mode"),
+        }
+    }
+
+    /// Everything that is wrong: these problems of the properties and those of what they name in the account. `standing`
+    /// is what is there already, whose references are not questioned again.
+    pub async fn refused(
+        &self,
+        problems: Vec<Problem>,
+        references: &References,
+        standing: Option<Target<'_>>,
+    ) -> Error {
+        let standing = async {
+            match standing {
+                Some(target) => observe::observe(&self.waiter, target).await,
+                None => Ok(Observed::default()),
+            }
+        };
+        let account = async { observe::account(self.aws, references).await.map_err(Error::from) };
+        let looks = async { tokio::try_join!(standing, account) };
+        let mut problems = problems;
+        match tokio::time::timeout(LOOK_BEFORE_REFUSAL, Box::pin(looks)).await {
+            Ok(Ok((observed, account))) => problems.extend(plan::account_problems(references, &observed, &account)),
+            Ok(Err(error)) => warn!(%error, "the account could not be checked too"),
+            Err(_) => warn!("there was no time to check the account too"),
+        }
+        Error::Refused(problems)
     }
 
     /// Removes everything of ours.
@@ -231,11 +279,11 @@ impl<'a> Run<'a> {
         self.waiter.pause(self.retries, &waiting_for, "", &self.done).await
     }
 
-    async fn first_look(&mut self, desired: &Desired) -> Result<(Observed, Account), Error> {
+    async fn first_look(&mut self, desired: &Desired, references: &References) -> Result<(Observed, Account), Error> {
         let looks = async {
             tokio::try_join!(
                 observe::observe(&self.waiter, Target::from(desired)),
-                self.waiter.persist(|| observe::account(self.aws, desired)),
+                self.waiter.persist(|| observe::account(self.aws, references)),
             )
         };
         Box::pin(looks).await

@@ -6,8 +6,8 @@ use futures_util::future::try_join_all;
 use tracing::warn;
 
 use super::wait::Waiter;
-use crate::aws::{Aws, Class, Fault};
-use crate::desired::{Auth, Desired, Owner, Removal, Source};
+use crate::aws::{Aws, Fault};
+use crate::desired::{Desired, Owner, References, Removal};
 use crate::engine::FAMILIES;
 use crate::error::Error;
 use crate::names::Names;
@@ -110,41 +110,54 @@ async fn secret(waiter: &Waiter<'_>, target: Target<'_>) -> Result<Option<Secret
     Ok(Some(secret))
 }
 
-/// Looks up what the properties point at. What may not be looked up is not checked, with a log line.
-pub async fn account(aws: &Aws, desired: &Desired) -> Result<Account, Fault> {
-    let referenced: BTreeSet<String> = desired
-        .allowed
-        .iter()
-        .filter_map(|source| match source {
-            Source::SecurityGroup(id) => Some(id.clone()),
-            Source::Cidr(_) => None,
-        })
-        .chain(desired.extra_security_groups.iter().cloned())
-        .collect();
+/// Looks up what the properties point at, side by side. What cannot be looked up is not checked, with a log line; only
+/// a token that is needed must be readable.
+pub async fn account(aws: &Aws, references: &References) -> Result<Account, Fault> {
+    let security_groups = references.all_security_groups();
     let foreign = async {
-        match &desired.auth {
-            Auth::Foreign { arn, key } => aws.foreign_token(arn, key.as_deref()).await.map(Some),
-            Auth::Open | Auth::Generated { .. } | Auth::Literal(_) | Auth::UserGroup(_) => Ok(None),
+        match &references.token_secret {
+            Some((arn, key)) => aws.foreign_token(arn, key.as_deref()).await.map(Some),
+            None => Ok(None),
         }
     };
-    let (subnets, security_groups, foreign_token) =
-        tokio::join!(aws.subnets(&desired.subnet_ids), aws.security_group_vpcs(&referenced), foreign,);
-    Ok(Account {
-        subnets: permitted(subnets)?,
-        security_groups: permitted(security_groups)?,
-        foreign_token: foreign_token?,
-    })
+    let (subnets, security_groups, foreign_token, offers) = tokio::join!(
+        checked(!references.subnet_ids.is_empty(), aws.subnets(&references.subnet_ids)),
+        checked(true, aws.security_group_vpcs(&security_groups)),
+        foreign,
+        Box::pin(offers(aws, references)),
+    );
+    Ok(Account { subnets, security_groups, foreign_token: foreign_token?, ..offers })
 }
 
-fn permitted<T>(result: Result<T, Fault>) -> Result<Option<T>, Fault> {
-    match result {
-        Ok(value) => Ok(Some(value)),
-        Err(fault) if fault.class == Class::Denied => {
-            warn!(%fault, "a check before the first write was not possible");
-            Ok(None)
-        }
-        Err(fault) => Err(fault),
+/// What ElastiCache itself has or offers.
+async fn offers(aws: &Aws, references: &References) -> Account {
+    let parameter_group = references.parameter_group.as_deref();
+    let user_group = references.user_group.as_deref();
+    let snapshot = references.snapshot.as_deref();
+    let family = references.family().unwrap_or_default();
+    let (parameter_group, parameter_rules, user_group, snapshot, engine_versions) = tokio::join!(
+        checked(parameter_group.is_some(), aws.named_parameter_group(parameter_group.unwrap_or_default())),
+        checked(!references.parameters.is_empty() && !family.is_empty(), aws.parameter_rules(&family)),
+        checked(user_group.is_some(), aws.user_group_engine(user_group.unwrap_or_default())),
+        checked(snapshot.is_some(), aws.snapshot(snapshot.unwrap_or_default())),
+        checked(references.version.is_some(), aws.engine_versions(references.engine)),
+    );
+    Account {
+        parameter_group: parameter_group.unwrap_or_default(),
+        parameter_rules,
+        user_group: user_group.unwrap_or_default(),
+        snapshot: snapshot.unwrap_or_default(),
+        engine_versions,
+        ..Account::default()
     }
+}
+
+/// A look-up, if it is wanted and possible.
+async fn checked<T>(wanted: bool, look: impl Future<Output = Result<T, Fault>>) -> Option<T> {
+    if !wanted {
+        return None;
+    }
+    look.await.inspect_err(|fault| warn!(%fault, "a check before the first write was not possible")).ok()
 }
 
 /// The newest events of a group; none when they may not be read, because they only explain.

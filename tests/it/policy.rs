@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use simulator::LocalAws;
+use simulator::cloudformation::Outcome;
+use simulator::elasticache::user_groups::UserGroup;
 use simulator::policy::Policy;
 
 use crate::harness::{APPS, CACHE, SUBNETS, Setup, policy, production, with};
@@ -47,25 +49,46 @@ fn changed() -> Value {
 #[derive(Clone, Copy, Debug)]
 enum Stage {
     Create,
+    CreateFromSnapshot,
     Update,
     Back,
     BackWithoutParameters,
     RolledBackByAws,
+    Shards,
     Delete,
 }
 
 /// In an account that never had a cache, so that the service-linked role is missing. What needs most rights comes first,
 /// so that most tours are short.
-const STAGES: [Stage; 8] = [
+const STAGES: [Stage; 9] = [
     Stage::Create,
     Stage::Delete,
-    Stage::Create,
+    Stage::CreateFromSnapshot,
     Stage::Update,
     Stage::Back,
     Stage::BackWithoutParameters,
     Stage::RolledBackByAws,
     Stage::Delete,
+    Stage::Shards,
 ];
+
+/// A sharded cache that grows, with what a single one cannot have.
+async fn shards(setup: &Setup) -> Outcome {
+    setup.aws.with(|world, _| world.elasticache.add_user_group(UserGroup::new("people", "valkey", "0123456789abcdef")));
+    let wish = |shards: i32| {
+        let more = json!({
+            "NumCacheNodes": null, "AutomaticFailoverEnabled": null, "AuthTokenEnabled": null,
+            "NumNodeGroups": shards, "ReplicasPerNodeGroup": 1, "UserGroupIds": ["people"],
+        });
+        with(production(), more)
+    };
+    for step in [setup.stack.create("Shards", wish(1)).await, setup.stack.update("Shards", wish(2)).await] {
+        if !step.reason.is_empty() {
+            return step;
+        }
+    }
+    setup.stack.delete("Shards").await
+}
 
 /// Goes through the stages; the first refusal ends the tour. A stage that fails without one is reported.
 async fn tour(policy: Policy) -> (Setup, Result<(), String>) {
@@ -75,6 +98,10 @@ async fn tour(policy: Policy) -> (Setup, Result<(), String>) {
     for stage in STAGES {
         let outcome = match stage {
             Stage::Create => setup.create(everything()).await,
+            Stage::CreateFromSnapshot => {
+                let last = setup.aws.with(|world, _| world.elasticache.snapshots.keys().next().cloned());
+                setup.create(with(everything(), json!({"SnapshotArns": null, "SnapshotName": last}))).await
+            }
             Stage::Update => setup.update(changed()).await,
             Stage::Back => setup.update(everything()).await,
             Stage::BackWithoutParameters => setup.update(with(everything(), json!({"Parameters": null}))).await,
@@ -83,6 +110,7 @@ async fn tour(policy: Policy) -> (Setup, Result<(), String>) {
                 setup.aws.with(|world, _| world.elasticache.roll_back_next("ModifyReplicationGroup", event));
                 setup.update(with(everything(), json!({"Parameters": null, "NodeType": "cache.t4g.medium"}))).await
             }
+            Stage::Shards => shards(&setup).await,
             Stage::Delete => setup.stack.delete(CACHE).await,
         };
         if !setup.aws.refusals().is_empty() {

@@ -440,14 +440,17 @@ async fn a_change_that_cannot_be_made_in_place_changes_nothing() {
     setup.deleted().await;
 }
 
-/// A changed log delivery is not possible yet; it must not be passed over in silence.
+/// Logs change in a call of their own, applied immediately.
 #[tokio::test(start_paused = true)]
-async fn a_changed_log_delivery_is_refused() {
+async fn a_changed_log_delivery_goes_alone_and_at_once() {
     let setup = quick().await;
     let log = json!([{"LogType": "slow-log", "DestinationType": "cloudwatch-logs", "Destination": "slow"}]);
-    let (outcome, writes) = rolled_back(&setup, with(quick_start(), json!({"LogDelivery": log}))).await;
-    assert_eq!(names(&writes), Vec::<String>::new());
-    assert!(outcome.reason.contains("LogDelivery"), "{}", outcome.reason);
+    let (_, writes) = setup.updated(with(quick_start(), json!({"LogDelivery": log, "ApplyImmediately": false}))).await;
+    assert_eq!(names(&writes), ["ModifyReplicationGroup"]);
+    assert_eq!(writes[0].params["ApplyImmediately"], "true");
+    let (_, writes) = setup.updated(quick_start()).await;
+    let sent = &writes[0].params["LogDeliveryConfigurations"]["LogDeliveryConfigurationRequest"][0];
+    assert_eq!((&sent["LogType"], &sent["Enabled"]), (&json!("slow-log"), &json!("false")));
     setup.deleted().await;
 }
 

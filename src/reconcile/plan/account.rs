@@ -2,94 +2,115 @@
 
 use std::collections::BTreeSet;
 
-use crate::desired::{Auth, Desired, Source};
-use crate::observed::{Account, Observed, Subnet};
-use crate::problem::Problem;
+use crate::desired::{References, Source};
+use crate::observed::{Account, Lookup, Observed, Subnet};
+use crate::problem::{Problem, nearest};
+use crate::properties::ClusterMode;
+
+/// What is not there.
+const NOT_THERE: &str = "does not exist in this account and region";
 
 /// Everything that is wrong with what the properties name. What a standing group already uses is not questioned
 /// again: a rollback must not fail because somebody removed a referenced group in the meantime.
 #[must_use]
-pub fn problems(desired: &Desired, observed: &Observed, account: &Account) -> Vec<Problem> {
-    let mut problems = Vec::new();
-    if let Some(found) = &account.subnets {
-        subnets(desired, observed, found, &mut problems);
+pub fn problems(references: &References, observed: &Observed, account: &Account) -> Vec<Problem> {
+    let mut problems = network_problems(references, observed, account);
+    version(references, observed, account, &mut problems);
+    parameter_group(references, account, &mut problems);
+    parameters(references, account, &mut problems);
+    user_group(references, account, &mut problems);
+    if observed.group.is_none() {
+        snapshot(references, account, &mut problems);
     }
-    security_groups(desired, observed, account, &mut problems);
-    token(desired, observed, account, &mut problems);
     problems
 }
 
-fn subnets(desired: &Desired, observed: &Observed, found: &[Subnet], problems: &mut Vec<Problem>) {
+/// The part about subnets, security groups and the secret with the token.
+#[must_use]
+pub fn network_problems(references: &References, observed: &Observed, account: &Account) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    if let Some(found) = &account.subnets {
+        subnets(references, observed, found, &mut problems);
+        zones(references, observed, found, &mut problems);
+    }
+    security_groups(references, observed, account, &mut problems);
+    token(references, observed, account, &mut problems);
+    problems
+}
+
+fn subnets(references: &References, observed: &Observed, found: &[Subnet], problems: &mut Vec<Problem>) {
     let in_use = observed.subnet_group.as_ref().map(|group| group.subnet_ids.clone()).unwrap_or_default();
     let mut add = |rule: String, fix: &str, id: &str| {
         problems.push(Problem::new("SubnetIds", rule, fix).with_value(id));
     };
-    for id in desired.subnet_ids.difference(&in_use) {
+    for id in references.subnet_ids.difference(&in_use) {
+        let vpc = references.vpc_id.as_ref();
         match found.iter().find(|subnet| subnet.id == *id) {
-            None => add("does not exist in this account and region".to_owned(), "name an existing subnet", id),
-            Some(subnet) if subnet.vpc_id != desired.vpc_id => {
-                let rule = format!("is in {}, not in {}", subnet.vpc_id, desired.vpc_id);
+            None => add(NOT_THERE.to_owned(), "name an existing subnet", id),
+            Some(subnet) if vpc.is_some_and(|vpc| subnet.vpc_id != *vpc) => {
+                let rule = format!("is in {}, not in {}", subnet.vpc_id, vpc.map(String::as_str).unwrap_or_default());
                 add(rule, "name subnets of VpcId", id);
             }
             Some(subnet) if subnet.free_addresses == 0 => {
                 add("has no free addresses".to_owned(), "free some, or name another subnet", id);
             }
+            Some(subnet) if references.ipv6 && !subnet.ipv6 => {
+                add("has no IPv6 block, which NetworkType needs".to_owned(), "give it one, or name another subnet", id);
+            }
             Some(_) => {}
-        }
-    }
-    let zones: BTreeSet<&str> = found
-        .iter()
-        .filter(|subnet| desired.subnet_ids.contains(&subnet.id))
-        .map(|subnet| subnet.zone.as_str())
-        .collect();
-    let all_found = desired.subnet_ids.iter().all(|id| found.iter().any(|subnet| subnet.id == *id));
-    if desired.multi_az && all_found && zones.len() < 2 {
-        let ids: Vec<&str> = desired.subnet_ids.iter().map(String::as_str).collect();
-        let only = zones.first().copied().unwrap_or_default();
-        add(
-            format!("Multi-AZ needs subnets in two availability zones, and all are in {only}"),
-            "add a subnet in another zone",
-            &ids.join(", "),
-        );
-    }
-    for zone in desired.preferred_zones.iter().filter(|_| observed.group.is_none() && all_found) {
-        if !zones.contains(zone.as_str()) {
-            let has: Vec<&str> = zones.iter().copied().collect();
-            let rule = format!("no subnet of SubnetIds is in this zone (they are in {})", has.join(", "));
-            let fix = "name zones of the subnets, or add a subnet there";
-            problems.push(Problem::new("PreferredAvailabilityZones", rule, fix).with_value(zone));
         }
     }
 }
 
-fn security_groups(desired: &Desired, observed: &Observed, account: &Account, problems: &mut Vec<Problem>) {
-    let Some(found) = &account.security_groups else { return };
-    let rules = observed.security_group.as_ref().map(|group| &group.ingress);
-    let allowed = |source: &Source| rules.is_some_and(|rules| rules.iter().any(|rule| rule.source == *source));
-    for source in desired.allowed.iter().filter(|source| !allowed(source)) {
-        let Source::SecurityGroup(id) = source else { continue };
-        if !found.contains_key(id) {
-            let rule = "does not exist in this account and region";
-            problems
-                .push(Problem::new("AllowedSecurityGroupIds", rule, "name an existing security group").with_value(id));
+fn zones(references: &References, observed: &Observed, found: &[Subnet], problems: &mut Vec<Problem>) {
+    let ids = &references.subnet_ids;
+    let all_found = ids.iter().all(|id| found.iter().any(|subnet| subnet.id == *id));
+    if !all_found {
+        return;
+    }
+    let zones: BTreeSet<&str> =
+        found.iter().filter(|subnet| ids.contains(&subnet.id)).map(|subnet| subnet.zone.as_str()).collect();
+    // One subnet alone is refused by the rules already.
+    if references.multi_az && ids.len() > 1 && zones.len() < 2 {
+        let only = zones.first().copied().unwrap_or_default();
+        let rule = format!("Multi-AZ needs subnets in two availability zones, and all are in {only}");
+        let named = crate::group_request::join(ids);
+        problems.push(Problem::new("SubnetIds", rule, "add a subnet in another zone").with_value(named));
+    }
+    for (property, zone) in references.zones.iter().filter(|_| observed.group.is_none()) {
+        if !zones.contains(zone.as_str()) {
+            let rule =
+                format!("no subnet of SubnetIds is in this zone (they are in {})", crate::group_request::join(&zones));
+            let fix = "name zones of the subnets, or add a subnet there";
+            problems.push(Problem::new(property, rule, fix).with_value(zone));
         }
     }
+}
+
+fn security_groups(references: &References, observed: &Observed, account: &Account, problems: &mut Vec<Problem>) {
+    let Some(found) = &account.security_groups else { return };
+    let rules = observed.security_group.as_ref().map(|group| &group.ingress);
+    let allowed = |id: &str| {
+        let source = Source::SecurityGroup(id.to_owned());
+        rules.is_some_and(|rules| rules.iter().any(|rule| rule.source == source))
+    };
+    for id in references.allowed_security_groups.iter().filter(|id| !found.contains_key(*id) && !allowed(id)) {
+        let fix = "name an existing security group";
+        problems.push(Problem::new("AllowedSecurityGroupIds", NOT_THERE, fix).with_value(id));
+    }
     let attached = observed.first_member().map(|member| member.security_groups.clone()).unwrap_or_default();
-    for id in desired.extra_security_groups.difference(&attached) {
-        let rule = match found.get(id) {
-            None => "does not exist in this account and region".to_owned(),
-            Some(vpc) if *vpc != desired.vpc_id => format!("is in {vpc}, not in {}", desired.vpc_id),
-            Some(_) => continue,
+    for id in references.security_groups.difference(&attached) {
+        let rule = match (found.get(id), &references.vpc_id) {
+            (None, _) => NOT_THERE.to_owned(),
+            (Some(vpc), Some(wanted)) if vpc != wanted => format!("is in {vpc}, not in {wanted}"),
+            (Some(_), _) => continue,
         };
         problems.push(Problem::new("SecurityGroupIds", rule, "name a security group of VpcId").with_value(id));
     }
 }
 
-fn token(desired: &Desired, observed: &Observed, account: &Account, problems: &mut Vec<Problem>) {
-    let Auth::Foreign { arn, .. } = &desired.auth else { return };
-    if observed.group.is_some() {
-        return;
-    }
+fn token(references: &References, observed: &Observed, account: &Account, problems: &mut Vec<Problem>) {
+    let Some((arn, _)) = references.token_secret.as_ref().filter(|_| observed.group.is_none()) else { return };
     let rule = match &account.foreign_token {
         Some(Ok(token)) => token.defect().map(|defect| format!("the token in it {defect}")),
         Some(Err(reason)) => Some(reason.clone()),
@@ -98,5 +119,112 @@ fn token(desired: &Desired, observed: &Observed, account: &Account, problems: &m
     if let Some(rule) = rule {
         let fix = "store a legal token there, set AuthTokenSecretKey to its key, and let the function read the secret";
         problems.push(Problem::new("AuthTokenSecretArn", rule, fix).with_value(arn));
+    }
+}
+
+/// AWS may offer less in one region than elsewhere. A version that the group has already is not questioned.
+fn version(references: &References, observed: &Observed, account: &Account, problems: &mut Vec<Problem>) {
+    let (Some(wanted), Some(offered)) = (&references.version, &account.engine_versions) else { return };
+    let runs = observed.members.values().filter_map(|member| member.version.as_ref());
+    let known = offered.iter().chain(runs).any(|version| version.matches(wanted) || wanted.matches(version));
+    if offered.is_empty() || known {
+        return;
+    }
+    let rule = format!("ElastiCache does not offer this version of {} here", references.engine.title());
+    let fix = format!("use one of {}", crate::group_request::join(offered));
+    problems.push(Problem::new("EngineVersion", rule, fix).with_value(wanted));
+}
+
+fn parameter_group(references: &References, account: &Account, problems: &mut Vec<Problem>) {
+    let Some(name) = &references.parameter_group else { return };
+    let mut add = |rule: String, fix: &str| {
+        problems.push(Problem::new("ParameterGroupName", rule, fix).with_value(name));
+    };
+    let group = match &account.parameter_group {
+        Lookup::NotDone => return,
+        Lookup::Missing => {
+            return add(NOT_THERE.to_owned(), "name an existing group, or use Parameters to have one made");
+        }
+        Lookup::Found(group) => group,
+    };
+    if let (Some(version), Some(family)) = (&references.version, references.family())
+        && family != group.family
+    {
+        let rule = format!("is of family {}, and {} {version} needs family {family}", group.family, references.engine);
+        add(rule, "name a group of that family, or use Parameters to have one made");
+    }
+    match (references.cluster_mode, group.cluster_enabled) {
+        (Some(ClusterMode::Enabled | ClusterMode::Compatible), Some(false)) => {
+            let rule = "has cluster-enabled=no, and cluster mode is wanted".to_owned();
+            add(rule, "set cluster-enabled to yes in it, or name another group");
+        }
+        (Some(ClusterMode::Disabled), Some(true)) => {
+            let rule = "has cluster-enabled=yes, and cluster mode is not wanted".to_owned();
+            add(rule, "set NumNodeGroups instead of NumCacheNodes, or name another group");
+        }
+        (None, Some(true)) if references.failover_off => {
+            let rule = "has cluster-enabled=yes, and cluster mode demands automatic failover".to_owned();
+            add(rule, "leave AutomaticFailoverEnabled out, or name another group");
+        }
+        (_, _) => {}
+    }
+}
+
+fn parameters(references: &References, account: &Account, problems: &mut Vec<Problem>) {
+    let (Some(rules), Some(family)) = (&account.parameter_rules, references.family()) else { return };
+    if rules.is_empty() {
+        return;
+    }
+    let names: Vec<&str> = rules.keys().map(String::as_str).collect();
+    for (name, value) in &references.parameters {
+        let (rule, fix) = match rules.get(name) {
+            None => {
+                let fix = match nearest(name, &names) {
+                    Some(meant) => format!("did you mean {meant}?"),
+                    None => "remove it".to_owned(),
+                };
+                (format!("is not a parameter of family {family}"), fix)
+            }
+            Some(rule) if !rule.modifiable => ("cannot be changed".to_owned(), "remove it".to_owned()),
+            Some(rule) if rule.refuses(value) => {
+                ("has no such value".to_owned(), format!("write a value of {}", rule.allowed))
+            }
+            Some(_) => continue,
+        };
+        problems.push(Problem::new(format!("Parameters.{name}"), rule, fix).with_value(value));
+    }
+}
+
+fn user_group(references: &References, account: &Account, problems: &mut Vec<Problem>) {
+    let Some(id) = &references.user_group else { return };
+    let mut add = |rule: &str, fix: &str| problems.push(Problem::new("UserGroupIds", rule, fix).with_value(id));
+    match &account.user_group {
+        Lookup::NotDone => {}
+        Lookup::Missing => add(NOT_THERE, "name an existing user group"),
+        // Groups of the engine redis serve both, so that a move to Valkey can be undone.
+        Lookup::Found(engine) if engine == "valkey" && references.engine != crate::engine::Engine::Valkey => {
+            add("is for Valkey, and Engine is redis", "name a user group of the engine redis");
+        }
+        Lookup::Found(_) => {}
+    }
+}
+
+fn snapshot(references: &References, account: &Account, problems: &mut Vec<Problem>) {
+    let Some(name) = &references.snapshot else { return };
+    let mut add = |rule: String, fix: &str| problems.push(Problem::new("SnapshotName", rule, fix).with_value(name));
+    let found = match &account.snapshot {
+        Lookup::NotDone => return,
+        Lookup::Missing => return add(NOT_THERE.to_owned(), "name an existing snapshot"),
+        Lookup::Found(found) => found,
+    };
+    if found.status != "available" {
+        add(format!("is {}, not available", found.status), "wait until it is available");
+    }
+    if let (Some(engine), Some(taken), Some(wanted)) = (found.engine, &found.version, &references.version)
+        && engine == references.engine
+        && (taken.major, taken.minor) > (wanted.major, wanted.minor)
+    {
+        let rule = format!("was taken of version {taken}, newer than EngineVersion {wanted}");
+        add(rule, "raise EngineVersion, or name another snapshot");
     }
 }

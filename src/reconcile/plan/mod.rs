@@ -22,7 +22,7 @@ mod warnings;
 
 use std::fmt;
 
-pub use account::problems as account_problems;
+pub use account::{network_problems, problems as account_problems};
 pub use removal::absent;
 pub use step::{LoginChange, NewSecret, Step, TagTarget};
 pub use warnings::warnings;

@@ -1,0 +1,151 @@
+//! What properties point at in the account, read leniently: pure.
+//!
+//! Whatever could be read is looked up even when other properties are wrong, so that everything that is wrong is said at
+//! once.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::Value;
+
+use super::{Purpose, rules};
+use crate::engine::{Engine, Version};
+use crate::problem::Problem;
+use crate::properties::{ClusterMode, NetworkType, Properties};
+
+/// Things outside the resource that it needs. Only what is well-formed is here; the rules report the rest.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct References {
+    /// The VPC, if it is well-formed.
+    pub vpc_id: Option<String>,
+    /// Subnets.
+    pub subnet_ids: BTreeSet<String>,
+    /// Security groups that are let in.
+    pub allowed_security_groups: BTreeSet<String>,
+    /// Security groups that the nodes get beside ours.
+    pub security_groups: BTreeSet<String>,
+    /// Whether the subnets must lie in two zones.
+    pub multi_az: bool,
+    /// Whether the subnets need IPv6.
+    pub ipv6: bool,
+    /// Zones that nodes are wanted in, with the property that says so.
+    pub zones: Vec<(String, String)>,
+    /// Engine.
+    pub engine: Engine,
+    /// Version, unless it or the engine is wrong already.
+    pub version: Option<Version>,
+    /// Parameter group of the user's.
+    pub parameter_group: Option<String>,
+    /// Cluster mode; `None` when the named parameter group decides it, or when it cannot be told.
+    pub cluster_mode: Option<ClusterMode>,
+    /// Whether failover is explicitly off.
+    pub failover_off: bool,
+    /// Parameters of a group of ours.
+    pub parameters: BTreeMap<String, String>,
+    /// User group.
+    pub user_group: Option<String>,
+    /// Snapshot to restore, on Create.
+    pub snapshot: Option<String>,
+    /// Secret with the token, and its key.
+    pub token_secret: Option<(String, Option<String>)>,
+}
+
+impl References {
+    /// Reads what can be read of properties that need not be right.
+    #[must_use]
+    pub fn read(value: &Value, purpose: Purpose<'_>) -> References {
+        let (properties, problems) = Properties::read(value);
+        let wrong = |name: &str| {
+            problems.iter().any(|problem: &Problem| problem.property.split(['[', '.']).next() == Some(name))
+        };
+        let mut references = References::of(&properties, purpose);
+        if wrong("Engine") || wrong("EngineVersion") {
+            references.version = None;
+        }
+        if ["NumCacheNodes", "NumNodeGroups", "ReplicasPerNodeGroup", "NodeGroupConfiguration", "ClusterMode"]
+            .into_iter()
+            .any(wrong)
+        {
+            references.cluster_mode = None;
+        }
+        references
+    }
+
+    /// What these properties point at.
+    #[must_use]
+    pub(super) fn of(p: &Properties, purpose: Purpose<'_>) -> References {
+        let formed = |ids: &[String], prefix: &str| ids.iter().filter(|id| id.starts_with(prefix)).cloned().collect();
+        let engine = p.engine.unwrap_or(Engine::Valkey);
+        let version = match &p.engine_version {
+            Some(text) => Version::parse(text).filter(|version| engine.version_defect(version).is_none()),
+            None => Some(engine.default_version()),
+        };
+        let creating = purpose == Purpose::Create;
+        References {
+            vpc_id: p.vpc_id.clone().filter(|id| id.starts_with("vpc-")),
+            subnet_ids: formed(&p.subnet_ids, "subnet-"),
+            allowed_security_groups: formed(&p.allowed_security_group_ids, "sg-"),
+            security_groups: formed(&p.security_group_ids, "sg-"),
+            multi_az: p.multi_az_enabled == Some(true),
+            ipv6: matches!(p.network_type, Some(NetworkType::Ipv6 | NetworkType::DualStack)),
+            zones: if creating { zones(p) } else { Vec::new() },
+            engine,
+            version,
+            parameter_group: p.parameter_group_name.clone(),
+            cluster_mode: (!rules::mode_follows_parameter_group(p)).then(|| rules::topology(p).1),
+            failover_off: p.automatic_failover_enabled == Some(false),
+            parameters: p.parameters.clone().unwrap_or_default().into_iter().collect(),
+            user_group: match &p.user_group_ids[..] {
+                [id] => Some(id.clone()),
+                _ => None,
+            },
+            snapshot: p.snapshot_name.clone().filter(|_| creating),
+            token_secret: p
+                .auth_token_secret_arn
+                .clone()
+                .filter(|arn| arn.starts_with("arn:"))
+                .map(|arn| (arn, p.auth_token_secret_key.clone())),
+        }
+    }
+
+    /// The same without what an earlier wish pointed at in the same way: that was checked when it was first used, and a
+    /// later change of something else must not fail because of it.
+    #[must_use]
+    pub fn beside(mut self, earlier: &References) -> References {
+        let same_engine = (self.engine, &self.version) == (earlier.engine, &earlier.version);
+        if same_engine && self.cluster_mode == earlier.cluster_mode && self.parameter_group == earlier.parameter_group {
+            self.parameter_group = None;
+        }
+        if same_engine {
+            self.parameters.retain(|name, value| earlier.parameters.get(name) != Some(value));
+            self.version = self.version.filter(|_| self.parameter_group.is_some() || !self.parameters.is_empty());
+        }
+        if same_engine && self.user_group == earlier.user_group {
+            self.user_group = None;
+        }
+        self
+    }
+
+    /// Security groups of both kinds.
+    #[must_use]
+    pub fn all_security_groups(&self) -> BTreeSet<String> {
+        self.allowed_security_groups.union(&self.security_groups).cloned().collect()
+    }
+
+    /// Parameter group family of the wanted version.
+    #[must_use]
+    pub fn family(&self) -> Option<String> {
+        self.version.as_ref().map(|version| version.family(self.engine))
+    }
+}
+
+fn zones(p: &Properties) -> Vec<(String, String)> {
+    let at = |property: String| move |zone: &String| (property.clone(), zone.clone());
+    let mut zones: Vec<_> =
+        p.preferred_availability_zones.iter().map(at("PreferredAvailabilityZones".to_owned())).collect();
+    for (index, shard) in p.node_group_configuration.iter().flatten().enumerate() {
+        let property = |part: &str| format!("NodeGroupConfiguration[{index}].{part}");
+        zones.extend(shard.primary_availability_zone.iter().map(at(property("PrimaryAvailabilityZone"))));
+        zones.extend(shard.replica_availability_zones.iter().map(at(property("ReplicaAvailabilityZones"))));
+    }
+    zones
+}
