@@ -64,6 +64,7 @@ pub struct GroupChange {
     pub notification_topic: Option<Option<String>>,
     pub ip_discovery: Option<&'static str>,
     pub cluster_mode: Option<&'static str>,
+    pub durability: Option<String>,
     pub parameter_group: Option<String>,
     pub node_type: Option<String>,
     pub engine: Option<String>,
@@ -96,6 +97,7 @@ impl GroupChange {
             notification_topic,
             ip_discovery,
             cluster_mode,
+            durability,
             parameter_group,
             node_type,
             engine,
@@ -115,6 +117,7 @@ impl GroupChange {
         add("notifications", notification_topic.clone().map(|topic| topic.unwrap_or_else(|| "off".to_owned())));
         add("IP discovery", ip_discovery.map(str::to_owned));
         add("cluster mode", cluster_mode.map(str::to_owned));
+        add("durability", durability.clone());
         add("parameter group", parameter_group.clone());
         add("node type", node_type.clone());
         add("engine", engine.clone());

@@ -77,6 +77,8 @@ pub struct Group {
     pub ip_discovery: Option<String>,
     /// Data tiering.
     pub data_tiering: bool,
+    /// `sync`, `async`, `disabled` or `default`.
+    pub durability: Option<String>,
     /// Log deliveries by type.
     pub logs: BTreeMap<String, LogDelivery>,
     /// What AWS is still working on or keeps for the maintenance window, by field.

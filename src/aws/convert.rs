@@ -57,6 +57,7 @@ pub(super) fn group(group: &ec::ReplicationGroup) -> Group {
         network_type: group.network_type().map(|t| t.as_str().to_owned()),
         ip_discovery: group.ip_discovery().map(|d| d.as_str().to_owned()),
         data_tiering: group.data_tiering() == Some(&ec::DataTieringStatus::Enabled),
+        durability: group.durability().map(|durability| durability.as_str().to_owned()),
         logs: logs(group.log_delivery_configurations()),
         pending: group.pending_modified_values().map(group_pending).unwrap_or_default(),
         tags: None,

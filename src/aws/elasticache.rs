@@ -300,6 +300,7 @@ impl Aws {
             notification_topic,
             ip_discovery,
             cluster_mode,
+            durability,
             parameter_group,
             node_type,
             engine,
@@ -321,6 +322,7 @@ impl Aws {
             .set_auto_minor_version_upgrade(*auto_minor_version_upgrade)
             .set_ip_discovery(ip_discovery.map(IpDiscovery::from))
             .set_cluster_mode(cluster_mode.map(ClusterMode::from))
+            .set_durability(durability.as_deref().map(Durability::from))
             .set_cache_parameter_group_name(parameter_group.clone())
             .set_cache_node_type(node_type.clone())
             .set_engine(engine.clone())

@@ -254,9 +254,14 @@ pub struct Desired {
     pub replacement_policy: ReplacementPolicy,
     /// What has to exist for it.
     pub references: References,
-    /// One shard under a parameter group of the user's: that group decides about cluster mode. Holds what the template
-    /// says about failover.
-    mode_follows_group: Option<Option<bool>>,
+    mode_follows_group: Option<ModeFollowsGroup>,
+}
+
+/// One shard under a parameter group of the user's: that group decides about cluster mode.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct ModeFollowsGroup {
+    /// What the template says about failover.
+    failover: Option<bool>,
 }
 
 /// What a template wants, before it is known which generation it is for.
@@ -308,7 +313,9 @@ impl Desired {
     /// Takes over what the parameter group of [`Desired::mode_decided_by`] says: as in the native resource, one shard
     /// under a group without cluster mode is a plain group.
     pub fn settle_cluster_mode(&mut self, cluster_enabled: bool) {
-        let (Some(failover), Topology::Sharded { replicas, .. }) = (self.mode_follows_group, &self.topology) else {
+        let (Some(ModeFollowsGroup { failover }), Topology::Sharded { replicas, .. }) =
+            (self.mode_follows_group, &self.topology)
+        else {
             return;
         };
         if !cluster_enabled {
@@ -381,7 +388,8 @@ fn resolve(p: Properties, owner: &Owner, purpose: Purpose<'_>) -> Desired {
     let version = p.engine_version.as_deref().and_then(Version::parse).unwrap_or_else(|| engine.default_version());
     let (topology, cluster_mode) = rules::topology(&p);
     let references = References::of(&p, purpose);
-    let mode_follows_group = rules::mode_follows_parameter_group(&p).then_some(p.automatic_failover_enabled);
+    let mode_follows_group =
+        rules::mode_follows_parameter_group(&p).then_some(ModeFollowsGroup { failover: p.automatic_failover_enabled });
     let sharded = matches!(topology, Topology::Sharded { .. });
     let auth = auth(&p);
     let title = format!("{} in {}", p.project_id.as_deref().unwrap_or_default(), p.env.as_deref().unwrap_or_default());

@@ -147,11 +147,11 @@ impl<'a> Run<'a> {
     ) -> Error {
         let standing = async {
             match standing {
-                Some(target) => observe::observe(&self.waiter, target).await,
+                Some(target) => Box::pin(observe::observe(&self.waiter, target)).await,
                 None => Ok(Observed::default()),
             }
         };
-        let account = async { observe::account(self.aws, references).await.map_err(Error::from) };
+        let account = async { Box::pin(observe::account(self.aws, references)).await.map_err(Error::from) };
         let looks = async { tokio::try_join!(standing, account) };
         let mut problems = problems;
         match tokio::time::timeout(LOOK_BEFORE_REFUSAL, Box::pin(looks)).await {

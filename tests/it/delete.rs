@@ -168,8 +168,9 @@ async fn final_snapshots_of_one_name_do_not_clash() {
     assert!(taken.iter().all(|name| name.starts_with("last-")), "{taken:?}");
     first.assert_nothing_left();
     first.aws.clock().sleep(Duration::from_mins(10)).await;
-    let statuses: Vec<&str> =
-        first.aws.with(|world, _| world.elasticache.snapshots.values().map(|s| s.status()).collect());
+    let statuses: Vec<&str> = first
+        .aws
+        .with(|world, _| world.elasticache.snapshots.values().map(simulator::elasticache::Snapshot::status).collect());
     assert_eq!(statuses, ["available"; 3]);
 }
 

@@ -224,7 +224,7 @@ async fn invoke(function: Function, event: Value) -> Result<(), String> {
     #[allow(clippy::disallowed_methods, reason = "Lambda tells the deadline in wall-clock time")]
     let now = std::time::SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let mut context = Context::default();
-    context.invoked_function_arn = SERVICE_TOKEN.to_owned();
+    SERVICE_TOKEN.clone_into(&mut context.invoked_function_arn);
     context.deadline = u64::try_from((now + TIMEOUT).as_millis()).unwrap_or(u64::MAX);
     match tokio::time::timeout(TIMEOUT, function.handle(LambdaEvent::new(event, context))).await {
         Ok(result) => result.map_err(|error| error.to_string()),

@@ -199,13 +199,12 @@ fn user_group(references: &References, account: &Account, problems: &mut Vec<Pro
     let Some(id) = &references.user_group else { return };
     let mut add = |rule: &str, fix: &str| problems.push(Problem::new("UserGroupIds", rule, fix).with_value(id));
     match &account.user_group {
-        Lookup::NotDone => {}
         Lookup::Missing => add(NOT_THERE, "name an existing user group"),
         // Groups of the engine redis serve both, so that a move to Valkey can be undone.
         Lookup::Found(engine) if engine == "valkey" && references.engine != crate::engine::Engine::Valkey => {
             add("is for Valkey, and Engine is redis", "name a user group of the engine redis");
         }
-        Lookup::Found(_) => {}
+        Lookup::NotDone | Lookup::Found(_) => {}
     }
 }
 

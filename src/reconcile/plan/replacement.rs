@@ -92,6 +92,12 @@ fn create_only(wish: Wish<'_>, observed: &Observed, group: &Group, problems: &mu
     if desired.data_tiering.unwrap_or(false) != group.data_tiering {
         problems.push(fixed("DataTieringEnabled", &group.data_tiering.to_string(), &(!group.data_tiering).to_string()));
     }
+    // Between sync and async it changes in place; whether there is any is fixed at creation.
+    let durable = |durability: Option<&str>| matches!(durability, Some("sync" | "async"));
+    if durable(group.durability.as_deref()) != durable(desired.durability.as_deref()) {
+        let name = |durability: &Option<String>| durability.clone().unwrap_or_else(|| "off".to_owned());
+        problems.push(fixed("Durability", &name(&group.durability), &name(&desired.durability)));
+    }
     let network = desired.network_type.map_or("ipv4", crate::properties::NetworkType::as_str);
     if let Some(is) = group.network_type.as_deref().filter(|is| *is != network) {
         problems.push(fixed("NetworkType", is, network));

@@ -22,6 +22,10 @@ pub(super) fn steps(pass: &Pass<'_>) -> Vec<Step> {
         .ip_discovery
         .map(IpDiscovery::as_str)
         .filter(|wanted| group.ip_discovery.as_deref().is_some_and(|actual| actual != *wanted));
+    change.durability = desired
+        .durability
+        .clone()
+        .filter(|wanted| matches!(wanted.as_str(), "sync" | "async") && group.durability.as_ref() != Some(wanted));
     snapshots(desired, group, &mut change);
     if let Some(member) = member {
         member_settings(pass, member, &mut change);
