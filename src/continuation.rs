@@ -18,10 +18,20 @@ pub struct Continuation {
     pub started_epoch_ms: u64,
     /// How long the work had taken when it was handed on, in milliseconds.
     pub elapsed_ms: u64,
+    /// What the work so far has shown.
+    pub memory: Memory,
+}
+
+/// What AWS cannot tell about the work on one request.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct Memory {
     /// Changes of the group that AWS accepted, as the plan prints them.
     pub taken: Vec<String>,
     /// All steps so far, for the message when time runs out.
     pub done: Vec<String>,
+    /// Whether the group was seen standing.
+    pub group_seen: bool,
 }
 
 impl Continuation {

@@ -27,6 +27,11 @@ pub enum Error {
         /// What the group's events say, newest first.
         events: Vec<String>,
     },
+    /// Somebody deleted the group while it was worked on.
+    DeletedMeanwhile {
+        /// Replication group id.
+        group: String,
+    },
     /// The invocation is about to end, and the work must go on in the next one. Never told to anybody.
     HandOver,
     /// Time ran out.
@@ -66,6 +71,12 @@ impl fmt::Display for Error {
             }
             Error::NotAchieved { step, events } => {
                 write!(f, "AWS accepted \"{step}\" and did not do it: {}", Events(events))
+            }
+            Error::DeletedMeanwhile { group } => {
+                write!(
+                    f,
+                    "replication group {group} was deleted while this request was worked on; it is not made again"
+                )
             }
             Error::HandOver => f.write_str("the invocation ends before the work is done"),
             Error::TimedOut { waiting_for, last, elapsed, done } => {

@@ -127,7 +127,7 @@ impl Function {
         let deadline = invocation.deadline(request.service_timeout());
         let request_key = format!("{}|{}", reply_to.stack_id, reply_to.request_id);
         let mut run = Run::new(&self.aws, &request_key, self.settings.poll_interval, deadline)
-            .resumed(&invocation.continuation.taken, &invocation.continuation.done);
+            .resumed(&invocation.continuation.memory);
         let result = match request {
             Request::Create { properties } => match Desired::new(properties, &owner, Purpose::Create) {
                 Ok(mut desired) => {
@@ -139,6 +139,9 @@ impl Function {
                     Err(run.refused(problems, &references, None).await)
                 }
             },
+            Request::Update { .. } if names::id_defect(physical_id).is_some() => {
+                return Err(format!("PhysicalResourceId is not the id of a replication group: {physical_id:?}"));
+            }
             Request::Update { properties, old_properties, .. } => {
                 let purpose = Purpose::Update(physical_id);
                 match Desired::new(properties, &owner, purpose) {
@@ -180,7 +183,6 @@ impl Function {
         deadline: Deadline,
     ) -> Result<(), String> {
         let before = &invocation.continuation;
-        let (taken, done) = run.memory();
         let next = Continuation {
             hop: before.hop + 1,
             started_epoch_ms: match before.started_epoch_ms {
@@ -188,8 +190,7 @@ impl Function {
                 started => started,
             },
             elapsed_ms: u64::try_from(deadline.started.elapsed().as_millis()).unwrap_or(u64::MAX),
-            taken,
-            done,
+            memory: run.memory(),
         };
         let payload = next.payload(event);
         let mut tries = 0;

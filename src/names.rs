@@ -125,6 +125,12 @@ pub fn name_defect(name: &str) -> Option<&'static str> {
     }
 }
 
+/// Whether Secrets Manager takes this name, with room for the suffix of a later generation.
+#[must_use]
+pub fn is_secret_name(name: &str) -> bool {
+    (1..=500).contains(&name.len()) && name.chars().all(|c| c.is_ascii_alphanumeric() || "/_+=.@-".contains(c))
+}
+
 /// `text` with everything illegal in an id turned into single hyphens, lower-cased, starting with a letter.
 fn legal_id(text: &str) -> String {
     let mut id = String::with_capacity(text.len());

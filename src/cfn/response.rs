@@ -202,7 +202,7 @@ pub async fn deliver(
                 return Ok(());
             }
             Ok(Ok(status)) => {
-                refusals += u32::from(matches!(status, 400 | 403));
+                refusals += u32::from(status < 500 && !matches!(status, 408 | 429));
                 format!("HTTP status {status}")
             }
             Ok(Err(text)) => text,

@@ -30,6 +30,8 @@ pub const TAG_CREATING: &str = "elasticache-resource:creating";
 pub const TAG_LOGIN: &str = "elasticache-resource:login";
 /// Tag key on the secret: the `AuthTokenVersion` that its token was made for.
 pub const TAG_TOKEN_VERSION: &str = "elasticache-resource:auth-token-version";
+/// Tag key on the subnet group: which foreign secret the token was read from, as a hash.
+pub const TAG_TOKEN_SOURCE: &str = "elasticache-resource:auth-token-source";
 /// What all keys of our own tags start with; templates may not use it.
 pub const TAG_PREFIX: &str = "elasticache-resource:";
 
@@ -294,6 +296,23 @@ impl Desired {
         derived_stem(&properties)
     }
 
+    /// Tags of the subnet group: those of everything, and where a foreign token comes from.
+    #[must_use]
+    pub fn subnet_group_tags(&self) -> Tags {
+        let mut tags = self.tags.clone();
+        tags.extend(self.token_source().map(|source| (TAG_TOKEN_SOURCE.to_owned(), source)));
+        tags
+    }
+
+    /// Which foreign secret the token comes from, short enough for a tag.
+    #[must_use]
+    pub fn token_source(&self) -> Option<String> {
+        match &self.auth {
+            Auth::Foreign { arn, key } => Some(names::hash(&[arn, key.as_deref().unwrap_or_default()], 32)),
+            Auth::Open | Auth::Generated { .. } | Auth::Literal(_) | Auth::UserGroup(_) => None,
+        }
+    }
+
     /// Tags of the secret: those of everything, and what its token was made for.
     #[must_use]
     pub fn secret_tags(&self) -> Tags {
@@ -516,11 +535,18 @@ impl Removal {
         let (properties, _) = Properties::read(value);
         let names = Names::of(replication_group);
         let stem = derived_stem(&properties).unwrap_or_else(|| replication_group.to_owned());
-        let legal_snapshot = properties.final_snapshot_identifier.filter(|name| names::name_defect(name).is_none());
+        // Bad properties never hold a Delete back, but they must not cost data either: a name that is set and illegal
+        // still means a snapshot.
+        let is_set = |name: &str| value.get(name).is_some_and(|v| !v.is_null() && v.as_str() != Some(""));
+        let legal_snapshot = properties
+            .final_snapshot_identifier
+            .filter(|name| names::name_defect(name).is_none())
+            .or_else(|| is_set("FinalSnapshotIdentifier").then(|| format!("{replication_group}-final")))
+            .filter(|name| names::name_defect(name).is_none());
         Removal {
             final_snapshot: legal_snapshot.map(|name| names.final_snapshot(&name, request_id)),
-            secret_name: match &properties.secret_name {
-                Some(given) => names.given_secret(given, &stem),
+            secret_name: match properties.secret_name.filter(|given| names::is_secret_name(given)) {
+                Some(given) => names.given_secret(&given, &stem),
                 None => names.secret(),
             },
             recovery_window_days: properties

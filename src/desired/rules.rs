@@ -467,9 +467,9 @@ fn token(p: &Properties, problems: &mut Vec<Problem>) {
             ));
         }
     }
-    if let Some(arn) = p.auth_token_secret_arn.as_ref().filter(|arn| !arn.starts_with("arn:")) {
-        let fix = "write the secret's full ARN";
-        problems.push(Problem::new("AuthTokenSecretArn", "must be an ARN", fix).with_value(arn));
+    if p.auth_token_secret_arn.as_ref().is_some_and(|arn| !arn.starts_with("arn:")) {
+        // What stands there instead may be the token itself.
+        problems.push(Problem::new("AuthTokenSecretArn", "must be an ARN", "write the secret's full ARN"));
     }
     if p.user_group_ids.len() > 1 {
         let rule = "a replication group takes one user group";
@@ -481,10 +481,9 @@ fn token(p: &Properties, problems: &mut Vec<Problem>) {
         problems.push(problem.with_value(days));
     }
     if let Some(name) = &p.secret_name {
-        let legal = name.len() <= 500 && name.chars().all(|c| c.is_ascii_alphanumeric() || "/_+=.@-".contains(c));
-        if !legal {
+        if !names::is_secret_name(name) {
             let fix = "use at most 500 letters, digits and /_+=.@-";
-            problems.push(Problem::new("SecretName", "is not a legal secret name", fix).with_value(name));
+            problems.push(Problem::new("SecretName", "is not a legal secret name", fix));
         }
     }
 }

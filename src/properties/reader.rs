@@ -31,6 +31,8 @@ impl<'a> Reader<'a> {
     fn problem(&mut self, name: &str, value: Option<&Value>, rule: impl Into<String>, fix: impl Into<String>) {
         let problem = Problem::new(format!("{}{name}", self.path), rule, fix);
         self.problems.push(match value {
+            // People put tokens into the wrong property; what is there is never repeated.
+            Some(_) if name.starts_with("AuthToken") || name.starts_with("Secret") => problem,
             Some(Value::String(text)) => problem.with_value(text),
             Some(value) => problem.with_value(value),
             None => problem,

@@ -16,9 +16,10 @@ use tokio::time::Instant;
 use tracing::{info, warn};
 
 use crate::aws::{Aws, Class, Fault};
+use crate::continuation::Memory;
 use crate::desired::{Desired, References, Removal};
 use crate::error::Error;
-use crate::observed::{Account, Observed};
+use crate::observed::{Account, Observed, Status};
 use crate::problem::Problem;
 use observe::Target;
 use plan::{Plan, Step, Wish};
@@ -39,6 +40,8 @@ pub struct Run<'a> {
     taken: BTreeMap<String, Taken>,
     done: Vec<String>,
     retries: u32,
+    /// Whether the group was seen standing while this request was worked on.
+    group_seen: bool,
 }
 
 /// What is remembered of a step that was taken.
@@ -70,23 +73,24 @@ impl<'a> Run<'a> {
     #[must_use]
     pub fn new(aws: &'a Aws, request: &'a str, poll_interval: Duration, deadline: Deadline) -> Run<'a> {
         let waiter = Waiter { aws, poll_interval, deadline };
-        Run { aws, request, waiter, taken: BTreeMap::new(), done: Vec::new(), retries: 0 }
+        Run { aws, request, waiter, taken: BTreeMap::new(), done: Vec::new(), retries: 0, group_seen: false }
     }
 
     /// Goes on from what an earlier invocation remembered.
     #[must_use]
-    pub fn resumed(mut self, taken: &[String], done: &[String]) -> Run<'a> {
-        self.taken =
-            taken.iter().map(|step| (step.clone(), Taken { changes_group: true, asked_again: None })).collect();
-        self.done = done.to_vec();
+    pub fn resumed(mut self, memory: &Memory) -> Run<'a> {
+        let taken = |step: &String| (step.clone(), Taken { changes_group: true, asked_again: None });
+        self.taken = memory.taken.iter().map(taken).collect();
+        self.done.clone_from(&memory.done);
+        self.group_seen = memory.group_seen;
         self
     }
 
-    /// What the next invocation must know: the changes of the group that AWS accepted, and all steps so far.
+    /// What the next invocation must know.
     #[must_use]
-    pub fn memory(&self) -> (Vec<String>, Vec<String>) {
+    pub fn memory(&self) -> Memory {
         let changes = self.taken.iter().filter(|(_, taken)| taken.changes_group).map(|(step, _)| step.clone());
-        (changes.collect(), self.done.clone())
+        Memory { taken: changes.collect(), done: self.done.clone(), group_seen: self.group_seen }
     }
 
     /// Brings the account to what is wanted.
@@ -112,6 +116,12 @@ impl<'a> Run<'a> {
         let was_there = observed.group.is_some();
         let group = wish.desired.names.replication_group.clone();
         loop {
+            // A Delete that overtook this run must not be undone by it.
+            let stands = observed.group.as_ref().is_some_and(|group| group.status != Status::Deleting);
+            if self.group_seen && !stands {
+                return Err(Error::DeletedMeanwhile { group });
+            }
+            self.group_seen |= stands;
             if plan == Plan::Done {
                 let mut warnings = plan::warnings(wish, &observed);
                 if wish.previous.is_some() && !was_there {

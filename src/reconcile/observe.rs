@@ -104,7 +104,10 @@ async fn group(waiter: &Waiter<'_>, id: &str) -> Result<(Option<Group>, BTreeMap
 async fn secret(waiter: &Waiter<'_>, target: Target<'_>) -> Result<Option<Secret>, Error> {
     let aws = waiter.aws;
     let Some(mut secret) = waiter.persist(|| aws.secret(target.secret_name)).await? else { return Ok(None) };
-    if target.secret_content && !secret.deleted && target.owner.owns(&secret.tags) {
+    if target.secret_content
+        && !secret.deleted
+        && (target.owner.owns(&secret.tags) || target.owner.succeeds(&secret.tags))
+    {
         secret.content = waiter.persist(|| aws.secret_content(&secret.arn)).await?;
     }
     Ok(Some(secret))

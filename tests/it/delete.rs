@@ -354,3 +354,30 @@ async fn a_security_group_that_others_refer_to_is_waited_for() {
     let (writes, ()) = tokio::join!(delete(&setup), lets_go);
     assert_eq!(names(&writes).last().map(String::as_str), Some("DeleteSecurityGroup"));
 }
+
+/// S91, as far as one invocation sees it: a Create that waits for a group which a Delete took away stops, and makes
+/// nothing again.
+#[tokio::test(start_paused = true)]
+async fn a_create_whose_group_is_deleted_meanwhile_makes_nothing_again() {
+    let setup = Setup::new();
+    let act = async {
+        tokio::time::sleep(Duration::from_mins(2)).await;
+        setup.aws.with(|world, now| world.elasticache.delete_by_hand(QUICK, now));
+    };
+    let (outcome, ()) = tokio::join!(setup.create(quick_start()), act);
+    assert!(outcome.answers[0].reason().contains("was deleted while"), "{}", outcome.answers[0].reason());
+    assert_eq!(calls(&setup.writes(), "CreateReplicationGroup").len(), 1);
+    setup.assert_nothing_left();
+}
+
+/// What another release or a macro wrote must not cost data.
+#[tokio::test(start_paused = true)]
+async fn an_illegal_snapshot_name_still_means_a_snapshot() {
+    let setup = standing(quick_start()).await;
+    let properties = with(quick_start(), json!({"FinalSnapshotIdentifier": "bad--name"}));
+    let event = json!({"PhysicalResourceId": QUICK, "ResourceProperties": properties});
+    assert!(setup.stack.send("Delete", CACHE, event).await.unwrap().is_success());
+    let snapshots: Vec<String> = setup.aws.with(|world, _| world.elasticache.snapshots.keys().cloned().collect());
+    assert_eq!(snapshots.len(), 1);
+    assert!(snapshots[0].starts_with(&format!("{QUICK}-final-")), "{snapshots:?}");
+}

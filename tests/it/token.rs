@@ -331,3 +331,73 @@ async fn a_changed_token_version_is_refused_and_rolled_back() {
     assert_eq!(setup.tokens(GROUP), before);
     setup.deleted().await;
 }
+
+/// Updates, expects that it fails and is rolled back, and returns the Reason of the Update.
+async fn refused_update(setup: &Setup, properties: Value) -> String {
+    let before = (setup.tokens(GROUP), setup.writes().len());
+    let outcome = setup.update(properties).await;
+    assert_eq!(outcome.status, StackStatus::UpdateRollbackComplete, "{}", outcome.reason);
+    assert_eq!((setup.tokens(GROUP), setup.writes().len()), before);
+    outcome.answers[0].reason().to_owned()
+}
+
+/// AWS gives no token back, so another name or source can only hold a token that does not open the cache.
+#[tokio::test(start_paused = true)]
+async fn another_place_for_the_token_of_a_standing_cluster_is_refused() {
+    let setup = Setup::new();
+    setup.created(production()).await;
+    let reason = refused_update(&setup, with(production(), json!({"SecretName": "elasticache/other"}))).await;
+    assert!(reason.contains("SecretName"), "{reason}");
+    let text = json!({"Name": "elasticache/theirs", "SecretString": "The-token-of-somebody-else-12345"});
+    let made = setup.by_hand(SecretsManager::handle, "CreateSecret", text);
+    let foreign = json!({"AuthTokenEnabled": null, "AuthTokenSecretArn": made["ARN"]});
+    let reason = refused_update(&setup, with(production(), foreign)).await;
+    assert!(reason.contains("AuthTokenSecretArn"), "{reason}");
+    setup.deleted().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn another_foreign_secret_under_a_standing_cluster_is_refused() {
+    let setup = Setup::new();
+    let wish = |name: &str| {
+        let text = json!({"Name": name, "SecretString": "The-token-of-somebody-else-12345"});
+        let made = setup.by_hand(SecretsManager::handle, "CreateSecret", text);
+        with(production(), json!({"AuthTokenEnabled": null, "AuthTokenSecretArn": made["ARN"]}))
+    };
+    setup.created(wish("elasticache/first")).await;
+    let reason = refused_update(&setup, wish("elasticache/second")).await;
+    assert!(reason.contains("another source"), "{reason}");
+    setup.deleted().await;
+}
+
+/// The secret is gone for good: a new token in a new secret would not open the cache.
+#[tokio::test(start_paused = true)]
+async fn a_lost_secret_is_reported_and_not_made_up() {
+    let setup = Setup::new();
+    setup.created(production()).await;
+    let gone = json!({"SecretId": SECRET, "ForceDeleteWithoutRecovery": true});
+    setup.by_hand(SecretsManager::handle, "DeleteSecret", gone);
+    tokio::time::advance(Duration::from_mins(1)).await;
+    let before = setup.tokens(GROUP);
+    let outcome = setup.update(with(production(), json!({"Description": "changed"}))).await;
+    assert!(outcome.reason.contains("cannot be read back"), "{}", outcome.reason);
+    assert_eq!(setup.tokens(GROUP), before);
+    assert!(setup.aws.with(|world, _| world.secrets.secret(SECRET).is_none()));
+    setup.deleted().await;
+}
+
+/// People put a token where another property belongs; it is not repeated.
+#[tokio::test(start_paused = true)]
+async fn a_token_in_the_wrong_property_is_not_repeated() {
+    for property in ["AuthTokenSecretArn", "AuthTokenEnabled", "AuthTokenVersion", "SecretName"] {
+        let setup = Setup::new();
+        let wish = json!({"AuthTokenEnabled": null, property: "Mis placed/token%12345678"});
+        let (outcome, log) = logged(setup.create(with(production(), wish))).await;
+        assert_eq!(outcome.status, StackStatus::RollbackComplete, "{property}");
+        assert!(
+            !outcome.reason.contains("Mis placed") && !log.contains("Mis placed"),
+            "{property}: {}",
+            outcome.reason
+        );
+    }
+}

@@ -191,6 +191,10 @@ fn log_delivery(input: Input<'_>, needed: &mut Needed) {
     let deliveries = input.items("LogDeliveryConfigurations", "LogDeliveryConfigurationRequest").unwrap_or_default();
     if !deliveries.is_empty() {
         needed.everywhere(&LOG_DELIVERY);
+        if deliveries.iter().any(|delivery| delivery.text("DestinationType") == Some("kinesis-firehose")) {
+            let streams = format!("arn:aws:firehose:{REGION}:{ACCOUNT}:deliverystream/*");
+            needed.also("firehose:TagDeliveryStream", streams);
+        }
     }
 }
 

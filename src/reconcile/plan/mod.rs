@@ -68,13 +68,11 @@ impl Awaited {
     pub fn is_over(&self, group: Option<&Group>) -> bool {
         match (self, group) {
             (Awaited::GroupSettled { pending_counts }, Some(group)) => {
-                is_settled(group, *pending_counts) || group.status == Status::CreateFailed
+                is_settled(group, *pending_counts) || matches!(group.status, Status::CreateFailed | Status::Deleting)
             }
             (Awaited::GroupDeletable, Some(group)) => is_deletable(group) || group.status == Status::Deleting,
-            (Awaited::GroupDeletable | Awaited::GroupGone, None) => true,
-            (Awaited::GroupSettled { .. }, None) | (Awaited::MemberAvailable(_), _) | (Awaited::GroupGone, Some(_)) => {
-                false
-            }
+            (Awaited::GroupSettled { .. } | Awaited::GroupDeletable | Awaited::GroupGone, None) => true,
+            (Awaited::MemberAvailable(_), _) | (Awaited::GroupGone, Some(_)) => false,
         }
     }
 }
@@ -96,7 +94,8 @@ fn is_settled(group: &Group, pending_counts: bool) -> bool {
 }
 
 fn is_deletable(group: &Group) -> bool {
-    matches!(group.status, Status::Available | Status::CreateFailed)
+    // A state that we do not know may be one to delete from; AWS says no if it is not.
+    matches!(group.status, Status::Available | Status::CreateFailed | Status::Unknown(_))
 }
 
 /// A wish with what it was before, as an Update brings it.

@@ -1,7 +1,8 @@
 //! What cannot be granted: things that belong to somebody else, and changes that AWS does not make in place.
 
+use super::surroundings::takes_over;
 use super::{Wish, cluster_mode, transit};
-use crate::desired::{Auth, Desired, TAG_TOKEN_VERSION};
+use crate::desired::{Auth, Desired, TAG_TOKEN_SOURCE, TAG_TOKEN_VERSION};
 use crate::observed::{Group, Member, Observed, Secret};
 use crate::problem::Problem;
 use crate::properties::ClusterMode;
@@ -28,11 +29,9 @@ pub(super) fn foreign(desired: &Desired, observed: &Observed) -> Vec<Problem> {
     for group in observed.parameter_groups.iter().filter(|group| !owner.owns(&group.tags)) {
         refuse(format!("parameter group {}", group.name), rename);
     }
-    if let Some(secret) = observed
-        .secret
-        .as_ref()
-        .filter(|secret| desired.auth.keeps_secret() && !owner.owns(&secret.tags) && !owner.succeeds(&secret.tags))
-    {
+    if let Some(secret) = observed.secret.as_ref().filter(|secret| {
+        desired.auth.keeps_secret() && !owner.owns(&secret.tags) && !takes_over(desired, observed, secret)
+    }) {
         refuse(
             format!("secret {}", secret.name),
             "set SecretName to a free name, or use AuthTokenSecretArn to read it",
@@ -55,7 +54,7 @@ pub(super) fn problems(wish: Wish<'_>, observed: &Observed) -> Vec<Problem> {
     if let Some(member) = observed.first_member() {
         downgrade(wish, member, &mut problems);
     }
-    login(desired, group, observed, &mut problems);
+    login(wish, group, observed, &mut problems);
     tls(desired, group, &mut problems);
     shape(desired, group, &mut problems);
     problems
@@ -140,11 +139,15 @@ fn downgrade(wish: Wish<'_>, member: &Member, problems: &mut Vec<Problem>) {
 }
 
 /// Changes of the login that AWS or this version does not make on a standing group.
-fn login(desired: &Desired, group: &Group, observed: &Observed, problems: &mut Vec<Problem>) {
+fn login(wish: Wish<'_>, group: &Group, observed: &Observed, problems: &mut Vec<Problem>) {
+    let desired = wish.desired;
     if desired.auth == Auth::Open && group.auth_token_enabled {
         let rule = "AWS cannot take a token away from a standing group directly";
         let fix = "switch to UserGroupIds first and remove them in a second update, or put the token back";
         problems.push(Problem::new("AuthTokenEnabled", rule, fix));
+    }
+    if group.auth_token_enabled {
+        token_source(wish, observed, problems);
     }
     let lost = |secret: &Secret| secret.content.is_none() && !secret.deleted;
     if group.auth_token_enabled && desired.auth.keeps_secret() && observed.secret.as_ref().is_some_and(lost) {
@@ -168,6 +171,42 @@ fn login(desired: &Desired, group: &Group, observed: &Observed, problems: &mut V
         let rule =
             "differs from the token in use, and this version of the resource cannot change it on a standing group";
         problems.push(Problem::new("AuthToken", rule, "put the old one back"));
+    }
+}
+
+/// Where the token of a standing group is kept. AWS never gives a token back, so the secret that holds it is the only
+/// one that can; another source would look right and not open the cache.
+fn token_source(wish: Wish<'_>, observed: &Observed, problems: &mut Vec<Problem>) {
+    let desired = wish.desired;
+    let own = observed.secret.as_ref().filter(|secret| desired.owner.owns(&secret.tags) && !secret.deleted);
+    let renamed = wish.previous.is_some_and(|previous| previous.secret.name != desired.secret.name);
+    match &desired.auth {
+        Auth::Generated { .. } | Auth::Literal(_) if observed.secret.is_none() => {
+            // A literal token can be stored again, unless the secret was only renamed and the old one still stands.
+            if matches!(desired.auth, Auth::Generated { .. }) || renamed {
+                let rule = "there is no such secret, and the token of a standing cluster cannot be read back from AWS";
+                let fix = "put SecretName and the source of the token back, or restore the secret";
+                problems.push(Problem::new("SecretName", rule, fix));
+            }
+        }
+        Auth::Foreign { .. } => {
+            let tags = observed.subnet_group.as_ref().map(|group| &group.tags);
+            let read_from = tags.and_then(|tags| tags.get(TAG_TOKEN_SOURCE));
+            let elsewhere = read_from.is_some_and(|source| Some(source) != desired.token_source().as_ref());
+            if own.is_some() || elsewhere {
+                let rule = "the standing cluster has its token from another source, and this version cannot change it";
+                problems.push(Problem::new("AuthTokenSecretArn", rule, "put the old source of the token back"));
+            }
+        }
+        Auth::Open | Auth::Generated { .. } | Auth::Literal(_) | Auth::UserGroup(_) => {}
+    }
+    if let Some(secret) = own.filter(|_| desired.auth.keeps_secret())
+        && !same_key(secret.kms_key_id.as_deref(), desired.secret.kms_key_id.as_deref())
+    {
+        let name = |key: &Option<String>| key.clone().unwrap_or_else(|| "AWS's own key".to_owned());
+        let rule = format!("is {}, and this version cannot change it", name(&secret.kms_key_id));
+        let problem = Problem::new("SecretKmsKeyId", rule, "put it back");
+        problems.push(problem.with_value(name(&desired.secret.kms_key_id)));
     }
 }
 

@@ -26,7 +26,7 @@ fn subnet_group(desired: &Desired, observed: &Observed) -> Option<Step> {
     let name = desired.names.subnet_group();
     match &observed.subnet_group {
         None => {
-            let mut tags = desired.tags.clone();
+            let mut tags = desired.subnet_group_tags();
             if observed.group.is_none() {
                 tags.insert(TAG_CREATING.to_owned(), "true".to_owned());
             }
@@ -149,7 +149,7 @@ fn secret(wish: Wish<'_>, observed: &Observed) -> Option<Step> {
     match &observed.secret {
         None => create(None, false),
         // A secret that outlived its stack, mostly because it waits for its deletion, goes on as ours.
-        Some(Secret { deleted, arn, tags, .. }) if desired.owner.succeeds(tags) => create(Some(arn.clone()), *deleted),
+        Some(secret) if takes_over(desired, observed, secret) => create(Some(secret.arn.clone()), secret.deleted),
         // No group uses the old token any more, and whoever could read the secret knows it.
         Some(Secret { deleted: true, arn, .. }) if observed.group.is_none() => create(Some(arn.clone()), true),
         Some(Secret { deleted: true, arn, .. }) => Some(Step::RestoreSecret { arn: arn.clone() }),
@@ -168,6 +168,14 @@ fn secret(wish: Wish<'_>, observed: &Observed) -> Option<Step> {
         }
         Some(_) => None,
     }
+}
+
+/// Whether a secret was left by a deleted stack of the same name and can go on as ours: it waits for its deletion, or was
+/// only just taken back for a cluster of this id that does not stand yet.
+pub(super) fn takes_over(desired: &Desired, observed: &Observed, secret: &Secret) -> bool {
+    let id = &desired.names.replication_group;
+    let just_taken_back = || secret.content.as_ref().is_some_and(|content| content.replication_group_id == *id);
+    desired.owner.succeeds(&secret.tags) && observed.group.is_none() && (secret.deleted || just_taken_back())
 }
 
 /// What is left to do when the group stands: the secret's endpoints, and parameter groups that nothing uses any more.

@@ -8,21 +8,26 @@ use crate::desired::Tags;
 /// left alone: only what an earlier version of the template asked for is taken away.
 pub(super) fn steps(pass: &Pass<'_>) -> Vec<Step> {
     let Pass { group, observed, .. } = *pass;
+    let mut steps = Vec::new();
+    if let Some(subnet_group) = &observed.subnet_group {
+        let target = TagTarget::ElastiCache(subnet_group.arn.clone());
+        steps.extend(differences(pass, &pass.desired.subnet_group_tags(), &target, &subnet_group.tags));
+    }
     let mut targets: Vec<(TagTarget, &Tags)> = Vec::new();
     if let Some(tags) = &group.tags {
         targets.push((TagTarget::ElastiCache(group.arn.clone()), tags));
     }
-    targets.extend(observed.subnet_group.iter().map(|g| (TagTarget::ElastiCache(g.arn.clone()), &g.tags)));
     targets.extend(observed.parameter_groups.iter().map(|g| (TagTarget::ElastiCache(g.arn.clone()), &g.tags)));
     targets.extend(observed.security_group.iter().map(|g| (TagTarget::SecurityGroup(g.id.clone()), &g.tags)));
     if pass.desired.auth.keeps_secret() {
         targets.extend(observed.secret.iter().map(|s| (TagTarget::Secret(s.arn.clone()), &s.tags)));
     }
-    targets.into_iter().flat_map(|(target, tags)| differences(pass, &target, tags)).collect()
+    let wanted = &pass.desired.tags;
+    steps.extend(targets.into_iter().flat_map(|(target, tags)| differences(pass, wanted, &target, tags)));
+    steps
 }
 
-fn differences(pass: &Pass<'_>, target: &TagTarget, actual: &Tags) -> Vec<Step> {
-    let wanted = &pass.desired.tags;
+fn differences(pass: &Pass<'_>, wanted: &Tags, target: &TagTarget, actual: &Tags) -> Vec<Step> {
     let missing: Tags = wanted
         .iter()
         .filter(|(key, value)| actual.get(*key) != Some(*value))
