@@ -5,9 +5,12 @@
 mod binary;
 mod create;
 mod delete;
+mod examples;
 mod harness;
 mod policy;
+mod properties;
 mod protocol;
 mod refusals;
+mod shapes;
 mod token;
 mod update;

@@ -10,6 +10,7 @@ mod outcome;
 mod properties;
 mod protocol;
 mod stack;
+pub mod template;
 
 pub use answer::{AnswerBox, Duplicate, Received, Upload, UploadFault, UploadResult, Violation};
 pub use outcome::{Outcome, StackEvent, StackStatus};

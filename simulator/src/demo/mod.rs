@@ -7,7 +7,6 @@ mod feed;
 mod screen;
 mod secret;
 mod steps;
-mod template;
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -17,7 +16,7 @@ use std::time::Duration;
 use clap::Args;
 use serde_json::json;
 use simulator::LocalAws;
-use simulator::cloudformation::Stack;
+use simulator::cloudformation::{Stack, template};
 use simulator::lambda::{Environment, Process};
 use simulator::nodes::Driver;
 use simulator::policy::Policy;
