@@ -170,8 +170,8 @@ impl Aws {
         result.map(drop).map_err(|e| Fault::new("elasticache:CreateCacheParameterGroup", name, &e))
     }
 
-    pub(crate) async fn modify_parameters(&self, name: &str, values: &BTreeMap<String, String>) -> Result<(), Fault> {
-        let pair = |(key, value): (&String, &String)| {
+    pub(crate) async fn modify_parameters(&self, name: &str, values: &[(String, String)]) -> Result<(), Fault> {
+        let pair = |(key, value): &(String, String)| {
             ParameterNameValue::builder().parameter_name(key).parameter_value(value).build()
         };
         let call = self.elasticache.modify_cache_parameter_group().cache_parameter_group_name(name);

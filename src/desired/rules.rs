@@ -480,11 +480,9 @@ fn token(p: &Properties, problems: &mut Vec<Problem>) {
         let problem = Problem::new("SecretRecoveryWindowInDays", "must be 0 or between 7 and 30", fix);
         problems.push(problem.with_value(days));
     }
-    if let Some(name) = &p.secret_name {
-        if !names::is_secret_name(name) {
-            let fix = "use at most 500 letters, digits and /_+=.@-";
-            problems.push(Problem::new("SecretName", "is not a legal secret name", fix));
-        }
+    if p.secret_name.as_ref().is_some_and(|name| !names::is_secret_name(name)) {
+        let fix = "use at most 500 letters, digits and /_+=.@-";
+        problems.push(Problem::new("SecretName", "is not a legal secret name", fix));
     }
 }
 

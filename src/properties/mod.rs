@@ -11,6 +11,7 @@ use crate::engine::Engine;
 use crate::problem::Problem;
 use crate::secret::AuthToken;
 use reader::Reader;
+pub use reader::{Field, Kind};
 
 /// Every property, as given. `None` means not set.
 #[derive(Clone, Debug, Default)]
@@ -199,6 +200,21 @@ impl Properties {
             &empty
         });
         let mut r = Reader::new("", map, &mut problems);
+        let properties = Properties::from_reader(&mut r);
+        r.finish();
+        (properties, problems)
+    }
+
+    /// Every property that there is, in the order of its reference.
+    #[must_use]
+    pub fn fields() -> Vec<Field> {
+        let (empty, mut unheard) = (Map::new(), Vec::new());
+        let mut r = Reader::new("", &empty, &mut unheard).noting();
+        Properties::from_reader(&mut r);
+        r.into_fields()
+    }
+
+    fn from_reader(r: &mut Reader<'_>) -> Properties {
         r.ignore("ServiceToken");
         let properties = Properties {
             env: r.string("Env"),
@@ -287,8 +303,7 @@ impl Properties {
         r.require("ProjectId", "name the project, such as myapp");
         r.require("VpcId", "name the VPC that the cluster lives in");
         r.require("SubnetIds", "list at least one subnet of the VPC, two in different zones for Multi-AZ");
-        r.finish();
-        (properties, problems)
+        properties
     }
 }
 

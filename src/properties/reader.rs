@@ -15,12 +15,60 @@ pub(super) struct Reader<'a> {
     map: &'a Map<String, Value>,
     known: Vec<&'static str>,
     problems: &'a mut Vec<Problem>,
+    /// What is read, when that is of interest.
+    fields: Option<Vec<Field>>,
+}
+
+/// One property as its reference describes it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Field {
+    /// Name; inside a list of maps it is written like `Tags[].Key`.
+    pub name: String,
+    /// What it takes.
+    pub kind: Kind,
+    /// Whether it must be there.
+    pub required: bool,
+}
+
+/// What a property takes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Text.
+    String,
+    /// True or false.
+    Boolean,
+    /// A whole number in this range.
+    Integer(RangeInclusive<i32>),
+    /// One of these words.
+    Choice(Vec<&'static str>),
+    /// A list of texts.
+    Strings,
+    /// Names with values.
+    Map,
+    /// A list of maps, whose fields follow.
+    Objects,
 }
 
 impl<'a> Reader<'a> {
     /// A reader for `map`, whose property names are reported with `path` in front.
     pub(super) fn new(path: impl Into<String>, map: &'a Map<String, Value>, problems: &'a mut Vec<Problem>) -> Self {
-        Reader { path: path.into(), map, known: Vec::new(), problems }
+        Reader { path: path.into(), map, known: Vec::new(), problems, fields: None }
+    }
+
+    /// The same, keeping note of all that is read.
+    pub(super) fn noting(self) -> Self {
+        Reader { fields: Some(Vec::new()), ..self }
+    }
+
+    /// What was read.
+    pub(super) fn into_fields(self) -> Vec<Field> {
+        self.fields.unwrap_or_default()
+    }
+
+    fn note(&mut self, name: &str, kind: impl FnOnce() -> Kind) {
+        if let Some(fields) = &mut self.fields {
+            fields.push(Field { name: format!("{}{name}", self.path), kind: kind(), required: false });
+        }
     }
 
     fn get(&mut self, name: &'static str) -> Option<&'a Value> {
@@ -42,10 +90,12 @@ impl<'a> Reader<'a> {
     /// Accepts a name without reading it.
     pub(super) fn ignore(&mut self, name: &'static str) {
         self.known.push(name);
+        self.note(name, || Kind::String);
     }
 
     /// Any scalar as text.
     pub(super) fn string(&mut self, name: &'static str) -> Option<String> {
+        self.note(name, || Kind::String);
         let value = self.get(name)?;
         let text = scalar(value);
         if text.is_none() {
@@ -56,6 +106,7 @@ impl<'a> Reader<'a> {
 
     /// Text that must not be repeated in a message.
     pub(super) fn secret(&mut self, name: &'static str) -> Option<String> {
+        self.note(name, || Kind::String);
         let value = self.get(name)?;
         let text = scalar(value);
         if text.is_none() {
@@ -66,6 +117,7 @@ impl<'a> Reader<'a> {
 
     /// `true` or `false`, in any case, as text or not.
     pub(super) fn boolean(&mut self, name: &'static str) -> Option<bool> {
+        self.note(name, || Kind::Boolean);
         let value = self.get(name)?;
         match scalar(value).map(|text| text.trim().to_ascii_lowercase()).as_deref() {
             Some("true") => Some(true),
@@ -79,6 +131,7 @@ impl<'a> Reader<'a> {
 
     /// A whole number in a range.
     pub(super) fn integer(&mut self, name: &'static str, range: RangeInclusive<i32>) -> Option<i32> {
+        self.note(name, || Kind::Integer(range.clone()));
         let value = self.get(name)?;
         let (low, high) = (range.start(), range.end());
         match scalar(value).and_then(|text| text.trim().parse::<i32>().ok()) {
@@ -97,7 +150,8 @@ impl<'a> Reader<'a> {
     }
 
     /// One of a few words, in any case.
-    pub(super) fn choice<T: Copy>(&mut self, name: &'static str, choices: &[(&str, T)]) -> Option<T> {
+    pub(super) fn choice<T: Copy>(&mut self, name: &'static str, choices: &[(&'static str, T)]) -> Option<T> {
+        self.note(name, || Kind::Choice(choices.iter().map(|(word, _)| *word).collect()));
         let value = self.get(name)?;
         let text = scalar(value);
         let chosen = text.as_deref().and_then(|t| choices.iter().find(|(word, _)| word.eq_ignore_ascii_case(t.trim())));
@@ -116,6 +170,7 @@ impl<'a> Reader<'a> {
 
     /// A list of scalars. Empty items are left out: `Fn::Split` and parameters with an empty default make them.
     pub(super) fn strings(&mut self, name: &'static str) -> Option<Vec<String>> {
+        self.note(name, || Kind::Strings);
         let value = self.get(name)?;
         let Value::Array(items) = value else {
             self.problem(name, Some(value), "must be a list of strings", "write a list, even for one value");
@@ -135,6 +190,7 @@ impl<'a> Reader<'a> {
 
     /// A map of scalars.
     pub(super) fn map(&mut self, name: &'static str) -> Option<Vec<(String, String)>> {
+        self.note(name, || Kind::Map);
         let value = self.get(name)?;
         let Value::Object(entries) = value else {
             self.problem(name, Some(value), "must be a map of names to values", "write `name: value` pairs");
@@ -157,6 +213,13 @@ impl<'a> Reader<'a> {
         keys: &str,
         mut read: impl FnMut(&mut Reader<'_>) -> T,
     ) -> Option<Vec<T>> {
+        self.note(name, || Kind::Objects);
+        if let Some(fields) = &mut self.fields {
+            let (empty, mut unheard) = (Map::new(), Vec::new());
+            let mut item = Reader::new(format!("{}{name}[].", self.path), &empty, &mut unheard).noting();
+            read(&mut item);
+            fields.extend(item.into_fields());
+        }
         let value = self.get(name)?;
         let Value::Array(items) = value else {
             self.problem(name, Some(value), format!("must be a list of maps with {keys}"), "write a list of maps");
@@ -178,6 +241,10 @@ impl<'a> Reader<'a> {
 
     /// Reports that a property which must be there is not, unless it is there but wrong.
     pub(super) fn require(&mut self, name: &'static str, fix: &str) {
+        let path = format!("{}{name}", self.path);
+        if let Some(field) = self.fields.iter_mut().flatten().find(|field| field.name == path) {
+            field.required = true;
+        }
         if self.get(name).is_none() {
             self.problem(name, None, "is required", fix);
         }
@@ -185,7 +252,7 @@ impl<'a> Reader<'a> {
 
     /// Refuses every name that was not read, with the nearest known one.
     pub(super) fn finish(self) {
-        let Reader { path, map, known, problems } = self;
+        let Reader { path, map, known, problems, fields: _ } = self;
         for name in map.keys().filter(|name| !known.contains(&name.as_str())) {
             let fix = match nearest(name, &known) {
                 Some(meant) => format!("did you mean {meant}?"),

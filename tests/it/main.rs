@@ -7,10 +7,13 @@
 mod binary;
 mod create;
 mod delete;
+mod examples;
 mod harness;
 mod policy;
+mod properties;
 mod protocol;
 mod refusals;
+mod shapes;
 mod structure;
 mod token;
 mod update;

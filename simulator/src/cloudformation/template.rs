@@ -1,4 +1,4 @@
-//! The properties of a resource in a template, as CloudFormation resolves them.
+//! The caches in a template, and their properties as CloudFormation resolves them.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -15,13 +15,23 @@ pub fn cache(path: &Path, parameters: &BTreeMap<&str, Value>) -> Result<(String,
 }
 
 fn cache_in(text: &str, parameters: &BTreeMap<&str, Value>) -> Result<(String, Value), String> {
-    let documents = YamlOwned::load_from_str(text).map_err(|e| e.to_string())?;
-    let template = long_form(documents.first().ok_or("there is no template")?)?;
+    let template = parse(text)?;
     let resources = template["Resources"].as_object().ok_or("there are no Resources")?;
     let found = resources.iter().find(|(_, resource)| resource["Type"] == RESOURCE_TYPE);
     let (logical_id, resource) = found.ok_or_else(|| format!("there is no resource of type {RESOURCE_TYPE}"))?;
-    let scope = Scope { parameters, declared: &template["Parameters"] };
+    let scope = Scope { parameters, declared: &template["Parameters"], mappings: &template["Mappings"] };
     Ok((logical_id.clone(), scope.resolve(&resource["Properties"])?))
+}
+
+/// A template as JSON, with intrinsic functions in their long form.
+pub fn read(path: &Path) -> Result<Value, String> {
+    let text = std::fs::read_to_string(path).map_err(|e| format!("cannot read {}: {e}", path.display()))?;
+    parse(&text).map_err(|e| format!("{}: {e}", path.display()))
+}
+
+fn parse(text: &str) -> Result<Value, String> {
+    let documents = YamlOwned::load_from_str(text).map_err(|e| e.to_string())?;
+    long_form(documents.first().ok_or("there is no template")?)
 }
 
 /// YAML as JSON; `!Ref x` becomes `{"Ref": "x"}`, `!Name x` becomes `{"Fn::Name": x}`.
@@ -52,6 +62,7 @@ fn long_form(node: &YamlOwned) -> Result<Value, String> {
 struct Scope<'a> {
     parameters: &'a BTreeMap<&'a str, Value>,
     declared: &'a Value,
+    mappings: &'a Value,
 }
 
 impl Scope<'_> {
@@ -60,6 +71,7 @@ impl Scope<'_> {
             Value::Object(fields) => match function(fields) {
                 Some(("Ref", Value::String(name))) => self.parameter(name),
                 Some(("Fn::ImportValue", _)) => Ok(SERVICE_TOKEN.into()),
+                Some(("Fn::FindInMap", Value::Array(keys))) => self.mapped(keys),
                 Some((name, _)) => Err(format!("{name} is not known to the local AWS")),
                 None => {
                     let resolved = fields.iter().map(|(key, value)| Ok((key.clone(), self.resolve(value)?)));
@@ -69,6 +81,15 @@ impl Scope<'_> {
             Value::Array(items) => items.iter().map(|item| self.resolve(item)).collect(),
             scalar => Ok(scalar.clone()),
         }
+    }
+
+    fn mapped(&self, keys: &[Value]) -> Result<Value, String> {
+        let mut value = self.mappings;
+        for key in keys {
+            let key = self.resolve(key)?;
+            value = key.as_str().and_then(|key| value.get(key)).ok_or_else(|| format!("no mapping has {key}"))?;
+        }
+        Ok(value.clone())
     }
 
     fn parameter(&self, name: &str) -> Result<Value, String> {
@@ -94,6 +115,9 @@ mod tests {
 Parameters:
   VpcId: {Type: String}
   Nodes: {Type: Number, Default: 2}
+Mappings:
+  Sizes:
+    small: {Memory: 1}
 Resources:
   Topic: {Type: AWS::SNS::Topic}
   Cache:
@@ -103,6 +127,7 @@ Resources:
       VpcId: !Ref VpcId
       SubnetIds: {Ref: SubnetIds}
       NumCacheNodes: !Ref Nodes
+      Port: !FindInMap [Sizes, small, Memory]
       EngineVersion: "8.2"
       Tags: [{Key: Vpc, Value: !Ref VpcId}]
 "#;
@@ -112,6 +137,7 @@ Resources:
         let parameters = BTreeMap::from([("VpcId", json!("vpc-1")), ("SubnetIds", json!(["a", "b"]))]);
         let (logical_id, properties) = cache_in(TEMPLATE, &parameters).unwrap();
         let expected = json!({"ServiceToken": SERVICE_TOKEN, "VpcId": "vpc-1", "SubnetIds": ["a", "b"], "NumCacheNodes": 2,
+            "Port": 1,
             "EngineVersion": "8.2", "Tags": [{"Key": "Vpc", "Value": "vpc-1"}]});
         assert_eq!((logical_id.as_str(), properties), ("Cache", expected));
     }

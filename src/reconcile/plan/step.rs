@@ -20,7 +20,7 @@ pub enum Step {
     RevokeIngress { security_group: String, rules: BTreeSet<IngressRule> },
     DeleteSecurityGroup { id: String },
     CreateParameterGroup { name: String, family: String, description: String, tags: Tags },
-    ModifyParameters { name: String, values: BTreeMap<String, String> },
+    ModifyParameters { name: String, values: Vec<(String, String)> },
     ResetParameters { name: String, keys: BTreeSet<String> },
     DeleteParameterGroup { name: String },
     CreateSecret(Box<NewSecret>),
