@@ -4,6 +4,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "clippy excepts test functions and not what they share")]
 
+mod attributes;
 mod binary;
 mod create;
 mod delete;
@@ -12,6 +13,7 @@ mod harness;
 mod policy;
 mod properties;
 mod protocol;
+mod reference;
 mod refusals;
 mod shapes;
 mod structure;

@@ -1,0 +1,234 @@
+//! The references in `docs/` and `schema/` are what the code says. `UPDATE_REFERENCE=1` writes the schema anew.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use elasticache_resource::properties::{Field, Kind, Properties};
+use serde_json::{Map, Value, json};
+use simulator::cloudformation::{RESOURCE_TYPE, template};
+
+use crate::examples::templates;
+use crate::harness::{Setup, quick_start};
+
+fn file(name: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(name)
+}
+
+/// Rows of the tables in a document whose first cell is a name in backticks.
+fn rows(name: &str) -> Vec<(String, Vec<String>)> {
+    let text = std::fs::read_to_string(file(name)).unwrap();
+    text.lines()
+        .filter_map(|line| line.strip_prefix("| `")?.strip_suffix(" |"))
+        .map(|line| {
+            let mut cells = line.split(" | ").map(str::to_owned);
+            let name = cells.next().unwrap();
+            (name.trim_end_matches('`').to_owned(), cells.collect())
+        })
+        .collect()
+}
+
+fn kind(kind: &Kind) -> String {
+    match kind {
+        Kind::String => "string".to_owned(),
+        Kind::Boolean => "boolean".to_owned(),
+        Kind::Integer(range) => format!("{} to {}", range.start(), range.end()),
+        Kind::Choice(words) => words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", "),
+        Kind::Strings => "list of strings".to_owned(),
+        Kind::Map => "map".to_owned(),
+        Kind::Objects => "list of maps".to_owned(),
+    }
+}
+
+#[test]
+fn the_property_reference_has_each_property_with_its_type() {
+    let documented: Vec<(String, String, bool)> = rows("docs/properties.md")
+        .into_iter()
+        .map(|(name, cells)| (name, cells[0].clone(), cells[1] == "required"))
+        .collect();
+    let read: Vec<(String, String, bool)> = Properties::fields()
+        .into_iter()
+        .filter(|field| field.name != "ServiceToken")
+        .map(|field| (field.name, kind(&field.kind), field.required))
+        .collect();
+    let (mut documented, mut read) = (documented, read);
+    documented.sort();
+    read.sort();
+    assert_eq!(documented, read);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_attribute_reference_has_each_attribute() {
+    let outcome = Setup::new().created(quick_start()).await;
+    let mut documented: Vec<String> = rows("docs/attributes.md").into_iter().map(|(name, _)| name).collect();
+    documented.sort();
+    assert_eq!(documented, outcome.attributes.keys().cloned().collect::<Vec<_>>());
+}
+
+/// What a field takes in a template: the plain value, as text too, or a function of CloudFormation.
+fn schema_of(field: &Field, all: &[Field], texts: &BTreeMap<String, Vec<String>>) -> Value {
+    let one_of_words = |words: Vec<String>| json!({"type": "string", "enum": words});
+    let mut plain = match &field.kind {
+        Kind::String => json!({"type": ["string", "number", "boolean"]}),
+        Kind::Boolean => json!({"enum": [true, false, "true", "false"]}),
+        Kind::Integer(range) => {
+            json!({"type": ["integer", "string"], "minimum": range.start(), "maximum": range.end()})
+        }
+        Kind::Choice(words) => one_of_words(words.iter().map(|word| (*word).to_owned()).collect()),
+        Kind::Strings => json!({"type": "array", "items": {"type": ["string", "object"]}}),
+        Kind::Map => json!({"type": "object"}),
+        Kind::Objects => {
+            let prefix = format!("{}[].", field.name);
+            json!({"type": "array", "items": object(&prefix, all, texts)})
+        }
+    };
+    if field.kind != Kind::Map {
+        plain = json!({"anyOf": [plain, {"$ref": "#/definitions/function"}]});
+    }
+    if let Some(cells) = texts.get(&field.name) {
+        plain["description"] = json!(cells[2].replace('`', ""));
+    }
+    plain
+}
+
+fn object(prefix: &str, all: &[Field], texts: &BTreeMap<String, Vec<String>>) -> Value {
+    let own = |field: &&Field| field.name.strip_prefix(prefix).is_some_and(|rest| !rest.contains('.'));
+    let mut properties = Map::new();
+    let mut required = Vec::new();
+    for field in all.iter().filter(own).filter(|field| !field.name[prefix.len()..].contains("[]")) {
+        let name = &field.name[prefix.len()..];
+        properties.insert(name.to_owned(), schema_of(field, all, texts));
+        if field.required {
+            required.push(name.to_owned());
+        }
+    }
+    json!({"type": "object", "additionalProperties": false, "properties": properties, "required": required})
+}
+
+fn schema() -> Value {
+    let texts = rows("docs/properties.md").into_iter().collect();
+    let mut schema = object("", &Properties::fields(), &texts);
+    schema["$schema"] = json!("http://json-schema.org/draft-07/schema#");
+    schema["typeName"] = json!(RESOURCE_TYPE);
+    schema["description"] = json!("One ElastiCache cluster as one resource");
+    schema["definitions"] = json!({"function": {
+        "description": "A function of CloudFormation in its long form",
+        "type": "object",
+        "patternProperties": {"^(Ref|Fn::.+)$": {}},
+        "additionalProperties": false,
+        "minProperties": 1,
+    }});
+    schema
+}
+
+#[test]
+fn the_schema_is_what_the_code_reads() {
+    let path = file("schema/custom-elasticache.json");
+    let current = serde_json::to_string_pretty(&schema()).unwrap() + "\n";
+    if std::env::var_os("UPDATE_REFERENCE").is_some() {
+        std::fs::write(&path, &current).unwrap();
+    }
+    let written = std::fs::read_to_string(&path).unwrap();
+    assert!(written == current, "schema/custom-elasticache.json is old; run the tests with UPDATE_REFERENCE=1");
+}
+
+/// The first thing that `value` breaks of `schema`, for the few keywords that the schema uses.
+fn defect(schema: &Value, value: &Value, root: &Value, at: &str) -> Option<String> {
+    let is = |kind: &str| match kind {
+        "string" => value.is_string(),
+        "number" => value.is_number(),
+        "integer" => value.is_i64(),
+        "boolean" => value.is_boolean(),
+        "array" => value.is_array(),
+        "object" => value.is_object(),
+        other => panic!("type {other}"),
+    };
+    let empty = Map::new();
+    let members = value.as_object().unwrap_or(&empty);
+    for (keyword, rule) in schema.as_object().unwrap() {
+        let broken = match keyword.as_str() {
+            "$schema" | "typeName" | "description" | "definitions" | "patternProperties" => None,
+            "$ref" => {
+                let target = root.pointer(rule.as_str().unwrap().trim_start_matches('#')).unwrap();
+                defect(target, value, root, at)
+            }
+            "type" => {
+                let kinds = rule.as_array().cloned().unwrap_or_else(|| vec![rule.clone()]);
+                let fits = kinds.iter().any(|kind| is(kind.as_str().unwrap()));
+                (!fits).then(|| format!("{at} is not {rule}"))
+            }
+            "enum" => (!rule.as_array().unwrap().contains(value)).then(|| format!("{at} is not in {rule}")),
+            "minimum" => value.as_i64().filter(|n| *n < rule.as_i64().unwrap()).map(|n| format!("{at}: {n} is small")),
+            "maximum" => value.as_i64().filter(|n| *n > rule.as_i64().unwrap()).map(|n| format!("{at}: {n} is large")),
+            "minProperties" => members.is_empty().then(|| format!("{at} is empty")),
+            "required" => rule
+                .as_array()
+                .unwrap()
+                .iter()
+                .find(|name| !members.contains_key(name.as_str().unwrap()))
+                .map(|name| format!("{at} lacks {name}")),
+            "properties" => members.iter().find_map(|(name, member)| {
+                rule.get(name).and_then(|schema| defect(schema, member, root, &format!("{at}.{name}")))
+            }),
+            "items" => value
+                .as_array()
+                .into_iter()
+                .flatten()
+                .enumerate()
+                .find_map(|(index, item)| defect(rule, item, root, &format!("{at}[{index}]"))),
+            "additionalProperties" => {
+                let function = schema.get("patternProperties").is_some();
+                let known = |name: &str| match schema.get("properties") {
+                    Some(properties) => properties.get(name).is_some(),
+                    None => function && (name == "Ref" || name.starts_with("Fn::")),
+                };
+                members.keys().find(|name| !known(name)).map(|name| format!("{at} has no {name}"))
+            }
+            "anyOf" => {
+                let defects: Vec<_> = rule.as_array().unwrap().iter().map(|one| defect(one, value, root, at)).collect();
+                if defects.iter().any(Option::is_none) { None } else { defects.into_iter().flatten().next() }
+            }
+            other => panic!("the keyword {other} is not checked here"),
+        };
+        if broken.is_some() {
+            return broken;
+        }
+    }
+    None
+}
+
+fn written() -> Value {
+    serde_json::from_str(&std::fs::read_to_string(file("schema/custom-elasticache.json")).unwrap()).unwrap()
+}
+
+#[test]
+fn the_schema_accepts_every_example() {
+    let schema = written();
+    for path in templates() {
+        let template = template::read(&path).unwrap();
+        for resource in template["Resources"].as_object().unwrap().values() {
+            let found = defect(&schema, &resource["Properties"], &schema, "Properties");
+            assert_eq!(found, None, "{}", path.display());
+        }
+    }
+}
+
+#[test]
+fn the_schema_refuses_what_is_misspelt_missing_or_of_the_wrong_type() {
+    let schema = written();
+    let right = json!({"ServiceToken": "t", "Env": "e", "ProjectId": "p", "VpcId": {"Ref": "V"}, "SubnetIds": ["s"]});
+    assert_eq!(defect(&schema, &right, &schema, "it"), None);
+    for (name, value, expected) in [
+        ("NodTypes", json!("x"), "it has no NodTypes"),
+        ("Port", json!(70_000), "it.Port: 70000 is large"),
+        ("MultiAzEnabled", json!("yes"), "it.MultiAzEnabled is not in"),
+        ("Engine", json!("memcached"), "it.Engine is not in"),
+        ("SubnetIds", json!("subnet-1"), "it.SubnetIds is not \"array\""),
+        ("Tags", json!([{"key": "a"}]), "it.Tags[0] has no key"),
+        ("Env", json!({"Fn": 1}), "it.Env is not"),
+    ] {
+        let mut wrong = right.clone();
+        wrong[name] = value;
+        let found = defect(&schema, &wrong, &schema, "it").unwrap_or_default();
+        assert!(found.starts_with(expected), "{name}: {found}");
+    }
+}
