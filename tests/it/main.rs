@@ -8,6 +8,7 @@ mod binary;
 mod create;
 mod delete;
 mod harness;
+mod in_place;
 mod policy;
 mod protocol;
 mod refusals;
