@@ -40,6 +40,7 @@ pub(crate) struct Setup {
     pub(crate) aws: LocalAws,
     pub(crate) stack: Stack,
     invocations: Arc<Mutex<Vec<Result<(), String>>>>,
+    kill: Arc<Mutex<Option<Duration>>>,
 }
 
 impl Setup {
@@ -55,23 +56,34 @@ impl Setup {
 
     pub(crate) fn with_function(aws: LocalAws, function: Function) -> Setup {
         let invocations = Arc::new(Mutex::new(Vec::new()));
-        let ended = Arc::clone(&invocations);
+        let kill = Arc::new(Mutex::new(None::<Duration>));
+        let (ended, planned) = (Arc::clone(&invocations), Arc::clone(&kill));
         let deliver = move |event: Value| {
             let (function, ended) = (function.clone(), Arc::clone(&ended));
+            let lifetime = planned.lock().unwrap().take();
             async move {
-                let result = invoke(function, event).await;
+                let work = invoke(function, event);
+                let result = match lifetime {
+                    Some(lifetime) => tokio::time::timeout(lifetime, work).await.unwrap_or(Err("killed".to_owned())),
+                    None => work.await,
+                };
                 ended.lock().unwrap().push(result.clone());
                 result
             }
         };
         let stack = Stack::new(&aws, deliver, "app");
-        Setup { aws, stack, invocations }
+        Setup { aws, stack, invocations, kill }
+    }
+
+    /// The next invocation dies after this time; Lambda tries its event again.
+    pub(crate) fn kill_next_after(&self, lifetime: Duration) {
+        *self.kill.lock().unwrap() = Some(lifetime);
     }
 
     /// A stack whose function is a compiled program behind the Runtime API.
     pub(crate) fn over_runtime_api(aws: LocalAws) -> Setup {
         let stack = Stack::new(&aws, aws.lambda().clone(), "app");
-        Setup { aws, stack, invocations: Arc::default() }
+        Setup { aws, stack, invocations: Arc::default(), kill: Arc::default() }
     }
 
     /// How the invocations of the function ended, as Lambda sees it.

@@ -10,6 +10,7 @@ mod create;
 mod delete;
 mod examples;
 mod harness;
+mod in_place;
 mod policy;
 mod properties;
 mod protocol;

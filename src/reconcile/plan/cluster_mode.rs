@@ -16,6 +16,11 @@ pub(super) fn actual(group: &Group) -> ClusterMode {
     }
 }
 
+/// The move out of compatible, in which AWS makes no other change.
+pub(super) fn leave_compatible(pass: &Pass<'_>) -> Vec<Step> {
+    if actual(pass.group) == ClusterMode::Compatible { steps(pass) } else { Vec::new() }
+}
+
 /// The next move. Each needs what the guide lists for it: a replica, automatic failover, a parameter group with the cluster
 /// flag, and only then the mode, one step at a time; AWS refuses to jump from disabled to enabled.
 pub(super) fn steps(pass: &Pass<'_>) -> Vec<Step> {

@@ -4,6 +4,7 @@ use super::Pass;
 use super::step::{Step, modify};
 use crate::engine::Version;
 use crate::group_request::GroupChange;
+use crate::properties::ClusterMode;
 
 /// A new version, or redis to valkey, together with the parameter group of the new family. With `ApplyImmediately`
 /// off the change waits for the maintenance window, and what is pending is not asked for again.
@@ -42,8 +43,10 @@ pub(super) fn node_type_down(pass: &Pass<'_>) -> Vec<Step> {
 fn node_type(pass: &Pass<'_>, up: bool) -> Vec<Step> {
     let (desired, group) = (pass.desired, pass.group);
     let pending = pass.observed.members.values().any(|member| member.pending.contains("CacheNodeType"));
-    let grows = size_rank(&desired.node_type) >= size_rank(&group.node_type);
-    if desired.node_type == group.node_type || pending || grows != up {
+    // After the move to compatible the node type could not change any more.
+    let early = desired.cluster_mode == ClusterMode::Compatible;
+    let first = early || size_rank(&desired.node_type) >= size_rank(&group.node_type);
+    if desired.node_type == group.node_type || pending || first != up {
         return Vec::new();
     }
     let mut change = GroupChange::of(&group.id, desired.apply_immediately);

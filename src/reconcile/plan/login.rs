@@ -6,7 +6,7 @@
 use super::Pass;
 use super::step::{LoginChange, Step, TagTarget};
 use crate::desired::{Auth, Desired, TAG_LOGIN, Tags};
-use crate::observed::{Account, Observed};
+use crate::observed::{Account, Group, Observed};
 use crate::secret::{AuthToken, SecretContent};
 
 /// Value of [`TAG_LOGIN`] until the ROTATE is through.
@@ -23,6 +23,17 @@ pub(super) fn token(desired: &Desired, observed: &Observed, account: &Account) -
         Auth::Foreign { .. } => account.foreign_token.as_ref()?.as_ref().ok().cloned(),
         Auth::Open | Auth::UserGroup(_) => None,
     }
+}
+
+/// Whether the group takes a token but still lets clients in without one: between ROTATE and SET.
+pub(super) fn token_is_optional(group: &Group, observed: &Observed) -> bool {
+    let progress = observed.subnet_group.as_ref().and_then(|group| group.tags.get(TAG_LOGIN)).map(String::as_str);
+    let modified = group.auth_token_modified.as_deref().unwrap_or_default();
+    let added_only = progress.is_some_and(|progress| match progress.strip_prefix(SETTING) {
+        Some(before) => before == modified,
+        None => progress == ROTATING,
+    });
+    group.auth_token_enabled && added_only
 }
 
 /// Logins that must go before TLS can.
@@ -62,6 +73,8 @@ fn first_token(pass: &Pass<'_>) -> Vec<Step> {
     match progress {
         None if pass.group.auth_token_enabled => Vec::new(),
         None => mark(ROTATING.to_owned()),
+        // Left behind by an earlier change that was given up; taken for this one's it would skip the SET.
+        Some(value) if !pass.group.auth_token_enabled && value != ROTATING => mark(ROTATING.to_owned()),
         Some(_) if !pass.group.auth_token_enabled => {
             let from_user_groups = !pass.group.user_group_ids.is_empty();
             let rotate = |token| change(pass, LoginChange::Rotate { token, from_user_groups });

@@ -1,7 +1,8 @@
 //! What cannot be granted: things that belong to somebody else, and changes that AWS does not make in place.
 
+use super::engine::is_newer;
 use super::surroundings::takes_over;
-use super::{Wish, cluster_mode, transit};
+use super::{Wish, cluster_mode, login, transit};
 use crate::desired::{Auth, Desired, TAG_TOKEN_SOURCE, TAG_TOKEN_VERSION};
 use crate::observed::{Group, Member, Observed, Secret};
 use crate::problem::Problem;
@@ -54,9 +55,9 @@ pub(super) fn problems(wish: Wish<'_>, observed: &Observed) -> Vec<Problem> {
     if let Some(member) = observed.first_member() {
         downgrade(wish, member, &mut problems);
     }
-    login(wish, group, observed, &mut problems);
+    access(wish, group, observed, &mut problems);
     tls(desired, group, &mut problems);
-    shape(desired, group, &mut problems);
+    shape(desired, group, observed, &mut problems);
     problems
 }
 
@@ -139,9 +140,16 @@ fn downgrade(wish: Wish<'_>, member: &Member, problems: &mut Vec<Problem>) {
 }
 
 /// Changes of the login that AWS or this version does not make on a standing group.
-fn login(wish: Wish<'_>, group: &Group, observed: &Observed, problems: &mut Vec<Problem>) {
+fn access(wish: Wish<'_>, group: &Group, observed: &Observed, problems: &mut Vec<Problem>) {
     let desired = wish.desired;
-    if desired.auth == Auth::Open && group.auth_token_enabled {
+    let optional = login::token_is_optional(group, observed);
+    if desired.auth == Auth::Open && optional && transit::actual(group) != desired.tls {
+        let rule = "AWS moves TLS only without a token, and cannot take the one away that an earlier update added";
+        let fix = "keep TLS required, or switch to UserGroupIds first and remove both in a second update";
+        problems.push(Problem::new("TransitEncryptionEnabled", rule, fix).with_value(desired.tls));
+    }
+    // A token that is not required yet locks nobody out: the rollback of the update that added it may leave it.
+    if desired.auth == Auth::Open && group.auth_token_enabled && !optional {
         let rule = "AWS cannot take a token away from a standing group directly";
         let fix = "switch to UserGroupIds first and remove them in a second update, or put the token back";
         problems.push(Problem::new("AuthTokenEnabled", rule, fix));
@@ -218,9 +226,22 @@ fn tls(desired: &Desired, group: &Group, problems: &mut Vec<Problem>) {
     }
 }
 
-fn shape(desired: &Desired, group: &Group, problems: &mut Vec<Problem>) {
+fn changes_nodes(desired: &Desired, group: &Group, member: Option<&Member>) -> bool {
+    let upgrades = member.is_some_and(|member| {
+        let newer = member.version.as_ref().is_some_and(|actual| is_newer(&desired.version, actual));
+        newer || member.engine.is_some_and(|engine| engine != desired.engine)
+    });
+    upgrades || desired.node_type != group.node_type
+}
+
+fn shape(desired: &Desired, group: &Group, observed: &Observed, problems: &mut Vec<Problem>) {
     let (actual, wanted) = (cluster_mode::actual(group), desired.cluster_mode);
     if actual == wanted {
+        if actual == ClusterMode::Compatible && changes_nodes(desired, group, observed.first_member()) {
+            let rule = "AWS changes neither engine version nor node type while it is compatible";
+            let fix = "set it to enabled or disabled together with the change, or first";
+            problems.push(Problem::new("ClusterMode", rule, fix).with_value(wanted.as_str()));
+        }
         return;
     }
     if actual == ClusterMode::Enabled {

@@ -235,7 +235,9 @@ impl fmt::Display for Step {
             Step::DeleteGroup { group, final_snapshot: Some(name) } => {
                 write!(f, "delete replication group {group} after snapshot {name}")
             }
-            Step::Tag { target, tags } => write!(f, "tag {target} with {}", join(tags.keys())),
+            Step::Tag { target, tags } => {
+                write!(f, "tag {target} with {}", join(tags.iter().map(|(key, value)| format!("{key}={value}"))))
+            }
             Step::Untag { target, keys } => write!(f, "remove tags {} from {target}", join(keys)),
         }
     }

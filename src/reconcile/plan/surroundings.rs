@@ -146,6 +146,8 @@ fn secret(wish: Wish<'_>, observed: &Observed) -> Option<Step> {
             tags: desired.secret_tags(),
         })))
     };
+    // A ROTATE that AWS works on shows in the group's pending changes before the token shows as enabled.
+    let unused = observed.group.as_ref().is_none_or(|group| group.pending.is_empty() && !group.auth_token_enabled);
     match &observed.secret {
         None => create(None, false),
         // A secret that outlived its stack, mostly because it waits for its deletion, goes on as ours.
@@ -153,16 +155,16 @@ fn secret(wish: Wish<'_>, observed: &Observed) -> Option<Step> {
         // No group uses the old token any more, and whoever could read the secret knows it.
         Some(Secret { deleted: true, arn, .. }) if observed.group.is_none() => create(Some(arn.clone()), true),
         Some(Secret { deleted: true, arn, .. }) => Some(Step::RestoreSecret { arn: arn.clone() }),
-        // Without a group nothing uses the stored token yet: an empty secret is given one. With a group a lost token
-        // cannot be read back from anywhere; `replacement` says so.
-        Some(Secret { content: None, arn, .. }) if observed.group.is_none() => create(Some(arn.clone()), false),
+        // As long as no group uses the stored token an empty secret is given one. A lost token that a group uses cannot be
+        // read back from anywhere; `replacement` says so.
+        Some(Secret { content: None, arn, .. }) if unused => create(Some(arn.clone()), false),
         // As long as no group uses it, a literal token wins over what a failed earlier try stored. A new cluster does not
         // take over the token of an earlier one, whose endpoints are still in the secret: a restored secret whose new
         // value did not get stored, say.
-        Some(Secret { content: Some(content), arn, .. }) if observed.group.is_none() => {
+        Some(Secret { content: Some(content), arn, .. }) if unused => {
             let stale = match &token {
                 Some(given) => content.token() != *given,
-                None => wish.previous.is_none() && !content.host.is_empty(),
+                None => observed.group.is_none() && wish.previous.is_none() && !content.host.is_empty(),
             };
             stale.then(|| create(Some(arn.clone()), false)).flatten()
         }

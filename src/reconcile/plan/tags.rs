@@ -40,7 +40,8 @@ fn differences(pass: &Pass<'_>, wanted: &Tags, target: &TagTarget, actual: &Tags
     if !missing.is_empty() {
         steps.push(Step::Tag { target: target.clone(), tags: missing });
     }
-    if !dropped.is_empty() {
+    // AWS refuses a second call on a group while the first one settles, so the other way round is for the next round.
+    if !dropped.is_empty() && steps.is_empty() {
         steps.push(Step::Untag { target: target.clone(), keys: dropped });
     }
     steps

@@ -1,0 +1,728 @@
+//! Changes of a standing group that take several moves, or minutes: each in place, in order, and asked for once.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use simulator::cloudformation::{Outcome, StackStatus};
+use simulator::elasticache::{MemberStatus, ReplicationGroup, Status, UserGroup};
+use simulator::faults::{Fault, Kind};
+use simulator::journal::Entry;
+use simulator::nodes::Tls;
+
+use crate::harness::{CACHE, Setup, calls, names, quick_start, with};
+
+const ID: &str = "development-myapp-valkey";
+const MODIFY: &str = "ModifyReplicationGroup";
+
+/// A standing group with these properties over the quick start, in an account with two user groups.
+async fn standing(changes: Value) -> (Setup, Value) {
+    let setup = Setup::new();
+    setup.aws.with(|world, _| {
+        for id in ["g0", "g1"] {
+            world.elasticache.add_user_group(UserGroup::new(id, "valkey", "a-long-enough-password"));
+        }
+    });
+    let properties = with(quick_start(), changes);
+    setup.created(properties.clone()).await;
+    (setup, properties)
+}
+
+/// An Update that succeeds, after which the same wish makes no write. Returns its writes, without hand-overs.
+async fn changed(setup: &Setup, properties: Value) -> (Outcome, Vec<Entry>) {
+    let (outcome, writes) = setup.updated(properties).await;
+    quiet(setup).await;
+    (outcome, without_hand_overs(writes))
+}
+
+fn without_hand_overs(writes: Vec<Entry>) -> Vec<Entry> {
+    writes.into_iter().filter(|entry| entry.service != "lambda").collect()
+}
+
+fn hand_overs(setup: &Setup) -> usize {
+    calls(&setup.writes(), "Invoke").len()
+}
+
+/// The properties as they are make no write, and give the same attributes.
+async fn quiet(setup: &Setup) {
+    let before = setup.writes().len();
+    let answer = setup.stack.send("Update", CACHE, json!({})).await.unwrap();
+    assert!(answer.is_success(), "{}", answer.reason());
+    assert_eq!(setup.write_names().split_off(before), Vec::<String>::new(), "an unchanged wish wrote");
+}
+
+async fn rolled_back(setup: &Setup, properties: Value) -> (Outcome, Vec<Entry>) {
+    let before = setup.writes().len();
+    let outcome = setup.update(properties).await;
+    assert_eq!(outcome.status, StackStatus::UpdateRollbackComplete, "{:?}", outcome.reason);
+    let writes = setup.writes().split_off(before);
+    quiet(setup).await;
+    (outcome, without_hand_overs(writes))
+}
+
+fn group(setup: &Setup) -> ReplicationGroup {
+    setup.aws.with(|world, _| world.elasticache.groups[ID].clone())
+}
+
+/// The fields of the Modify calls, each without the id and the immediacy, which must be on.
+fn modifications(writes: &[Entry]) -> Vec<Value> {
+    let fields = |entry: &&Entry| {
+        let mut params = entry.params.clone();
+        let map = params.as_object_mut().unwrap();
+        assert_eq!(map.remove("ReplicationGroupId"), Some(json!(ID)));
+        assert_eq!(map.remove("ApplyImmediately"), Some(json!("true")), "{entry:?}");
+        if map.contains_key("AuthToken") {
+            map.insert("AuthToken".to_owned(), json!("token"));
+        }
+        params
+    };
+    calls(writes, MODIFY).iter().map(fields).collect()
+}
+
+fn strategies(writes: &[Entry]) -> Vec<String> {
+    let strategy = |entry: &&Entry| entry.params["AuthTokenUpdateStrategy"].as_str().map(str::to_owned);
+    calls(writes, MODIFY).iter().filter_map(strategy).collect()
+}
+
+/// The group takes exactly the token in the secret, and nobody comes in without.
+fn assert_token_alone(setup: &Setup, outcome: &Outcome) {
+    let group = group(setup);
+    let secret = setup.secret(outcome.get_att("Security.AuthTokenSecretArn").unwrap());
+    assert_eq!(group.tokens, [secret["password"].as_str().unwrap()]);
+    assert!(!group.token_optional, "a client without a password still comes in");
+    assert!(group.user_groups.is_empty());
+    assert_eq!((&secret["host"], secret["ssl"].as_bool()), (&json!(host(outcome)), Some(true)));
+    assert_eq!(outcome.get_att("Connection.PasswordRequired"), Ok("true"));
+}
+
+fn host(outcome: &Outcome) -> String {
+    let endpoint = outcome.get_att("Connection.Endpoint").unwrap();
+    endpoint.rsplit_once(':').unwrap().0.to_owned()
+}
+
+fn tls_on() -> Value {
+    json!({"TransitEncryptionEnabled": true})
+}
+
+/// S32.
+#[tokio::test(start_paused = true)]
+async fn a_first_token_is_added_and_then_required() {
+    let (setup, plain) = standing(tls_on()).await;
+    let (outcome, writes) = changed(&setup, with(plain, json!({"AuthTokenEnabled": true}))).await;
+    assert_eq!(
+        modifications(&writes),
+        [
+            json!({"AuthToken": "token", "AuthTokenUpdateStrategy": "ROTATE"}),
+            json!({"AuthToken": "token", "AuthTokenUpdateStrategy": "SET"}),
+        ]
+    );
+    let tokens: Vec<&Value> = calls(&writes, MODIFY).iter().map(|entry| &entry.params["AuthToken"]).collect();
+    assert_eq!(tokens[0], tokens[1]);
+    assert_token_alone(&setup, &outcome);
+    setup.deleted().await;
+}
+
+/// S32, wherever an invocation dies: the event is tried again and goes on.
+#[tokio::test(start_paused = true)]
+async fn a_first_token_survives_the_death_of_an_invocation() {
+    for milliseconds in
+        [300, 900, 2_000, 60_000, 299_000, 302_000, 304_000, 306_000, 310_000, 500_000, 602_000, 605_000]
+    {
+        let (setup, plain) = standing(tls_on()).await;
+        setup.kill_next_after(Duration::from_millis(milliseconds));
+        let before = setup.invocations().len();
+        let (outcome, writes) = changed(&setup, with(plain, json!({"AuthTokenEnabled": true}))).await;
+        assert_eq!(setup.invocations()[before], Err("killed".to_owned()), "after {milliseconds} ms");
+        assert_token_alone(&setup, &outcome);
+        assert_eq!(strategies(&writes), ["ROTATE", "SET"], "after {milliseconds} ms");
+        setup.deleted().await;
+    }
+}
+
+/// A failed Update leaves a mark behind; it must not make a later one believe that the token is required already.
+#[tokio::test(start_paused = true)]
+async fn a_token_that_never_became_required_is_set_by_the_next_update() {
+    let (setup, plain) = standing(tls_on()).await;
+    let wish = with(plain.clone(), json!({"AuthTokenEnabled": true}));
+    let refusal = Kind::error("InvalidParameterValue", "not now");
+    setup.aws.fault(Fault::on(MODIFY, 2, refusal));
+    // Once a token is there AWS has no way back to none, so the rollback leaves it as a second way in.
+    let (outcome, _) = rolled_back(&setup, wish.clone()).await;
+    assert!(outcome.reason.contains("not now"), "{}", outcome.reason);
+    assert!(group(&setup).token_optional, "clients without a password must still come in");
+    let (outcome, writes) = changed(&setup, wish).await;
+    assert_eq!(strategies(&writes), ["SET"]);
+    assert_token_alone(&setup, &outcome);
+    setup.deleted().await;
+}
+
+/// S36.
+#[tokio::test(start_paused = true)]
+async fn another_user_group_comes_and_the_old_one_goes_in_one_call() {
+    let (setup, with_g0) = standing(json!({"UserGroupIds": ["g0"]})).await;
+    let (_, writes) = changed(&setup, with(with_g0, json!({"UserGroupIds": ["g1"]}))).await;
+    assert_eq!(names(&writes), [MODIFY]);
+    let expected = json!({"UserGroupIdsToAdd": {"member": ["g1"]}, "UserGroupIdsToRemove": {"member": ["g0"]}});
+    assert_eq!(modifications(&writes), [expected]);
+    assert_eq!(group(&setup).user_groups, ["g1"]);
+    setup.deleted().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_token_gives_way_to_a_user_group_and_comes_back() {
+    let (setup, token) = standing(json!({"AuthTokenEnabled": true})).await;
+    let users = with(quick_start(), json!({"UserGroupIds": ["g0"]}));
+    let (outcome, writes) = changed(&setup, users).await;
+    let expected = json!({"AuthTokenUpdateStrategy": "DELETE", "UserGroupIdsToAdd": {"member": ["g0"]}});
+    assert_eq!(modifications(&writes), [expected]);
+    assert_eq!(calls(&writes, "DeleteSecret").len(), 1);
+    assert!(group(&setup).tokens.is_empty());
+    assert_eq!(outcome.get_att("Security.AuthTokenSecretArn"), Ok(""));
+    assert_eq!(outcome.get_att("Connection.PasswordRequired"), Ok("true"));
+
+    let (outcome, writes) = changed(&setup, token).await;
+    assert_eq!(
+        modifications(&writes),
+        [
+            json!({"AuthToken": "token", "AuthTokenUpdateStrategy": "ROTATE", "RemoveUserGroups": "true"}),
+            json!({"AuthToken": "token", "AuthTokenUpdateStrategy": "SET"}),
+        ]
+    );
+    assert_token_alone(&setup, &outcome);
+    setup.deleted().await;
+}
+
+/// A mark that an abandoned change of the login left behind does not let a later one skip the SET.
+#[tokio::test(start_paused = true)]
+async fn an_abandoned_first_token_does_not_leave_the_next_one_optional() {
+    let (setup, plain) = standing(tls_on()).await;
+    let token = with(plain.clone(), json!({"AuthTokenEnabled": true}));
+    setup.aws.fault(Fault::on(MODIFY, 2, Kind::error("InvalidParameterValue", "not now")));
+    rolled_back(&setup, token.clone()).await;
+    changed(&setup, with(plain, json!({"UserGroupIds": ["g0"]}))).await;
+    let (outcome, writes) = changed(&setup, token).await;
+    assert_eq!(strategies(&writes), ["ROTATE", "SET"]);
+    assert_token_alone(&setup, &outcome);
+    setup.deleted().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_user_group_gives_way_to_nobody() {
+    let (setup, _) = standing(json!({"UserGroupIds": ["g0"]})).await;
+    let (outcome, writes) = changed(&setup, with(quick_start(), tls_on())).await;
+    assert_eq!(modifications(&writes), [json!({"RemoveUserGroups": "true"})]);
+    assert_eq!(outcome.get_att("Connection.PasswordRequired"), Ok("false"));
+    setup.deleted().await;
+}
+
+/// User group and TLS go in one Update: the login goes first, because AWS moves TLS only without one.
+#[tokio::test(start_paused = true)]
+async fn a_user_group_and_tls_go_together() {
+    let (setup, _) = standing(json!({"UserGroupIds": ["g0"]})).await;
+    let (outcome, writes) = changed(&setup, quick_start()).await;
+    assert_eq!(
+        modifications(&writes),
+        [
+            json!({"RemoveUserGroups": "true"}),
+            json!({"TransitEncryptionEnabled": "true", "TransitEncryptionMode": "preferred"}),
+            json!({"TransitEncryptionEnabled": "false"}),
+        ]
+    );
+    assert_eq!(outcome.get_att("Connection.TlsEnabled"), Ok("false"));
+    setup.deleted().await;
+}
+
+/// A token cannot be dropped; said before anything else is changed.
+#[tokio::test(start_paused = true)]
+async fn a_token_cannot_be_dropped_without_a_user_group() {
+    let (setup, _) = standing(json!({"AuthTokenEnabled": true})).await;
+    let wish = with(quick_start(), json!({"TransitEncryptionEnabled": true, "Description": "not this"}));
+    let (outcome, writes) = rolled_back(&setup, wish).await;
+    assert_eq!(names(&writes), Vec::<String>::new());
+    assert!(
+        outcome.reason.contains("AuthTokenEnabled") && outcome.reason.contains("UserGroupIds"),
+        "{}",
+        outcome.reason
+    );
+    setup.deleted().await;
+}
+
+/// S37, S38.
+#[tokio::test(start_paused = true)]
+async fn tls_moves_one_step_at_a_time_in_both_directions() {
+    for engine in [json!({}), json!({"EngineVersion": "7.2"})] {
+        let (setup, off) = standing(engine).await;
+        let (outcome, writes) = changed(&setup, with(off.clone(), tls_on())).await;
+        let preferred = json!({"TransitEncryptionEnabled": "true", "TransitEncryptionMode": "preferred"});
+        let required = json!({"TransitEncryptionEnabled": "true", "TransitEncryptionMode": "required"});
+        assert_eq!(modifications(&writes), [preferred.clone(), required]);
+        assert_eq!(group(&setup).tls, Tls::Required);
+        assert!(outcome.get_att("Connection.Url").unwrap().starts_with("rediss://"));
+        let (outcome, writes) = changed(&setup, off).await;
+        assert_eq!(modifications(&writes), [preferred, json!({"TransitEncryptionEnabled": "false"})]);
+        assert_eq!(group(&setup).tls, Tls::Off);
+        assert!(outcome.get_att("Connection.Url").unwrap().starts_with("redis://"));
+        setup.deleted().await;
+    }
+}
+
+/// S38: with a token in place TLS cannot go, and nothing is begun.
+#[tokio::test(start_paused = true)]
+async fn tls_cannot_go_while_a_token_is_in_place() {
+    let (setup, _) = standing(json!({"AuthTokenEnabled": true})).await;
+    for tls in [json!({"TransitEncryptionEnabled": false}), tls_on()] {
+        let mode = json!({"TransitEncryptionMode": if tls == tls_on() { json!("preferred") } else { Value::Null }});
+        let (_, writes) = rolled_back(&setup, with(with(quick_start(), tls), mode)).await;
+        assert_eq!(names(&writes), Vec::<String>::new());
+    }
+    setup.deleted().await;
+}
+
+/// TLS and a first token in one Update, over several invocations (S81): four moves of 30 minutes.
+#[tokio::test(start_paused = true)]
+async fn tls_and_a_first_token_come_in_one_update() {
+    let (setup, off) = standing(json!({})).await;
+    let before = setup.invocations().len();
+    let (outcome, writes) = changed(&setup, with(off, json!({"AuthTokenEnabled": true}))).await;
+    assert_eq!(
+        modifications(&writes),
+        [
+            json!({"TransitEncryptionEnabled": "true", "TransitEncryptionMode": "preferred"}),
+            json!({"TransitEncryptionEnabled": "true", "TransitEncryptionMode": "required"}),
+            json!({"AuthToken": "token", "AuthTokenUpdateStrategy": "ROTATE"}),
+            json!({"AuthToken": "token", "AuthTokenUpdateStrategy": "SET"}),
+        ]
+    );
+    assert!(writes.iter().all(|entry| entry.outcome.is_ok()), "{:?}", names(&writes));
+    assert_token_alone(&setup, &outcome);
+    let invocations = &setup.invocations()[before..];
+    assert_eq!(hand_overs(&setup), 2);
+    assert!(invocations.iter().all(Result::is_ok), "{invocations:?}");
+    assert_eq!(outcome.answers.len(), 1);
+    setup.deleted().await;
+}
+
+/// S40.
+#[tokio::test(start_paused = true)]
+async fn a_new_description_leaves_the_token_alone() {
+    let (setup, token) = standing(json!({"AuthTokenEnabled": true})).await;
+    let (_, writes) = changed(&setup, with(token, json!({"Description": "sessions"}))).await;
+    assert_eq!(names(&writes), [MODIFY]);
+    assert_eq!(modifications(&writes), [json!({"ReplicationGroupDescription": "sessions"})]);
+    setup.deleted().await;
+}
+
+/// S45: up goes before, down after what else changes.
+#[tokio::test(start_paused = true)]
+async fn a_larger_node_type_comes_before_and_a_smaller_one_after_the_rest() {
+    let (setup, small) = standing(json!({})).await;
+    let larger = with(small.clone(), json!({"NodeType": "cache.m7g.large", "Description": "large"}));
+    let (outcome, writes) = changed(&setup, larger).await;
+    let large = json!({"CacheNodeType": "cache.m7g.large"});
+    assert_eq!(modifications(&writes), [large, json!({"ReplicationGroupDescription": "large"})]);
+    assert_eq!(outcome.get_att("Configuration.NodeType"), Ok("cache.m7g.large"));
+    let (_, writes) = changed(&setup, small).await;
+    assert_eq!(modifications(&writes)[1], json!({"CacheNodeType": "cache.t4g.micro"}));
+    setup.deleted().await;
+}
+
+fn nodes(count: u32) -> Value {
+    json!({"NumCacheNodes": count, "AutomaticFailoverEnabled": count > 1, "MultiAzEnabled": count > 1})
+}
+
+/// S48.
+#[tokio::test(start_paused = true)]
+async fn nodes_go_last() {
+    let (setup, four) = standing(nodes(4)).await;
+    let wish = with(with(four, nodes(2)), json!({"Description": "smaller", "NodeType": "cache.t4g.small"}));
+    let (_, writes) = changed(&setup, wish).await;
+    assert_eq!(names(&writes), [MODIFY, MODIFY, "DecreaseReplicaCount"]);
+    assert_eq!(writes[2].params["NewReplicaCount"], "1");
+    setup.deleted().await;
+}
+
+/// S49.
+#[tokio::test(start_paused = true)]
+async fn a_primary_with_the_highest_number_stays() {
+    for going in [2, 1] {
+        let (setup, three) = standing(nodes(3)).await;
+        let primary = format!("{ID}-003");
+        setup.aws.with(|world, _| world.elasticache.promote(&primary));
+        let (_, writes) = changed(&setup, with(three, nodes(going))).await;
+        assert!(writes.iter().all(|entry| entry.outcome.is_ok()), "{writes:?}");
+        let group = group(&setup);
+        let primaries: Vec<&str> =
+            group.members().filter(|member| member.primary).map(|member| member.id.as_str()).collect();
+        assert_eq!(primaries, [primary.as_str()]);
+        assert_eq!((group.shards[0].members.len(), group.failover), (going as usize, going > 1));
+        setup.deleted().await;
+    }
+}
+
+/// S50: the group is available before its new member is.
+#[tokio::test(start_paused = true)]
+async fn a_member_that_is_still_being_made_holds_back_the_next_change() {
+    let (setup, two) = standing(nodes(2)).await;
+    setup.aws.with(|world, now| {
+        let group = world.elasticache.groups.get_mut(ID).unwrap();
+        let member = &mut group.shards[0].members[1];
+        member.status = MemberStatus::Creating;
+        member.ready_at = Some(now + Duration::from_mins(2));
+    });
+    let start = setup.aws.clock().now();
+    let state = || Kind::error("InvalidReplicationGroupState", "Cache cluster is not in a valid state.");
+    setup.aws.fault(Fault::on(MODIFY, 1, state()).times(2));
+    let wish = with(with(two, nodes(3)), json!({"NodeType": "cache.t4g.small"}));
+    let (_, writes) = changed(&setup, wish).await;
+    assert!(writes[0].at.since(start) >= Duration::from_mins(2), "{:?}", names(&writes));
+    let accepted: Vec<Entry> = writes.into_iter().filter(|entry| entry.outcome.is_ok()).collect();
+    assert_eq!(names(&accepted), [MODIFY, "IncreaseReplicaCount"]);
+    setup.deleted().await;
+}
+
+fn shards(count: u32, replicas: u32) -> Value {
+    json!({"NumNodeGroups": count, "ReplicasPerNodeGroup": replicas})
+}
+
+/// S51, S52.
+#[tokio::test(start_paused = true)]
+async fn shards_come_and_the_highest_go() {
+    let tags = json!({"Tags": [{"Key": "Team", "Value": "shop"}]});
+    let (setup, two) = standing(with(shards(2, 1), tags)).await;
+    let (outcome, writes) = changed(&setup, with(two.clone(), shards(3, 1))).await;
+    assert_eq!(calls(&writes, "ModifyReplicationGroupShardConfiguration").len(), 1);
+    let params = &writes[0].params;
+    assert_eq!((&params["NodeGroupCount"], &params["NodeGroupsToRemove"]), (&json!("3"), &Value::Null));
+    assert!(group(&setup).members().all(|member| member.tags["Team"] == "shop"));
+    assert_eq!(outcome.get_att("Configuration.NumCacheNodes"), Ok("6"));
+    // Ids have gaps when shards came and went.
+    setup.aws.with(|world, _| world.elasticache.groups.get_mut(ID).unwrap().shards[1].id = "0007".to_owned());
+    let (_, writes) = changed(&setup, two).await;
+    let params = &calls(&writes, "ModifyReplicationGroupShardConfiguration")[0].params;
+    assert_eq!(params["NodeGroupCount"], "2");
+    assert_eq!(params["NodeGroupsToRemove"], json!({"NodeGroupToRemove": ["0007"]}));
+    setup.deleted().await;
+}
+
+/// Shards that are not alike get and lose replicas one by one, in one call.
+#[tokio::test(start_paused = true)]
+async fn replicas_change_shard_by_shard() {
+    let layout = |first: u32, second: u32| {
+        json!({"NodeGroupConfiguration": [
+            {"NodeGroupId": "0001", "Slots": "0-8191", "ReplicaCount": first},
+            {"NodeGroupId": "0002", "Slots": "8192-16383", "ReplicaCount": second},
+        ]})
+    };
+    let (setup, base) = standing(layout(1, 1)).await;
+    let (_, writes) = changed(&setup, with(base.clone(), layout(3, 1))).await;
+    let expected = json!([{"NodeGroupId": "0001", "NewReplicaCount": "3"}]);
+    assert_eq!(writes[0].params["ReplicaConfiguration"]["ConfigureShard"], expected);
+    assert_eq!(names(&writes), ["IncreaseReplicaCount"]);
+    let (_, writes) = changed(&setup, with(base.clone(), layout(0, 2))).await;
+    assert_eq!(names(&writes), ["IncreaseReplicaCount", "DecreaseReplicaCount"]);
+    let (_, writes) = changed(&setup, with(base, layout(2, 2))).await;
+    assert_eq!(names(&writes), ["IncreaseReplicaCount"]);
+    let counts: Vec<usize> = group(&setup).shards.iter().map(|shard| shard.members.len()).collect();
+    assert_eq!(counts, [3, 3]);
+    setup.deleted().await;
+}
+
+/// More shards with fewer replicas, Multi-AZ off, and back.
+#[tokio::test(start_paused = true)]
+async fn shards_and_replicas_change_together() {
+    let (setup, wide) = standing(with(shards(2, 2), json!({"MultiAzEnabled": true}))).await;
+    let flat = with(with(wide.clone(), shards(3, 0)), json!({"MultiAzEnabled": null}));
+    let (_, writes) = changed(&setup, flat).await;
+    assert_eq!(names(&writes).last().unwrap(), "DecreaseReplicaCount");
+    assert_eq!(group(&setup).members().count(), 3);
+    let (_, writes) = changed(&setup, wide).await;
+    assert!(writes.iter().all(|entry| entry.outcome.is_ok()), "{writes:?}");
+    assert!(group(&setup).multi_az);
+    assert_eq!(group(&setup).members().count(), 6);
+    setup.deleted().await;
+}
+
+/// S54.
+#[tokio::test(start_paused = true)]
+async fn cluster_mode_goes_through_compatible_to_enabled() {
+    let (setup, off) = standing(nodes(2)).await;
+    let parameters = json!({"CacheParameterGroupName": "default.valkey8.cluster.on"});
+    let (outcome, writes) = changed(&setup, with(off.clone(), json!({"ClusterMode": "compatible"}))).await;
+    assert_eq!(modifications(&writes), [parameters.clone(), json!({"ClusterMode": "compatible"})]);
+    assert_ne!(outcome.get_att("Connection.Endpoint"), Ok(""));
+    let (outcome, writes) = changed(&setup, with(off.clone(), json!({"ClusterMode": "enabled"}))).await;
+    assert_eq!(modifications(&writes), [json!({"ClusterMode": "enabled"})]);
+    assert_ne!(outcome.get_att("ConfigurationEndPoint.Address"), Ok(""));
+    setup.deleted().await;
+
+    // In one Update, from a single node, with custom parameters, and on to two shards.
+    let own = json!({"Parameters": {"timeout": "30"}});
+    let (setup, single) = standing(own).await;
+    let (_, writes) = changed(&setup, with(single, shards(2, 0))).await;
+    let modes: Vec<Value> = modifications(&writes).into_iter().filter(|m| m.get("ClusterMode").is_some()).collect();
+    assert_eq!(modes, [json!({"ClusterMode": "compatible"}), json!({"ClusterMode": "enabled"})]);
+    let group = group(&setup);
+    assert_eq!((group.shards.len(), group.members().count()), (2, 2));
+    setup.aws.with(|world, _| {
+        let parameters = world.elasticache.parameter_group(&group.parameter_group).unwrap();
+        assert_eq!((parameters.value("timeout"), parameters.value("cluster-enabled")), (Some("30"), Some("yes")));
+    });
+    setup.deleted().await;
+}
+
+/// The way back from compatible, also when failover and nodes go with it and when parameters are kept.
+#[tokio::test(start_paused = true)]
+async fn cluster_mode_goes_back_from_compatible() {
+    for own in [json!({}), json!({"Parameters": {"timeout": "30"}})] {
+        for count in [2, 1] {
+            let (setup, base) = standing(with(nodes(2), own.clone())).await;
+            let compatible = with(base.clone(), json!({"ClusterMode": "compatible"}));
+            changed(&setup, compatible).await;
+            let (outcome, writes) = changed(&setup, with(base, nodes(count))).await;
+            assert_eq!(modifications(&writes)[0]["ClusterMode"], "disabled", "{:?}", names(&writes));
+            assert_eq!(outcome.get_att("ConfigurationEndPoint.Address"), Ok(""));
+            assert_eq!(group(&setup).members().count(), count as usize);
+            setup.deleted().await;
+        }
+    }
+}
+
+/// While compatible, AWS changes neither version nor node type: the mode is settled first, or the wish refused.
+#[tokio::test(start_paused = true)]
+async fn nothing_else_changes_while_cluster_mode_is_compatible() {
+    let (setup, base) = standing(with(nodes(2), json!({"ClusterMode": "compatible", "EngineVersion": "8.0"}))).await;
+    for change in [json!({"NodeType": "cache.t4g.small"}), json!({"EngineVersion": "8.2"})] {
+        let (outcome, writes) = rolled_back(&setup, with(base.clone(), change)).await;
+        assert_eq!(names(&writes), Vec::<String>::new());
+        assert!(outcome.reason.contains("ClusterMode"), "{}", outcome.reason);
+    }
+    let on = json!({"ClusterMode": "enabled", "NodeType": "cache.t4g.small", "EngineVersion": "8.2"});
+    let (_, writes) = changed(&setup, with(base, on)).await;
+    assert_eq!(modifications(&writes)[0], json!({"ClusterMode": "enabled"}));
+    setup.deleted().await;
+}
+
+/// Enabled stays enabled; said before anything is changed.
+#[tokio::test(start_paused = true)]
+async fn cluster_mode_never_goes_back_from_enabled() {
+    let (setup, _) = standing(shards(1, 1)).await;
+    let (outcome, writes) = rolled_back(&setup, with(quick_start(), nodes(2))).await;
+    assert_eq!(names(&writes), Vec::<String>::new());
+    assert!(outcome.reason.contains("ClusterMode"), "{}", outcome.reason);
+    setup.deleted().await;
+}
+
+fn redis(changes: Value) -> Value {
+    with(json!({"Engine": "redis", "EngineVersion": "7.1"}), changes)
+}
+
+/// S56.
+#[tokio::test(start_paused = true)]
+async fn redis_becomes_valkey_in_one_call_under_the_same_id() {
+    let id = "development-myapp-redis";
+    for (parameters, version) in [(None, Some("7.2")), (None, None), (Some(json!({"timeout": "30"})), None)] {
+        let setup = Setup::new();
+        let kept = json!({"Parameters": parameters});
+        let before = with(quick_start(), with(redis(json!({})), kept.clone()));
+        setup.created(before).await;
+        let valkey = with(quick_start(), with(json!({"Engine": "valkey", "EngineVersion": version}), kept));
+        let (outcome, writes) = setup.updated(valkey).await;
+        quiet(&setup).await;
+        let modified = calls(&writes, MODIFY);
+        let wanted = version.unwrap_or("8.2");
+        let family = if wanted == "7.2" { "valkey7" } else { "valkey8" };
+        let group = if parameters.is_some() { format!("{id}-{family}") } else { format!("default.{family}") };
+        let expected = json!({
+            "ReplicationGroupId": id, "ApplyImmediately": "true",
+            "Engine": "valkey", "EngineVersion": wanted, "CacheParameterGroupName": group,
+        });
+        assert_eq!(modified.iter().map(|entry| &entry.params).collect::<Vec<_>>(), [&expected]);
+        assert_eq!(outcome.physical_id, id);
+        assert_eq!(outcome.get_att("Configuration.Engine"), Ok("valkey"));
+        let old = calls(&writes, "DeleteCacheParameterGroup");
+        assert_eq!(old.len(), usize::from(parameters.is_some()), "the group of the old family goes");
+        setup.deleted().await;
+    }
+}
+
+/// The one way back that AWS offers; and versions up.
+#[tokio::test(start_paused = true)]
+async fn valkey_7_2_goes_back_to_redis_7_1() {
+    let (setup, valkey) = standing(json!({"EngineVersion": "7.2", "Parameters": {"timeout": "30"}})).await;
+    let (outcome, writes) = changed(&setup, with(valkey.clone(), redis(json!({})))).await;
+    assert_eq!(modifications(&writes).len(), 1);
+    assert_eq!(outcome.get_att("Configuration.EngineVersion"), Ok("7.1"));
+    assert_eq!(outcome.physical_id, ID);
+    let (outcome, _) = changed(&setup, with(valkey, json!({"EngineVersion": "9.0"}))).await;
+    assert_eq!(outcome.get_att("Security.ParameterGroupName").unwrap(), format!("{ID}-valkey9"));
+    setup.deleted().await;
+}
+
+/// S58.
+#[tokio::test(start_paused = true)]
+async fn an_upgrade_by_hand_that_the_template_follows_is_no_change() {
+    let (setup, old) = standing(redis(json!({"EngineVersion": "7.0", "ReplicationGroupId": ID}))).await;
+    setup.aws.with(|world, _| "7.1.0".clone_into(&mut world.elasticache.groups.get_mut(ID).unwrap().engine_version));
+    let (_, writes) = changed(&setup, with(old, json!({"EngineVersion": "7.1"}))).await;
+    assert_eq!(names(&writes), Vec::<String>::new());
+    setup.deleted().await;
+}
+
+/// S58: AWS says that nothing changes.
+#[tokio::test(start_paused = true)]
+async fn nothing_to_modify_is_no_failure() {
+    let (setup, base) = standing(json!({})).await;
+    let nothing = Kind::error("InvalidParameterCombination", "No modifications were requested");
+    setup.aws.fault(Fault::on(MODIFY, 1, nothing));
+    setup.aws.with(|world, _| "by hand".clone_into(&mut world.elasticache.groups.get_mut(ID).unwrap().description));
+    let update = setup.update(with(base, json!({"Description": "wanted"})));
+    let by_hand = async {
+        tokio::time::sleep(Duration::from_secs(3)).await;
+        setup.aws.with(|world, _| "wanted".clone_into(&mut world.elasticache.groups.get_mut(ID).unwrap().description));
+    };
+    let (outcome, ()) = tokio::join!(update, by_hand);
+    assert_eq!(outcome.status, StackStatus::UpdateComplete, "{}", outcome.reason);
+    setup.deleted().await;
+}
+
+fn log(kind: &str, destination: &str) -> Value {
+    json!({"LogType": kind, "DestinationType": "cloudwatch-logs", "Destination": destination})
+}
+
+/// S60.
+#[tokio::test(start_paused = true)]
+async fn a_log_that_is_no_longer_wanted_is_disabled_in_a_call_of_its_own() {
+    let both = json!({"LogDelivery": [log("slow-log", "slow"), log("engine-log", "engine")]});
+    let (setup, base) = standing(both).await;
+    let one = json!({
+        "LogDelivery": [log("engine-log", "engine")], "ApplyImmediately": false, "Description": "one log",
+    });
+    let (_, writes) = changed(&setup, with(base, one)).await;
+    assert_eq!(names(&writes), [MODIFY, MODIFY]);
+    assert_eq!(writes[0].params["ReplicationGroupDescription"], "one log");
+    let expected = json!({
+        "ReplicationGroupId": ID,
+        "ApplyImmediately": "true",
+        "LogDeliveryConfigurations": {"LogDeliveryConfigurationRequest": [{"LogType": "slow-log", "Enabled": "false"}]},
+    });
+    assert_eq!(writes[1].params, expected);
+    let kept: Vec<String> = group(&setup).logs.into_iter().map(|log| log.log_type).collect();
+    assert_eq!(kept, ["engine-log"]);
+    setup.deleted().await;
+}
+
+/// S60: two logs change places, which AWS refuses when it sees only one of them.
+#[tokio::test(start_paused = true)]
+async fn logs_change_destination_and_format() {
+    let (setup, base) = standing(json!({"LogDelivery": [log("slow-log", "a"), log("engine-log", "b")]})).await;
+    let swapped = json!({"LogDelivery": [log("slow-log", "b"), log("engine-log", "a")]});
+    let (_, writes) = changed(&setup, with(base.clone(), swapped)).await;
+    assert_eq!(names(&writes), [MODIFY]);
+    let text = with(log("slow-log", "a"), json!({"LogFormat": "text"}));
+    changed(&setup, with(base, json!({"LogDelivery": [text]}))).await;
+    assert_eq!(group(&setup).logs[0].format, "text");
+    setup.deleted().await;
+}
+
+/// S61.
+#[tokio::test(start_paused = true)]
+async fn an_upgrade_comes_before_the_logs_that_need_it() {
+    let (setup, old) = standing(redis(json!({"EngineVersion": "5.0.6", "ReplicationGroupId": ID}))).await;
+    let wish = json!({"EngineVersion": "7.1", "LogDelivery": [log("slow-log", "slow")]});
+    let (_, writes) = changed(&setup, with(old, wish)).await;
+    let order: Vec<bool> =
+        modifications(&writes).iter().map(|call| call.get("LogDeliveryConfigurations").is_some()).collect();
+    assert_eq!(order, [false, true]);
+    setup.deleted().await;
+}
+
+/// S62.
+#[tokio::test(start_paused = true)]
+async fn tags_come_while_available_and_new_members_have_them() {
+    let (setup, two) = standing(with(nodes(2), json!({"Tags": [{"Key": "Old", "Value": "1"}]}))).await;
+    let wish = with(with(two, nodes(3)), json!({"Tags": [{"Key": "New", "Value": "2"}]}));
+    let (_, writes) = changed(&setup, wish).await;
+    assert!(writes.iter().all(|entry| entry.outcome.is_ok()), "{writes:?}");
+    assert_eq!(names(&writes).last().unwrap(), "IncreaseReplicaCount");
+    for member in group(&setup).members() {
+        assert!(member.tags.contains_key("New") && !member.tags.contains_key("Old"), "{:?}", member.tags);
+    }
+    setup.deleted().await;
+}
+
+/// S67, for the changes that are not a plain Modify.
+#[tokio::test(start_paused = true)]
+async fn every_kind_of_change_waits_for_a_backup() {
+    let changes =
+        [nodes(2), tls_on(), json!({"LogDelivery": [log("slow-log", "slow")]}), json!({"EngineVersion": "9.0"})];
+    for change in changes {
+        let (setup, base) = standing(json!({})).await;
+        setup.aws.with(|world, now| {
+            world.elasticache.set_status(ID, Status::Snapshotting, now, now + Duration::from_mins(3));
+        });
+        let (_, writes) = changed(&setup, with(base, change)).await;
+        assert!(writes.iter().all(|entry| entry.outcome.is_ok()), "{writes:?}");
+        setup.deleted().await;
+    }
+}
+
+/// S89: replicas were added, then the node type is refused; the rollback meets a busy group.
+#[tokio::test(start_paused = true)]
+async fn a_half_done_update_is_taken_back_while_the_group_is_busy() {
+    let (setup, two) = standing(nodes(2)).await;
+    let refusal = "cache.t4g.micro is not supported here.";
+    setup.aws.fault(Fault::on(MODIFY, 1, Kind::error("InvalidParameterValue", refusal)));
+    // The description comes after the replicas.
+    let wish = with(with(two, nodes(4)), json!({"Description": "refused"}));
+    let mut entries = setup.aws.subscribe();
+    let update = setup.update(wish);
+    let backup = async {
+        while entries.recv().await.unwrap().action != MODIFY {}
+        setup.aws.with(|world, now| {
+            world.elasticache.set_status(ID, Status::Modifying, now, now + Duration::from_mins(2));
+        });
+    };
+    let (outcome, ()) = tokio::join!(update, backup);
+    assert_eq!(outcome.status, StackStatus::UpdateRollbackComplete, "{}", outcome.reason);
+    assert!(outcome.reason.contains(refusal), "{}", outcome.reason);
+    quiet(&setup).await;
+    assert_eq!(group(&setup).members().count(), 2);
+    setup.deleted().await;
+}
+
+/// AWS accepts, works and undoes: noticed, told with its event, asked for once, also over a hand-over.
+#[tokio::test(start_paused = true)]
+async fn silent_roll_backs_are_told_and_not_repeated() {
+    let event = "The change was rolled back: not enough free memory.";
+    let cases = [
+        ("ModifyReplicationGroupShardConfiguration", shards(2, 1), shards(3, 1)),
+        ("ModifyReplicationGroupShardConfiguration", shards(2, 1), shards(1, 1)),
+        ("IncreaseReplicaCount", shards(2, 1), shards(2, 2)),
+        ("DecreaseReplicaCount", shards(2, 2), shards(2, 1)),
+        ("DecreaseReplicaCount", nodes(3), nodes(2)),
+        (MODIFY, json!({}), tls_on()),
+        (MODIFY, json!({}), json!({"EngineVersion": "9.0"})),
+    ];
+    for (action, before, after) in cases {
+        let (setup, base) = standing(before).await;
+        setup.aws.with(|world, _| world.elasticache.roll_back_next(action, event));
+        let (outcome, writes) = rolled_back(&setup, with(base, after)).await;
+        assert!(outcome.reason.contains(event), "{action}: {}", outcome.reason);
+        assert_eq!(names(&writes), [action]);
+        setup.deleted().await;
+    }
+}
+
+/// S81: a change that takes longer than one invocation may is handed on, asked for once and answered once.
+#[tokio::test(start_paused = true)]
+async fn an_update_of_an_hour_goes_on_over_several_invocations() {
+    let (setup, base) = standing(redis(json!({"ReplicationGroupId": ID}))).await;
+    let wish = json!({
+        "Engine": "valkey", "EngineVersion": "8.2", "NodeType": "cache.t4g.small", "TransitEncryptionEnabled": true,
+    });
+    let (outcome, writes) = changed(&setup, with(base, wish)).await;
+    let expected = ["engine", "node type", "preferred", "required"];
+    assert_eq!(modifications(&writes).len(), expected.len(), "{writes:?}");
+    assert_eq!(hand_overs(&setup), 3);
+    assert_eq!(outcome.answers.len(), 1);
+    setup.deleted().await;
+}
