@@ -124,9 +124,7 @@ async fn a_first_token_is_added_and_then_required() {
 /// S32, wherever an invocation dies: the event is tried again and goes on.
 #[tokio::test(start_paused = true)]
 async fn a_first_token_survives_the_death_of_an_invocation() {
-    for milliseconds in
-        [300, 900, 2_000, 60_000, 299_000, 302_000, 304_000, 306_000, 310_000, 500_000, 595_000]
-    {
+    for milliseconds in [300, 900, 2_000, 60_000, 299_000, 302_000, 304_000, 306_000, 310_000, 500_000, 595_000] {
         let (setup, plain) = standing(tls_on()).await;
         setup.kill_next_after(Duration::from_millis(milliseconds));
         let before = setup.invocations().len();
