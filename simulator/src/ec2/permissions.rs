@@ -13,9 +13,9 @@ use crate::world::AwsError;
 /// How CIDR blocks of a request are read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Blocks {
-    /// Host bits are cleared, as EC2 does when it stores a rule [BC].
+    /// Host bits are cleared, as EC2 does when it stores a rule (service model).
     Canonicalise,
-    /// Taken to the letter: a revoke must name the stored values exactly [BC].
+    /// Taken to the letter: a revoke must name the stored values exactly (service model).
     Verbatim,
 }
 
@@ -145,7 +145,7 @@ fn description(source: &Value) -> Result<Option<String>, AwsError> {
     }
 }
 
-/// At most 255 characters of those that names and descriptions may hold [BC].
+/// At most 255 characters of those that names and descriptions may hold (service model).
 pub(super) fn is_plain(text: &str) -> bool {
     text.len() <= 255 && text.chars().all(|c| c.is_ascii_alphanumeric() || " ._-:/()#,@[]+=&;{}!$*".contains(c))
 }

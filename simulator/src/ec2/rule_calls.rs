@@ -86,7 +86,7 @@ impl Ec2 {
         Ok(())
     }
 
-    /// In the default VPC a rule that is not there is returned as unknown; elsewhere it fails the whole call [BC].
+    /// In the default VPC a rule that is not there is returned as unknown; elsewhere it fails the whole call (service model).
     pub(super) fn revoke(&mut self, params: &Value, direction: Direction) -> Answer {
         let group = self.addressed_group(params)?;
         let (id, forgiving) = (group.id.clone(), self.is_default_vpc(&group.vpc));

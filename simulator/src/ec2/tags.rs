@@ -120,7 +120,7 @@ impl Ec2 {
         Ok(json!({"return": true}))
     }
 
-    /// Without a tag list all tags go; a tag that names a value goes only when the value is the same [BC].
+    /// Without a tag list all tags go; a tag that names a value goes only when the value is the same (service model).
     pub(super) fn delete_tags(&mut self, params: &Value) -> Answer {
         let ids = self.taggable_ids(params)?;
         let doomed = items(params, "Tag");

@@ -38,7 +38,7 @@ impl SecretsManager {
     }
 
     /// Gone for every call at once, while its name stays taken for a moment. A secret that is not there is no error,
-    /// so that a retry succeeds [BC].
+    /// so that a retry succeeds (service model).
     fn force_delete(&mut self, call: &Call) -> Value {
         let id = text(&call.params, "SecretId").unwrap_or_default();
         let date = call.now.epoch_seconds();

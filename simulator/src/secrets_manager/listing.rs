@@ -38,7 +38,7 @@ impl SecretsManager {
     }
 }
 
-/// Filters match by prefix; a `!` in front of a value excludes [BC].
+/// Filters match by prefix; a `!` in front of a value excludes (service model).
 fn passes(secret: &Secret, params: &Value) -> Result<bool, AwsError> {
     for filter in items(params, "Filters") {
         let fields: Vec<&str> = match text(filter, "Key").unwrap_or_default() {

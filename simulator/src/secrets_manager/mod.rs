@@ -30,7 +30,7 @@ pub struct SecretsManager {
     secrets: BTreeMap<String, Secret>,
     /// Names of force-deleted secrets, each until its deletion is through.
     vanishing: BTreeMap<String, Time>,
-    /// How long the name of a force-deleted secret stays taken: deletion is asynchronous [BC].
+    /// How long the name of a force-deleted secret stays taken: deletion is asynchronous (service model).
     pub deletion_lag: Duration,
     random: password::Random,
 }
@@ -120,7 +120,7 @@ impl SecretsManager {
         name.and_then(|name| self.secrets.get_mut(&name)).ok_or_else(not_found)
     }
 
-    /// The secret, unless it is scheduled for deletion: most calls refuse it then [BC].
+    /// The secret, unless it is scheduled for deletion: most calls refuse it then (service model).
     fn live_mut(&mut self, params: &Value) -> Result<&mut Secret, AwsError> {
         let secret = self.addressed_mut(params)?;
         secret.check_alive()?;

@@ -59,7 +59,7 @@ impl SecretsManager {
         Ok(json!({"ARN": secret.arn, "Name": secret.name, "VersionId": id}))
     }
 
-    /// Turns rotation off; a pending version stays as it is [BC].
+    /// Turns rotation off; a pending version stays as it is (service model).
     pub(super) fn cancel_rotation(&mut self, call: &Call) -> Answer {
         let secret = self.live_mut(&call.params)?;
         let Some(rotation) = &mut secret.rotation else {

@@ -18,9 +18,9 @@ pub(super) const PREVIOUS: &str = "AWSPREVIOUS";
 /// The stage of a value that a rotation is bringing in.
 pub(super) const PENDING: &str = "AWSPENDING";
 
-/// Versions that a secret keeps [BC].
+/// Versions that a secret keeps (service model).
 const VERSIONS_KEPT: usize = 100;
-/// No version younger than this is removed [BC].
+/// No version younger than this is removed (service model).
 const VERSION_MIN_AGE: Duration = Duration::from_hours(24);
 const VALUE_MAX_BYTES: usize = 65_536;
 
@@ -167,7 +167,7 @@ impl Secret {
     }
 
     /// Adds a version with these stages. The same id with the same value again is ignored, with another value refused:
-    /// this is what makes retries safe [BC].
+    /// this is what makes retries safe (service model).
     pub(super) fn add_version(&mut self, id: &str, value: Payload, stages: &[&str], now: Time) -> Result<(), AwsError> {
         match self.versions.get_mut(id) {
             Some(version) if version.value.as_ref() == Some(&value) => return Ok(()),

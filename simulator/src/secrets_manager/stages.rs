@@ -9,7 +9,7 @@ use crate::world::{Answer, AwsError, Call};
 
 impl SecretsManager {
     /// A label that is attached must be taken from the version that has it, by name, so that two movers cannot undo
-    /// each other unseen [BC].
+    /// each other unseen (service model).
     pub(super) fn update_stage(&mut self, call: &Call) -> Answer {
         let params = &call.params;
         let stage = text(params, "VersionStage").unwrap_or_default();
