@@ -336,7 +336,7 @@ impl Group {
         self.configuration_endpoint.as_ref().or_else(|| self.primary_endpoint())
     }
 
-    /// Replicas of each shard, if all have the same number.
+    /// Replicas by shard.
     #[must_use]
     pub fn replicas_per_shard(&self) -> Vec<(String, i32)> {
         let count = |shard: &Shard| i32::try_from(shard.member_ids.len()).unwrap_or(i32::MAX) - 1;

@@ -514,7 +514,7 @@ fn default_description(title: &str) -> String {
 /// What a Delete needs to know; read leniently, because bad properties must never block a Delete.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Removal {
-    /// Ids under which things may exist, the most likely first.
+    /// Names of what is removed.
     pub names: Names,
     /// Whose they must be.
     pub owner: Owner,
