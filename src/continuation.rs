@@ -3,6 +3,7 @@
 //! The event itself is sent again; beside it only what AWS cannot tell: how long the request has been worked on and
 //! which changes of the group were already asked for.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -32,6 +33,8 @@ pub struct Memory {
     pub done: Vec<String>,
     /// Whether the group was seen standing.
     pub group_seen: bool,
+    /// Subnet groups that the request put itself on, and what their tag said before.
+    pub claims: BTreeMap<String, String>,
 }
 
 impl Continuation {

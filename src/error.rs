@@ -32,6 +32,8 @@ pub enum Error {
         /// Replication group id.
         group: String,
     },
+    /// A newer request is at work on the resource, or was. Never told to anybody.
+    Overtaken,
     /// The invocation is about to end, and the work must go on in the next one. Never told to anybody.
     HandOver,
     /// Time ran out.
@@ -78,6 +80,7 @@ impl fmt::Display for Error {
                     "replication group {group} was deleted while this request was worked on; it is not made again"
                 )
             }
+            Error::Overtaken => f.write_str("a newer request took over"),
             Error::HandOver => f.write_str("the invocation ends before the work is done"),
             Error::TimedOut { waiting_for, last, elapsed, done } => {
                 let minutes = elapsed.as_secs() / 60;

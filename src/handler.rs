@@ -20,6 +20,7 @@ use crate::error::Error;
 use crate::names;
 use crate::reconcile::Run;
 use crate::reconcile::observe::Target;
+use crate::reconcile::order::RequestKey;
 use crate::reconcile::plan::Wish;
 use crate::reconcile::wait::Deadline;
 
@@ -125,7 +126,8 @@ impl Function {
     ) -> Result<Option<Data>, String> {
         let owner = Owner { stack_id: reply_to.stack_id.clone(), logical_id: reply_to.logical_id.clone() };
         let deadline = invocation.deadline(request.service_timeout());
-        let request_key = format!("{}|{}", reply_to.stack_id, reply_to.request_id);
+        let url = &reply_to.url;
+        let request_key = RequestKey::new(&reply_to.stack_id, &reply_to.request_id, url.expose(), url.issued());
         let mut run = Run::new(&self.aws, &request_key, self.settings.poll_interval, deadline)
             .resumed(&invocation.continuation.memory);
         let result = match request {
@@ -158,18 +160,21 @@ impl Function {
                         let earlier = References::read(old_properties, purpose);
                         let references = References::read(properties, purpose).beside(&earlier);
                         // Whatever else is wrong, a Removal says what stands under the id.
-                        let standing = Removal::new(old_properties, &owner, physical_id, &request_key);
+                        let standing = Removal::new(old_properties, &owner, physical_id, request_key.as_str());
                         Err(run.refused(problems, &references, Some(Target::from(&standing))).await)
                     }
                 }
             }
             Request::Delete { properties, .. } => {
-                absent(&mut run, properties, &owner, physical_id, &request_key).await.map(|()| Data::default())
+                absent(&mut run, properties, &owner, physical_id, request_key.as_str()).await.map(|()| Data::default())
             }
         };
         match result {
             Ok(data) => Ok(Some(data)),
             Err(Error::HandOver) => self.hand_over(event, &run, invocation, deadline).await.map(|()| None),
+            Err(Error::Overtaken) => Ok(overtaken(physical_id)),
+            // What failed may have failed because of a newer request, and nobody waits for this answer any more.
+            Err(_) if run.is_overtaken().await => Ok(overtaken(physical_id)),
             Err(error) => Err(error.to_string()),
         }
     }
@@ -237,6 +242,12 @@ impl Invocation {
             hand_over_at: self.end.checked_sub(LAST_PART).unwrap_or(self.end),
         }
     }
+}
+
+/// A run that is no longer the newest ends without an answer: its request is not waited for any more.
+fn overtaken(physical_id: &str) -> Option<Data> {
+    info!(physical_id, "a newer request took over; stopping without an answer");
+    None
 }
 
 async fn present(run: &mut Run<'_>, wish: Wish<'_>) -> Result<Data, Error> {

@@ -88,6 +88,14 @@ impl Fault {
         Fault { action, on: on.to_owned(), code, message, request_id, class }
     }
 
+    /// What AWS answered an attempt with.
+    #[cfg(test)]
+    pub(crate) fn answered(action: &'static str, on: &str, code: &str, message: &str, status: u16) -> Fault {
+        let class = classify(code, message, Some(status));
+        let (on, code, message) = (on.to_owned(), code.to_owned(), message.to_owned());
+        Fault { action, on, code, message, request_id: None, class }
+    }
+
     /// The same fault without `secret` in its text, should AWS have repeated it.
     #[must_use]
     pub fn without(mut self, secret: &str) -> Fault {
@@ -126,7 +134,9 @@ fn classify(code: &str, message: &str, status: Option<u16>) -> Class {
         | "CacheSubnetGroupNotFoundFault"
         | "CacheParameterGroupNotFound"
         | "InvalidGroup.NotFound"
-        | "ResourceNotFoundException" => Class::Missing,
+        | "ResourceNotFoundException"
+        // The first cache of an account makes ElastiCache's role, which takes a moment to be there.
+        | "ServiceLinkedRoleNotFoundFault" => Class::Missing,
         "ReplicationGroupAlreadyExists"
         | "CacheSubnetGroupAlreadyExists"
         | "CacheParameterGroupAlreadyExists"
@@ -138,7 +148,8 @@ fn classify(code: &str, message: &str, status: Option<u16>) -> Class {
         | "InvalidCacheParameterGroupState"
         | "InvalidUserGroupState"
         | "CacheSubnetGroupInUse"
-        | "DependencyViolation" => Class::Busy,
+        | "DependencyViolation"
+        | "ConcurrentTagAccess" => Class::Busy,
         // Secrets Manager's word for a secret that waits for its deletion, among other things.
         "InvalidRequestException" if message.contains("deletion") || message.contains("deleted") => Class::Busy,
         "NoOperationFault" | "InvalidPermission.NotFound" | "TagNotFound" => Class::Unchanged,

@@ -33,6 +33,18 @@ impl ResponseUrl {
     pub fn expose(&self) -> &str {
         &self.0
     }
+
+    /// When CloudFormation signed it, as `20261101T000000Z`; `None` when the URL does not say in this form.
+    #[must_use]
+    pub fn issued(&self) -> Option<&str> {
+        let (_, query) = self.0.split_once('?')?;
+        let date = query.split('&').find_map(|pair| pair.strip_prefix("X-Amz-Date="))?;
+        let digits = |range: std::ops::Range<usize>| {
+            date.get(range).is_some_and(|part| part.bytes().all(|byte| byte.is_ascii_digit()))
+        };
+        let shaped = date.len() == 16 && digits(0..8) && digits(9..15) && date.get(8..9) == Some("T");
+        (shaped && date.ends_with('Z')).then_some(date)
+    }
 }
 
 impl fmt::Debug for ResponseUrl {

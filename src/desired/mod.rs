@@ -26,6 +26,8 @@ pub const TAG_STACK_ID: &str = "elasticache-resource:stack-id";
 pub const TAG_LOGICAL_ID: &str = "elasticache-resource:logical-id";
 /// Tag key on the subnet group: the resource has not been created successfully yet.
 pub const TAG_CREATING: &str = "elasticache-resource:creating";
+/// Tag key on the subnet group: the requests that worked on it, newest first.
+pub const TAG_REQUESTS: &str = "elasticache-resource:requests";
 /// Tag key on the subnet group: how far a change of the login has come.
 pub const TAG_LOGIN: &str = "elasticache-resource:login";
 /// Tag key on the secret: the `AuthTokenVersion` that its token was made for.

@@ -5,7 +5,9 @@
 
 pub mod act;
 pub mod observe;
+pub mod order;
 pub mod plan;
+mod reaction;
 pub mod wait;
 
 use std::collections::BTreeMap;
@@ -17,13 +19,15 @@ use tracing::{info, warn};
 
 use crate::aws::{Aws, Class, Fault};
 use crate::continuation::Memory;
-use crate::desired::{Desired, References, Removal};
+use crate::desired::{Desired, References, Removal, TAG_REQUESTS, Tags};
 use crate::error::Error;
-use crate::observed::{Account, Observed, Status};
+use crate::observed::{Account, Observed, Status, SubnetGroup};
 use crate::problem::Problem;
 use observe::Target;
+use order::{Order, RequestKey, Turn};
 use plan::{Plan, Step, Wish};
-use wait::{Deadline, Waiter};
+use reaction::Reaction;
+use wait::{Deadline, Waiter, Watch};
 
 /// Looks that a finished change is given to show.
 const LOOKS_TO_SHOW: u32 = 6;
@@ -35,13 +39,17 @@ const LOOK_BEFORE_REFUSAL: Duration = Duration::from_secs(20);
 #[derive(Debug)]
 pub struct Run<'a> {
     aws: &'a Aws,
-    request: &'a str,
+    order: Order<'a>,
     waiter: Waiter<'a>,
     taken: BTreeMap<String, Taken>,
     done: Vec<String>,
     retries: u32,
+    /// Rounds in a row in which something that a step needs was not there.
+    misses: u32,
     /// Whether the group was seen standing while this request was worked on.
     group_seen: bool,
+    /// The subnet group of ours that was seen last, by ARN: its tags tell the newest request.
+    order_kept_at: Option<String>,
 }
 
 /// What is remembered of a step that was taken.
@@ -69,11 +77,21 @@ pub struct Converged {
 }
 
 impl<'a> Run<'a> {
-    /// Work on one request, which `request` identifies.
+    /// Work on one request.
     #[must_use]
-    pub fn new(aws: &'a Aws, request: &'a str, poll_interval: Duration, deadline: Deadline) -> Run<'a> {
+    pub fn new(aws: &'a Aws, request: &'a RequestKey, poll_interval: Duration, deadline: Deadline) -> Run<'a> {
         let waiter = Waiter { aws, poll_interval, deadline };
-        Run { aws, request, waiter, taken: BTreeMap::new(), done: Vec::new(), retries: 0, group_seen: false }
+        Run {
+            aws,
+            order: Order::new(request),
+            waiter,
+            taken: BTreeMap::new(),
+            done: Vec::new(),
+            retries: 0,
+            misses: 0,
+            group_seen: false,
+            order_kept_at: None,
+        }
     }
 
     /// Goes on from what an earlier invocation remembered.
@@ -83,6 +101,7 @@ impl<'a> Run<'a> {
         self.taken = memory.taken.iter().map(taken).collect();
         self.done.clone_from(&memory.done);
         self.group_seen = memory.group_seen;
+        self.order.resume(&memory.claims);
         self
     }
 
@@ -90,7 +109,12 @@ impl<'a> Run<'a> {
     #[must_use]
     pub fn memory(&self) -> Memory {
         let changes = self.taken.iter().filter(|(_, taken)| taken.changes_group).map(|(step, _)| step.clone());
-        Memory { taken: changes.collect(), done: self.done.clone(), group_seen: self.group_seen }
+        Memory {
+            taken: changes.collect(),
+            done: self.done.clone(),
+            group_seen: self.group_seen,
+            claims: self.order.claims().clone(),
+        }
     }
 
     /// Brings the account to what is wanted.
@@ -122,6 +146,7 @@ impl<'a> Run<'a> {
                 return Err(Error::DeletedMeanwhile { group });
             }
             self.group_seen |= stands;
+            self.claim(&plan, Target::from(wish.desired), &observed).await?;
             if plan == Plan::Done {
                 let mut warnings = plan::warnings(wish, &observed);
                 if wish.previous.is_some() && !was_there {
@@ -177,12 +202,15 @@ impl<'a> Run<'a> {
     /// A Delete may follow a failed Create so closely that AWS does not show yet what was made last. The security group
     /// shows latest and stands in every complete set, so where none was seen the end is confirmed by one more look.
     pub async fn absent(&mut self, removal: &Removal) -> Result<(), Error> {
+        self.order.is_last();
         let group = removal.names.replication_group.clone();
         let mut seen = false;
         loop {
             let observed = self.look(Target::from(removal)).await?;
             seen |= observed.security_group.is_some();
-            match plan::absent(removal, &observed) {
+            let plan = plan::absent(removal, &observed);
+            self.claim(&plan, Target::from(removal), &observed).await?;
+            match plan {
                 Plan::Done if seen => return Ok(()),
                 Plan::Done => {
                     let pause = self.waiter.pause(LOOKS_TO_SHOW, "AWS to show what was made last", "", &self.done);
@@ -199,6 +227,7 @@ impl<'a> Run<'a> {
 
     /// Whether anything under the target's names is the owner's.
     pub async fn owns_anything(&mut self, target: Target<'_>) -> Result<bool, Error> {
+        self.order.is_last();
         Ok(self.look(target).await?.has_anything_of(target.owner))
     }
 
@@ -215,7 +244,8 @@ impl<'a> Run<'a> {
             }
             Plan::Wait(awaited) => {
                 info!(group, "waiting for {awaited}");
-                self.waiter.until(&awaited, group, &self.done).await
+                let watch = self.order_kept_at.as_deref().map(|arn| Watch { arn, order: &self.order });
+                self.waiter.until(&awaited, group, &self.done, watch).await
             }
             Plan::Act(steps) => self.take(steps, observed).await,
         }
@@ -223,20 +253,23 @@ impl<'a> Run<'a> {
 
     /// Takes the steps of one round that have not been taken yet.
     async fn take(&mut self, steps: Vec<Step>, observed: &Observed) -> Result<(), Error> {
-        let (repeated, fresh): (Vec<Step>, Vec<Step>) =
+        let (repeated, mut fresh): (Vec<Step>, Vec<Step>) =
             steps.into_iter().partition(|step| self.taken.contains_key(&step.to_string()));
         if fresh.is_empty() {
             return self.await_effect(&repeated, observed).await;
         }
-        for step in &fresh {
+        for step in &mut fresh {
+            self.order.stamp(step);
             info!(step = %step, "taking a step");
         }
-        let results = join_all(fresh.iter().map(|step| act::act(self.aws, step, self.request))).await;
+        let results = join_all(fresh.iter().map(|step| act::act(self.aws, step, self.order.request().as_str()))).await;
         let mut fatal = Vec::new();
         let mut passing = None;
+        let mut missed = false;
         for (step, result) in fresh.iter().zip(results) {
             match result.map_err(|fault| (Reaction::to(step, &fault), fault)) {
                 Ok(()) => {
+                    self.order.took(step);
                     self.taken.insert(step.to_string(), Taken::of(step));
                     self.done.push(step.to_string());
                 }
@@ -244,11 +277,14 @@ impl<'a> Run<'a> {
                     info!(step = %step, %fault, "nothing to do");
                     self.taken.insert(step.to_string(), Taken::of(step));
                 }
-                Err((Reaction::TryAgain, fault)) if fault.class != Class::Missing || self.retries < LOOKS_TO_SHOW => {
+                Err((reaction @ (Reaction::TryAgain | Reaction::TryAFewTimes), fault))
+                    if reaction == Reaction::TryAgain || self.misses < LOOKS_TO_SHOW =>
+                {
                     info!(step = %step, %fault, "will be tried again");
+                    missed |= reaction == Reaction::TryAFewTimes;
                     passing = Some(fault);
                 }
-                Err((Reaction::TryAgain | Reaction::Fail, fault)) => {
+                Err((Reaction::TryAgain | Reaction::TryAFewTimes | Reaction::Fail, fault)) => {
                     warn!(step = %step, %fault, "failed");
                     fatal.push(fault);
                 }
@@ -257,6 +293,7 @@ impl<'a> Run<'a> {
         if !fatal.is_empty() {
             return Err(Error::Calls(fatal));
         }
+        self.misses = if missed { self.misses + 1 } else { 0 };
         if let Some(fault) = passing {
             return self.retry_pause(&fault).await;
         }
@@ -296,16 +333,73 @@ impl<'a> Run<'a> {
                 self.waiter.persist(|| observe::account(self.aws, references)),
             )
         };
-        Box::pin(looks).await
+        let (observed, account) = Box::pin(looks).await?;
+        Ok((self.in_turn(Target::from(desired), observed).await?, account))
     }
 
     async fn look(&mut self, target: Target<'_>) -> Result<Observed, Error> {
+        let observed = self.glance(target).await?;
+        self.in_turn(target, observed).await
+    }
+
+    async fn glance(&mut self, target: Target<'_>) -> Result<Observed, Error> {
         Box::pin(observe::observe(&self.waiter, target)).await.map_err(|error| match error {
             Error::TimedOut { waiting_for, last, elapsed, .. } => {
                 Error::TimedOut { waiting_for, last, elapsed, done: self.done.clone() }
             }
             other => other,
         })
+    }
+
+    /// The look, if it is still this request's turn. A subnet group that this request put itself on is missing because a
+    /// Delete took it away, or because AWS does not show it yet; a few looks tell.
+    async fn in_turn(&mut self, target: Target<'_>, mut observed: Observed) -> Result<Observed, Error> {
+        let name = target.names.subnet_group();
+        for look in 1.. {
+            match self.order.turn(&name, &observed, target.owner) {
+                Turn::Stop => return Err(Error::Overtaken),
+                Turn::GoOn | Turn::Claim { .. } => break,
+                Turn::Gone if look > LOOKS_TO_SHOW => {
+                    return Err(Error::DeletedMeanwhile { group: target.names.replication_group.clone() });
+                }
+                Turn::Gone => {
+                    self.waiter.pause(look, "AWS to show the subnet group", "", &self.done).await?;
+                    observed = self.glance(target).await?;
+                }
+            }
+        }
+        let own = |group: &&SubnetGroup| target.owner.owns(&group.tags);
+        if let Some(group) = observed.subnet_group.as_ref().filter(own) {
+            self.order.saw(group);
+            self.order_kept_at = Some(group.arn.clone());
+        }
+        Ok(observed)
+    }
+
+    /// Makes this request the newest one before it changes anything, or says that all is well.
+    async fn claim(&mut self, plan: &Plan, target: Target<'_>, observed: &Observed) -> Result<(), Error> {
+        let turn = self.order.turn(&target.names.subnet_group(), observed, target.owner);
+        let (Turn::Claim { arn, value }, Some(group)) = (turn, &observed.subnet_group) else { return Ok(()) };
+        if matches!(plan, Plan::Refuse(_)) {
+            return Ok(());
+        }
+        let tags = Tags::from([(TAG_REQUESTS.to_owned(), value)]);
+        match self.waiter.persist(|| self.aws.tag_cache(&arn, &tags)).await {
+            Ok(()) => self.order.claimed(group),
+            // Gone since the look; the next one tells what that means.
+            Err(Error::Calls(faults)) if faults.iter().all(|fault| fault.class == Class::Missing) => {}
+            Err(error) => return Err(error),
+        }
+        Ok(())
+    }
+
+    /// Whether a newer request took over, as far as can be told now.
+    pub async fn is_overtaken(&self) -> bool {
+        let Some(arn) = &self.order_kept_at else { return false };
+        match tokio::time::timeout(LOOK_BEFORE_REFUSAL, self.aws.cache_tags(arn)).await {
+            Ok(Ok(Some(tags))) => self.order.is_overtaken(&tags),
+            Ok(Ok(None) | Err(_)) | Err(_) => false,
+        }
     }
 
     /// Pauses after a failure that may pass; any other is returned.
@@ -316,40 +410,5 @@ impl<'a> Run<'a> {
         self.retries += 1;
         let waiting_for = format!("{} to be possible", fault.action);
         self.waiter.pause(self.retries, &waiting_for, &fault.to_string(), &self.done).await
-    }
-}
-
-/// What a failed step means.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Reaction {
-    /// The state that the step wanted is there; the next look shows whose it is.
-    AsGoodAsDone,
-    /// It may work later.
-    TryAgain,
-    /// It will not work.
-    Fail,
-}
-
-impl Reaction {
-    fn to(step: &Step, fault: &Fault) -> Reaction {
-        match fault.class {
-            Class::Unchanged => Reaction::AsGoodAsDone,
-            Class::Missing if step.removes() => Reaction::AsGoodAsDone,
-            // A group that the template names is not going to appear; ours may just not be visible everywhere yet.
-            Class::Missing if names_foreign_parameters(step) => Reaction::Fail,
-            Class::Exists if step.creates() => Reaction::AsGoodAsDone,
-            Class::Missing | Class::Busy | Class::Throttled | Class::Unavailable => Reaction::TryAgain,
-            Class::Exists | Class::Denied | Class::Quota | Class::Capacity | Class::Invalid => Reaction::Fail,
-        }
-    }
-}
-
-fn names_foreign_parameters(step: &Step) -> bool {
-    match step {
-        Step::CreateGroup(group) => !group.parameter_group.starts_with(&format!("{}-", group.id)),
-        Step::ModifyGroup(change) => {
-            change.parameter_group.as_ref().is_some_and(|name| !name.starts_with(&format!("{}-", change.id)))
-        }
-        _ => false,
     }
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tracing::{debug, info};
 
+use super::order::Order;
 use super::plan::Awaited;
 use crate::aws::{Aws, Class, Fault};
 use crate::error::Error;
@@ -30,6 +31,18 @@ const FIRST_PAUSE: Duration = Duration::from_millis(500);
 pub fn pause(look: u32, longest: Duration, jitter: f64) -> Duration {
     let grown = FIRST_PAUSE.mul_f64(1.5_f64.powi(i32::try_from(look.min(20)).unwrap_or(20)));
     grown.min(longest).mul_f64(1.0 - 0.2 * jitter.clamp(0.0, 1.0))
+}
+
+/// Looks between two looks at who is the newest: about a minute at the usual pause.
+const LOOKS_PER_WATCH: u32 = 12;
+
+/// Where a long wait looks for a newer request.
+#[derive(Clone, Copy, Debug)]
+pub struct Watch<'a> {
+    /// ARN of the subnet group whose tags tell.
+    pub arn: &'a str,
+    /// The request that waits.
+    pub order: &'a Order<'a>,
 }
 
 /// Waits and looks for one request.
@@ -81,7 +94,13 @@ impl Waiter<'_> {
     }
 
     /// Looks until what is awaited has happened. Every change of what is seen is a log line.
-    pub(super) async fn until(&self, awaited: &Awaited, group: &str, done: &[String]) -> Result<(), Error> {
+    pub(super) async fn until(
+        &self,
+        awaited: &Awaited,
+        group: &str,
+        done: &[String],
+        watch: Option<Watch<'_>>,
+    ) -> Result<(), Error> {
         let waiting_for = awaited.to_string();
         let mut last = String::new();
         for look in 0.. {
@@ -100,6 +119,14 @@ impl Waiter<'_> {
             }
             if over {
                 return Ok(());
+            }
+            if look % LOOKS_PER_WATCH == LOOKS_PER_WATCH - 1
+                && let Some(Watch { arn, order }) = watch
+                // When the tags cannot be read now, the next look at everything reads them.
+                && let Ok(Some(tags)) = self.aws.cache_tags(arn).await
+                && order.is_overtaken(&tags)
+            {
+                return Err(Error::Overtaken);
             }
         }
         Ok(())

@@ -13,7 +13,7 @@ use aws_smithy_runtime_api::client::http::{
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use aws_smithy_types::retry::RetryConfig;
 use elasticache_resource::aws::Aws;
-use elasticache_resource::desired::TAG_STACK_ID;
+use elasticache_resource::desired::{TAG_REQUESTS, TAG_STACK_ID};
 use elasticache_resource::{Function, Settings, logs};
 use lambda_runtime::{Context, LambdaEvent};
 use serde_json::{Value, json};
@@ -110,6 +110,11 @@ impl Setup {
         self.aws.with(|world, _| world.elasticache.groups[group].tokens.clone())
     }
 
+    /// An event that nobody has delivered yet.
+    pub(crate) fn event(&self, kind: &str, overrides: Value) -> Value {
+        self.stack.event(kind, CACHE, overrides)
+    }
+
     pub(crate) async fn create(&self, properties: Value) -> Outcome {
         self.stack.create(CACHE, properties).await
     }
@@ -149,17 +154,26 @@ impl Setup {
 
     /// Calls of the function that may change something.
     pub(crate) fn writes(&self) -> Vec<Entry> {
-        self.aws.journal().into_iter().filter(|e| e.caller == Caller::Function && e.is_write()).collect()
+        self.aws.journal().into_iter().filter(is_change).collect()
     }
 
     fn count_writes(&self, entries: usize) -> usize {
-        self.aws.journal().iter().take(entries).filter(|e| e.caller == Caller::Function && e.is_write()).count()
+        self.aws.journal().iter().take(entries).filter(|entry| is_change(entry)).count()
     }
 
     /// Names of the write calls so far.
     pub(crate) fn write_names(&self) -> Vec<String> {
         names(&self.writes())
     }
+}
+
+/// Whether the function changes something with this call. That a request puts itself into the list of requests is
+/// bookkeeping.
+fn is_change(entry: &Entry) -> bool {
+    let tag = &entry.params["Tags"]["Tag"];
+    let bookkeeping = entry.action == "AddTagsToResource"
+        && tag.as_array().is_some_and(|tags| tags.iter().all(|tag| tag["Key"] == TAG_REQUESTS));
+    entry.caller == Caller::Function && entry.is_write() && !bookkeeping
 }
 
 /// Names of calls, in order.

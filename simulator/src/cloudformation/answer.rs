@@ -91,6 +91,8 @@ pub enum UploadFault {
 pub struct Upload {
     /// When it came.
     pub at: Time,
+    /// The request that its path names.
+    pub request_id: Option<String>,
     /// What became of it.
     pub result: UploadResult,
 }
@@ -138,7 +140,8 @@ impl AnswerBox {
             Some(UploadFault::Status(status)) => UploadResult::Status(status),
             None => UploadResult::Status(state.keep(request, now)),
         };
-        state.uploads.push(Upload { at: now, result });
+        let request_id = object_key(request).and_then(|key| Some(key.rsplit_once('|')?.1.to_owned()));
+        state.uploads.push(Upload { at: now, request_id, result });
         drop(state);
         self.arrived.notify_waiters();
         match result {
@@ -241,10 +244,14 @@ impl Slot {
     /// Whether the path names this slot's object: the signature covers it.
     fn is_at(&self, request: &Request<Bytes>) -> bool {
         let Expected { stack_id, logical_id, request_id, .. } = &self.expected;
-        let name = request.uri().path().rsplit('/').next().unwrap_or_default();
-        let key = form_urlencoded::parse(name.as_bytes()).next().map(|(key, _)| key.into_owned());
-        key.as_deref() == Some(&format!("{stack_id}|{logical_id}|{request_id}"))
+        object_key(request).as_deref() == Some(&format!("{stack_id}|{logical_id}|{request_id}"))
     }
+}
+
+/// `<stack>|<logical id>|<request>`, the name of the object that an upload is for.
+fn object_key(request: &Request<Bytes>) -> Option<String> {
+    let name = request.uri().path().rsplit('/').next()?;
+    form_urlencoded::parse(name.as_bytes()).next().map(|(key, _)| key.into_owned())
 }
 
 fn signature_of(url: &str) -> Option<String> {

@@ -104,7 +104,7 @@ impl<'a> Operation<'a> {
     }
 
     /// The event, and its response URL unless an override took it away.
-    fn event(&self, ask: Ask<'_>) -> (Value, Option<String>) {
+    pub(super) fn event(&self, ask: Ask<'_>) -> (Value, Option<String>) {
         let answers = self.stack.aws().answers();
         let mut event = Map::new();
         let mut set = |key: &str, value: Value| event.insert(key.to_owned(), value);

@@ -173,14 +173,15 @@ impl Stack {
     pub async fn send(&self, request_type: &str, logical_id: &str, overrides: Value) -> Result<Answer, String> {
         let known = self.resource(logical_id);
         let bare = with_token(&json!({}));
-        let ask = Ask {
-            physical_id: known.as_ref().filter(|_| request_type != "Create").map(|known| known.physical_id.as_str()),
-            properties: known.as_ref().map_or(&bare, |known| &known.properties),
-            old: known.as_ref().filter(|_| request_type == "Update").map(|known| &known.properties),
-            overrides,
-            ..Ask::new(request_type)
-        };
-        Operation::new(self, logical_id).request(ask).await
+        Operation::new(self, logical_id).request(known_ask(known.as_ref(), &bare, request_type, overrides)).await
+    }
+
+    /// The event that [`Stack::send`] would send, to be delivered whenever and as often as wanted.
+    #[must_use]
+    pub fn event(&self, request_type: &str, logical_id: &str, overrides: Value) -> Value {
+        let known = self.resource(logical_id);
+        let bare = with_token(&json!({}));
+        Operation::new(self, logical_id).event(known_ask(known.as_ref(), &bare, request_type, overrides)).0
     }
 
     /// Delivers an event once, whatever it is, and waits until the function is done with it.
@@ -236,6 +237,17 @@ impl Stack {
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What is asked for outside any operation, from what is known of the resource.
+fn known_ask<'a>(known: Option<&'a Resource>, bare: &'a Value, request_type: &'a str, overrides: Value) -> Ask<'a> {
+    Ask {
+        physical_id: known.filter(|_| request_type != "Create").map(|known| known.physical_id.as_str()),
+        properties: known.map_or(bare, |known| &known.properties),
+        old: known.filter(|_| request_type == "Update").map(|known| &known.properties),
+        overrides,
+        ..Ask::new(request_type)
     }
 }
 

@@ -1,0 +1,307 @@
+//! Which request is the newest: pure.
+//!
+//! CloudFormation works on one request for a resource at a time, but its events may be late, come twice, or be tried
+//! again by Lambda long after CloudFormation went on. So the subnet group of a generation carries, as a tag, the requests
+//! that worked on it, the newest first. A request that is not in the list has just begun and puts itself in front; one
+//! that is in the list behind another is over, whatever woke it up again.
+
+use std::collections::BTreeMap;
+
+use crate::desired::{Owner, TAG_REQUESTS};
+use crate::names::hash;
+use crate::observed::{Observed, SubnetGroup};
+
+use super::plan::Step;
+
+/// Characters of a request's mark in the tag.
+const MARK: usize = 12;
+
+/// Longest request id that is shown; CloudFormation's are UUIDs.
+const SHOWN_ID: usize = 36;
+
+/// Requests that are remembered. With id and date of the newest they fit into the 256 characters of a tag's value; a run that lasts longer
+/// than this many later requests does not exist.
+const REMEMBERED: usize = 15;
+
+/// One request, told from all others.
+///
+/// CloudFormation may use a request id again when a failed deployment is tried again, but it signs a new response URL for
+/// it; so it takes both to tell a new request from a repeated delivery of an old one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RequestKey {
+    id: String,
+    full: String,
+    issued: Option<String>,
+}
+
+impl RequestKey {
+    /// The key of the request with this id in this stack, to be answered at this URL, which was signed at `issued`.
+    #[must_use]
+    pub fn new(stack_id: &str, request_id: &str, response_url: &str, issued: Option<&str>) -> RequestKey {
+        let shown = request_id.chars().filter(|c| c.is_ascii_alphanumeric() || *c == '-').take(SHOWN_ID);
+        RequestKey {
+            id: shown.collect(),
+            full: hash(&[stack_id, request_id, response_url], 40),
+            issued: issued.map(str::to_owned),
+        }
+    }
+
+    /// The key as one word.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.full
+    }
+
+    fn mark(&self) -> &str {
+        &self.full[..MARK]
+    }
+}
+
+/// How a request stands to the others that worked on the same thing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Standing {
+    /// It is the newest.
+    Newest,
+    /// Another one came after it.
+    Overtaken,
+    /// It is not in the list.
+    Unseen,
+}
+
+/// The value of the tag: id of the newest request, when it was signed (`-` when its URL does not say), and the marks of
+/// all that are remembered, the newest first. The id is for people.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Requests {
+    issued: Option<String>,
+    marks: Vec<String>,
+}
+
+impl Requests {
+    fn parse(value: &str) -> Requests {
+        let mut words = value.split_whitespace().skip(1);
+        let issued = words.next().filter(|word| *word != "-").map(str::to_owned);
+        Requests { issued, marks: words.map(str::to_owned).collect() }
+    }
+
+    fn standing(&self, request: &RequestKey) -> Standing {
+        match self.marks.iter().position(|mark| mark == request.mark()) {
+            Some(0) => Standing::Newest,
+            Some(_) => Standing::Overtaken,
+            // An event that Lambda held back for longer than CloudFormation waited has never run, but it is not new.
+            None if matches!((&request.issued, &self.issued), (Some(own), Some(newest)) if own < newest) => {
+                Standing::Overtaken
+            }
+            None => Standing::Unseen,
+        }
+    }
+
+    fn value_with(&self, request: &RequestKey) -> String {
+        let id = if request.id.is_empty() { "-" } else { &request.id };
+        let mut words = vec![id, request.issued.as_deref().unwrap_or("-"), request.mark()];
+        words.extend(self.marks.iter().take(REMEMBERED - 1).map(String::as_str));
+        words.join(" ")
+    }
+}
+
+/// What a run has to do about the order before it goes on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Turn {
+    /// Nothing.
+    GoOn,
+    /// Put this value into the tag of the subnet group with this ARN before anything is changed.
+    Claim {
+        /// The subnet group.
+        arn: String,
+        /// The new value of the tag.
+        value: String,
+    },
+    /// Stop without a change and without an answer: a newer request is at work, or was.
+    Stop,
+    /// The subnet group that this request put itself on is not there.
+    Gone,
+}
+
+/// The claims of one request: which subnet groups it put itself on, and what it found there before.
+#[derive(Debug)]
+pub struct Order<'a> {
+    request: &'a RequestKey,
+    /// A Delete is the last request for what it deletes: only another Delete can come after it.
+    last: bool,
+    claims: BTreeMap<String, String>,
+}
+
+impl<'a> Order<'a> {
+    /// A request that has claimed nothing yet.
+    #[must_use]
+    pub fn new(request: &'a RequestKey) -> Order<'a> {
+        Order { request, last: false, claims: BTreeMap::new() }
+    }
+
+    /// The request removes things.
+    pub fn is_last(&mut self) {
+        self.last = true;
+    }
+
+    /// The request.
+    #[must_use]
+    pub fn request(&self) -> &'a RequestKey {
+        self.request
+    }
+
+    /// What the next invocation must know.
+    #[must_use]
+    pub fn claims(&self) -> &BTreeMap<String, String> {
+        &self.claims
+    }
+
+    /// Goes on with the claims of an earlier invocation.
+    pub fn resume(&mut self, claims: &BTreeMap<String, String>) {
+        self.claims.clone_from(claims);
+    }
+
+    /// What this look means for the request. `group` names the subnet group that was looked for.
+    #[must_use]
+    pub fn turn(&self, group: &str, observed: &Observed, owner: &Owner) -> Turn {
+        let claimed_over = self.claims.get(group);
+        match observed.subnet_group.as_ref().filter(|group| owner.owns(&group.tags)) {
+            Some(group) => self.turn_at(group, claimed_over),
+            None if observed.subnet_group.is_none() && claimed_over.is_some() && !self.last => Turn::Gone,
+            None => Turn::GoOn,
+        }
+    }
+
+    fn turn_at(&self, group: &SubnetGroup, claimed_over: Option<&String>) -> Turn {
+        let value = group.tags.get(TAG_REQUESTS).map(String::as_str).unwrap_or_default();
+        let requests = Requests::parse(value);
+        match (requests.standing(self.request), claimed_over) {
+            (Standing::Newest, _) => Turn::GoOn,
+            (Standing::Overtaken, _) => Turn::Stop,
+            // AWS does not show the claim yet.
+            (Standing::Unseen, Some(before)) if before == value => Turn::GoOn,
+            // Somebody put himself on it without seeing this request, which was there first.
+            (Standing::Unseen, Some(_)) if !self.last => Turn::Stop,
+            (Standing::Unseen, _) => Turn::Claim { arn: group.arn.clone(), value: requests.value_with(self.request) },
+        }
+    }
+
+    /// A look that let the request go on found this subnet group: whoever sees it gone later knows that it was there.
+    pub fn saw(&mut self, group: &SubnetGroup) {
+        let requests = Requests::parse(group.tags.get(TAG_REQUESTS).map(String::as_str).unwrap_or_default());
+        if requests.standing(self.request) == Standing::Newest {
+            self.claims.entry(group.name.clone()).or_default();
+        }
+    }
+
+    /// The claim on the subnet group was written.
+    pub fn claimed(&mut self, group: &SubnetGroup) {
+        let before = group.tags.get(TAG_REQUESTS).cloned().unwrap_or_default();
+        self.claims.insert(group.name.clone(), before);
+    }
+
+    /// Whether a subnet group with this tag belongs to a newer request.
+    #[must_use]
+    pub fn is_overtaken(&self, tags: &BTreeMap<String, String>) -> bool {
+        let requests = Requests::parse(tags.get(TAG_REQUESTS).map(String::as_str).unwrap_or_default());
+        requests.standing(self.request) == Standing::Overtaken
+    }
+
+    /// A new subnet group is born with the claim on it.
+    pub fn stamp(&self, step: &mut Step) {
+        if let Step::CreateSubnetGroup { tags, .. } = step {
+            tags.insert(TAG_REQUESTS.to_owned(), Requests::default().value_with(self.request));
+        }
+    }
+
+    /// A step was taken: the subnet group that it made carries the claim.
+    pub fn took(&mut self, step: &Step) {
+        if let Step::CreateSubnetGroup { name, .. } = step {
+            self.claims.insert(name.clone(), String::new());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(id: &str, issued: Option<&str>) -> RequestKey {
+        RequestKey::new("stack", id, "https://h/?s", issued)
+    }
+
+    fn owner() -> Owner {
+        Owner { stack_id: "stack".to_owned(), logical_id: "Cache".to_owned() }
+    }
+
+    /// A look at a subnet group with this value of the tag.
+    fn look(value: &str) -> Observed {
+        let mut tags = owner().tags();
+        tags.insert(TAG_REQUESTS.to_owned(), value.to_owned());
+        let subnet_group =
+            SubnetGroup { name: "g".to_owned(), arn: "arn:g".to_owned(), tags, ..SubnetGroup::default() };
+        Observed { subnet_group: Some(subnet_group), ..Observed::default() }
+    }
+
+    fn claim(order: &mut Order<'_>, observed: &Observed) -> String {
+        let Turn::Claim { value, .. } = order.turn("g", observed, &owner()) else { panic!("no claim") };
+        order.claimed(observed.subnet_group.as_ref().unwrap());
+        value
+    }
+
+    #[test]
+    fn whoever_comes_anew_goes_in_front_and_whoever_was_overtaken_stops_for_good() {
+        let (first, second, third) = (key("1", None), key("2", None), key("3", None));
+        let (mut one, mut two, mut three) = (Order::new(&first), Order::new(&second), Order::new(&third));
+        let value = claim(&mut one, &look(""));
+        assert_eq!(one.turn("g", &look(&value), &owner()), Turn::GoOn);
+        let value = claim(&mut two, &look(&value));
+        assert_eq!(one.turn("g", &look(&value), &owner()), Turn::Stop);
+        let value = claim(&mut three, &look(&value));
+        for late in [&first, &second] {
+            assert_eq!(Order::new(late).turn("g", &look(&value), &owner()), Turn::Stop, "tried again by Lambda");
+        }
+        assert_eq!(Order::new(&third).turn("g", &look(&value), &owner()), Turn::GoOn, "tried again by Lambda");
+    }
+
+    #[test]
+    fn a_claim_that_is_not_shown_yet_holds_and_a_lost_one_stops() {
+        let request = key("1", None);
+        let mut order = Order::new(&request);
+        let before = look("0 - aaaaaaaaaaaa");
+        claim(&mut order, &before);
+        assert_eq!(order.turn("g", &before, &owner()), Turn::GoOn);
+        assert_eq!(order.turn("g", &look("2 - bbbbbbbbbbbb aaaaaaaaaaaa"), &owner()), Turn::Stop);
+        assert_eq!(order.turn("g", &Observed::default(), &owner()), Turn::Gone);
+        order.is_last();
+        assert!(matches!(order.turn("g", &look("2 - bbbbbbbbbbbb"), &owner()), Turn::Claim { .. }));
+        assert_eq!(order.turn("g", &Observed::default(), &owner()), Turn::GoOn);
+    }
+
+    #[test]
+    fn an_event_that_was_held_back_is_not_new() {
+        let late = key("1", Some("20261101T000000Z"));
+        let newest = "2 20261101T010000Z bbbbbbbbbbbb";
+        assert_eq!(Order::new(&late).turn("g", &look(newest), &owner()), Turn::Stop);
+        let same_second = key("1", Some("20261101T010000Z"));
+        assert!(matches!(Order::new(&same_second).turn("g", &look(newest), &owner()), Turn::Claim { .. }));
+        let unknown = key("1", None);
+        assert!(matches!(Order::new(&unknown).turn("g", &look(newest), &owner()), Turn::Claim { .. }));
+    }
+
+    #[test]
+    fn the_tag_keeps_to_the_length_of_a_value() {
+        let mut value = String::new();
+        for number in 0..40 {
+            let id = format!("{number:036}");
+            value = Requests::parse(&value).value_with(&key(&id, Some("20261101T000000Z")));
+        }
+        assert!(value.len() <= 256, "{} characters", value.len());
+        assert_eq!(Requests::parse(&value).standing(&key(&format!("{:036}", 30), None)), Standing::Overtaken);
+        assert!(value.starts_with(&format!("{:036} ", 39)), "{value}");
+    }
+
+    #[test]
+    fn a_request_id_that_is_used_again_is_a_new_request() {
+        let one = RequestKey::new("stack", "id", "https://h/?a", None);
+        assert_ne!(one, RequestKey::new("stack", "id", "https://h/?b", None));
+    }
+}

@@ -1,0 +1,253 @@
+//! Duplicates and order: whatever comes twice, late or across, the newest request decides.
+
+use std::time::Duration;
+
+use elasticache_resource::desired::TAG_STACK_ID;
+use serde_json::{Value, json};
+use simulator::cloudformation::{Answer, StackStatus};
+use simulator::elasticache::Status;
+use simulator::faults::{Fault, Kind};
+
+use crate::harness::{CACHE, SUBNETS, Setup, calls, production, quick_start, with};
+
+const QUICK: &str = "development-myapp-valkey";
+
+fn properties(properties: &Value) -> Value {
+    json!({"ResourceProperties": properties})
+}
+
+/// The event of an Update of the quick start under this request id.
+fn update(id: &str, from: &Value, to: &Value) -> Value {
+    json!({"RequestId": id, "PhysicalResourceId": QUICK, "ResourceProperties": to, "OldResourceProperties": from})
+}
+
+async fn send(setup: &Setup, kind: &str, event: Value) -> Answer {
+    setup.stack.send(kind, CACHE, event).await.unwrap()
+}
+
+async fn after<T>(setup: &Setup, wait: Duration, work: impl Future<Output = T>) -> T {
+    setup.aws.clock().sleep(wait).await;
+    work.await
+}
+
+fn nodes(setup: &Setup) -> usize {
+    setup.aws.with(|world, _| world.elasticache.groups[QUICK].members().count())
+}
+
+fn description(setup: &Setup) -> String {
+    setup.aws.with(|world, _| world.elasticache.groups[QUICK].description.clone())
+}
+
+/// Uploads that came for a request, by the end of its URL's path.
+fn answers_to(setup: &Setup, request_id: &str) -> usize {
+    setup.aws.answers().uploads().iter().filter(|upload| upload.request_id.as_deref() == Some(request_id)).count()
+}
+
+/// S79, S30: Lambda delivers every event of a life twice at once; two instances of the function run side by side.
+#[tokio::test(start_paused = true)]
+async fn twin_deliveries_make_one_set_and_answers_that_agree() {
+    for base in [quick_start(), production()] {
+        let setup = Setup::new();
+        setup.stack.deliver_twice(true);
+        setup.created(base.clone()).await;
+        let changes = json!({"NumCacheNodes": 3, "Description": "three", "Parameters": {"timeout": "9"}});
+        setup.updated(with(base, changes)).await;
+        setup.stack.settle().await;
+        setup.deleted().await;
+        setup.stack.settle().await;
+        setup.assert_nothing_left();
+        assert!(setup.aws.answers().duplicates().iter().all(|duplicate| duplicate.agrees));
+        let made = |action: &str| calls(&setup.writes(), action).iter().filter(|call| call.outcome.is_ok()).count();
+        for action in
+            ["CreateReplicationGroup", "CreateSecurityGroup", "CreateCacheSubnetGroup", "IncreaseReplicaCount"]
+        {
+            assert_eq!(made(action), 1, "{action}");
+        }
+        assert!(made("CreateSecret") <= 1);
+    }
+}
+
+/// S80: nothing is written, and the answer is the same.
+#[tokio::test(start_paused = true)]
+async fn an_event_that_comes_again_after_its_answer_changes_nothing() {
+    let setup = Setup::new();
+    let created = setup.created(production()).await;
+    setup.updated(with(production(), json!({"Description": "new"}))).await;
+    let (updated, _) = setup.updated(with(production(), json!({"Description": "newer"}))).await;
+    let writes = setup.write_names().len();
+    setup.stack.invoke(updated.requests[0].clone()).await.unwrap();
+    let duplicates = setup.aws.answers().duplicates();
+    assert!(duplicates.len() == 1 && duplicates[0].agrees, "{duplicates:?}");
+    // The Create is not the newest request any more: its event is not even answered.
+    setup.stack.invoke(created.requests[0].clone()).await.unwrap();
+    assert_eq!(setup.aws.answers().duplicates().len(), 1);
+    assert_eq!(setup.write_names().len(), writes);
+}
+
+/// S80
+#[tokio::test(start_paused = true)]
+async fn a_create_that_comes_again_is_answered_with_the_same_attributes() {
+    let setup = Setup::new();
+    let created = setup.created(production()).await;
+    let writes = setup.aws.journal().iter().filter(|entry| entry.is_write()).count();
+    setup.stack.invoke(created.requests[0].clone()).await.unwrap();
+    let duplicates = setup.aws.answers().duplicates();
+    assert!(duplicates.len() == 1 && duplicates[0].agrees, "{duplicates:?}");
+    assert_eq!(setup.aws.journal().iter().filter(|entry| entry.is_write()).count(), writes);
+}
+
+/// S90: the update is cancelled while it waits for its nodes, and CloudFormation sends the way back under a new id.
+#[tokio::test(start_paused = true)]
+async fn a_cancelled_update_stops_without_writing_or_answering() {
+    let setup = Setup::new();
+    setup.created(quick_start()).await;
+    let more = with(quick_start(), json!({"NumCacheNodes": 3, "Description": "cancelled"}));
+    let forth = setup.stack.send("Update", CACHE, update("cancelled", &quick_start(), &more));
+    let back = after(&setup, Duration::from_mins(1), send(&setup, "Update", update("back", &more, &quick_start())));
+    let (forth, back) = tokio::join!(forth, back);
+    assert!(back.is_success(), "{}", back.reason());
+    assert!(forth.unwrap_err().contains("did not receive a response"));
+    assert_eq!(answers_to(&setup, "cancelled"), 0);
+    assert_eq!((nodes(&setup), answers_to(&setup, "back")), (1, 1));
+    assert_ne!(description(&setup), "cancelled");
+    assert!(setup.invocations().iter().all(Result::is_ok), "{:?}", setup.invocations());
+    setup.deleted().await;
+}
+
+/// S90: the run notices soon, not only when AWS is done.
+#[tokio::test(start_paused = true)]
+async fn a_long_wait_notices_that_it_was_overtaken() {
+    let setup = Setup::new();
+    setup.created(quick_start()).await;
+    let (more, other) = (with(quick_start(), json!({"NumCacheNodes": 2})), quick_start());
+    setup.aws.with(|world, now| {
+        world.elasticache.set_status(QUICK, Status::Snapshotting, now, now + Duration::from_mins(40));
+    });
+    let started = setup.aws.clock().now();
+    let forth = async {
+        let _ = setup.stack.invoke(setup.event("Update", update("old", &other, &more))).await;
+        setup.aws.clock().now()
+    };
+    let back = after(&setup, Duration::from_mins(5), send(&setup, "Update", update("new", &more, &other)));
+    let (ended, back) = tokio::join!(forth, back);
+    assert!(back.is_success());
+    let waited = ended.since(started);
+    assert!(waited < Duration::from_mins(7), "{waited:?}");
+}
+
+/// S91: before the group is asked for, while it is made, and with everything.
+#[tokio::test(start_paused = true)]
+async fn a_delete_stops_the_create_that_it_overtakes() {
+    for (wait, base) in [(1, production()), (3, quick_start()), (60, production()), (200, quick_start())] {
+        let setup = Setup::new();
+        let id = format!("{}-myapp-valkey", base["Env"].as_str().unwrap());
+        let create = with(properties(&base), json!({"RequestId": "create"}));
+        let create = setup.stack.send("Create", CACHE, create);
+        let gone = with(properties(&base), json!({"PhysicalResourceId": id}));
+        let delete = after(&setup, Duration::from_secs(wait), send(&setup, "Delete", gone));
+        let (create, delete) = tokio::join!(create, delete);
+        assert!(delete.is_success(), "{wait}: {}", delete.reason());
+        // Where the Delete was through before the Create could notice, it says so; nobody listens any more.
+        assert!(create.is_err() || !create.unwrap().is_success(), "{wait}");
+        setup.stack.settle().await;
+        setup.assert_nothing_left();
+    }
+}
+
+/// S91: the same, and the Create never says a word once the group is there.
+#[tokio::test(start_paused = true)]
+async fn a_create_that_waits_for_its_group_is_not_answered_after_a_delete() {
+    let setup = Setup::new();
+    let create = with(properties(&quick_start()), json!({"RequestId": "create"}));
+    let create = setup.stack.send("Create", CACHE, create);
+    let gone = with(properties(&quick_start()), json!({"PhysicalResourceId": QUICK}));
+    let delete = after(&setup, Duration::from_mins(2), send(&setup, "Delete", gone));
+    let (create, delete) = tokio::join!(create, delete);
+    assert!(delete.is_success() && create.is_err());
+    assert_eq!(answers_to(&setup, "create"), 0);
+    assert_eq!(calls(&setup.writes(), "CreateReplicationGroup").len(), 1);
+    setup.assert_nothing_left();
+}
+
+/// S92: CloudFormation uses a request id again when somebody tries a failed deployment again.
+#[tokio::test(start_paused = true)]
+async fn a_request_id_may_be_used_again_after_a_failure() {
+    let setup = Setup::new();
+    let create = with(properties(&production()), json!({"RequestId": "same"}));
+    setup.aws.fault(Fault::on("CreateReplicationGroup", 1, Kind::error("InsufficientCacheClusterCapacity", "None.")));
+    let failed = send(&setup, "Create", create.clone()).await;
+    assert!(!failed.is_success());
+    let delete =
+        with(properties(&production()), json!({"RequestId": "same", "PhysicalResourceId": failed.physical_id}));
+    assert!(send(&setup, "Delete", delete).await.is_success());
+    let created = send(&setup, "Create", create).await;
+    assert!(created.is_success(), "{}", created.reason());
+
+    let setup = Setup::new();
+    setup.created(quick_start()).await;
+    let more = with(quick_start(), json!({"Description": "more", "NodeType": "cache.t4g.small"}));
+    setup.aws.fault(Fault::on("ModifyReplicationGroup", 2, Kind::error("InsufficientCacheClusterCapacity", "None.")));
+    assert!(!send(&setup, "Update", update("same", &quick_start(), &more)).await.is_success());
+    assert!(send(&setup, "Update", update("back", &more, &quick_start())).await.is_success());
+    let again = send(&setup, "Update", update("same", &quick_start(), &more)).await;
+    assert!(again.is_success(), "{}", again.reason());
+    assert_eq!(description(&setup), "more");
+}
+
+/// An attempt died; before Lambda tries its event again, the next request has come and gone.
+#[tokio::test(start_paused = true)]
+async fn a_dead_requests_event_is_not_taken_up_again_after_a_newer_one() {
+    let setup = Setup::new();
+    setup.created(quick_start()).await;
+    let more = with(quick_start(), json!({"Description": "dead"}));
+    setup.kill_next_after(Duration::from_secs(5));
+    let forth = setup.stack.send("Update", CACHE, update("dead", &quick_start(), &more));
+    let back = after(&setup, Duration::from_secs(20), send(&setup, "Update", update("back", &more, &quick_start())));
+    let (forth, back) = tokio::join!(forth, back);
+    assert!(back.is_success() && forth.is_err());
+    assert_eq!(setup.invocations().iter().filter(|result| result.is_err()).count(), 1);
+    assert_eq!(setup.invocations().len(), 4, "{:?}", setup.invocations());
+    assert_ne!(description(&setup), "dead");
+    assert_eq!(answers_to(&setup, "dead"), 0);
+}
+
+/// Lambda held the event back until CloudFormation had given it up and gone on.
+#[tokio::test(start_paused = true)]
+async fn an_event_that_comes_after_its_successor_is_too_late() {
+    let setup = Setup::new();
+    setup.created(quick_start()).await;
+    let more = with(quick_start(), json!({"Description": "late"}));
+    let late = setup.event("Update", update("late", &quick_start(), &more));
+    setup.aws.clock().sleep(Duration::from_hours(1)).await;
+    assert!(send(&setup, "Update", update("back", &more, &quick_start())).await.is_success());
+    setup.stack.invoke(late).await.unwrap();
+    assert_ne!(description(&setup), "late");
+    assert_eq!(answers_to(&setup, "late"), 0);
+}
+
+/// S89 and S90 at once: the way back arrives while the group still changes and the first run still waits.
+#[tokio::test(start_paused = true)]
+async fn the_way_back_takes_over_a_run_of_several_steps() {
+    let setup = Setup::new();
+    setup.created(quick_start()).await;
+    let more = with(
+        quick_start(),
+        json!({"NumCacheNodes": 3, "AutomaticFailoverEnabled": true, "NodeType": "cache.t4g.small",
+            "SubnetIds": SUBNETS, "Tags": [{"Key": "a", "Value": "b"}]}),
+    );
+    for minutes in [1, 4, 10, 14] {
+        let id = format!("forth-{minutes}");
+        let forth = setup.stack.send("Update", CACHE, update(&id, &quick_start(), &more));
+        let wait = Duration::from_mins(minutes);
+        let back = after(&setup, wait, send(&setup, "Update", update("back", &more, &quick_start())));
+        let (forth, back) = tokio::join!(forth, back);
+        assert!(back.is_success(), "{minutes}: {}", back.reason());
+        assert!(forth.is_err(), "{minutes}");
+        assert_eq!((nodes(&setup), answers_to(&setup, &id)), (1, 0), "{minutes}");
+    }
+    let tagged = setup.aws.leftovers(TAG_STACK_ID).len();
+    let (_, writes) = setup.updated(with(quick_start(), json!({"Tags": []}))).await;
+    assert!(writes.is_empty(), "{writes:?}");
+    assert_eq!(setup.aws.leftovers(TAG_STACK_ID).len(), tagged);
+    assert_eq!(setup.stack.delete(CACHE).await.status, StackStatus::DeleteComplete);
+}
