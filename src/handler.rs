@@ -39,6 +39,7 @@ pub struct Function {
     aws: Aws,
     http: SharedHttpConnector,
     settings: Settings,
+    epoch_ms: fn() -> u64,
 }
 
 /// Kept of an invocation for handing the work on, or for sending the answer.
@@ -50,7 +51,13 @@ impl Function {
     /// A function with its connections.
     #[must_use]
     pub fn new(aws: Aws, http: SharedHttpConnector, settings: Settings) -> Function {
-        Function { aws, http, settings }
+        Function { aws, http, settings, epoch_ms }
+    }
+
+    /// The same function by another wall clock, in milliseconds since the epoch: tests have their own time.
+    #[must_use]
+    pub fn with_clock(self, epoch_ms: fn() -> u64) -> Function {
+        Function { epoch_ms, ..self }
     }
 
     /// Handles one event.
@@ -67,11 +74,12 @@ impl Function {
             stack_id = reply_to.stack_id,
             logical_id = reply_to.logical_id,
         );
-        let now_epoch_ms = epoch_ms();
+        let now_epoch_ms = (self.epoch_ms)();
         let invocation = Invocation {
             function: context.invoked_function_arn,
             now_epoch_ms,
             end: Instant::now() + Duration::from_millis(context.deadline.saturating_sub(now_epoch_ms)),
+            issued_epoch_ms: reply_to.url.issued_epoch_ms(),
             continuation,
         };
         self.answer(&event, &reply_to, &invocation).instrument(span).await
@@ -226,14 +234,23 @@ struct Invocation {
     now_epoch_ms: u64,
     /// When Lambda ends it.
     end: Instant,
+    /// When CloudFormation asked, as far as the response URL tells.
+    issued_epoch_ms: Option<u64>,
     /// What the one before handed on.
     continuation: Continuation,
 }
 
+/// How long a response URL is good for (seen in events; not documented). A date that is further away is not this
+/// request's age but another clock.
+const URL_LIFETIME: Duration = Duration::from_hours(2);
+
 impl Invocation {
     /// When the request must be answered, before CloudFormation stops waiting; and when this invocation must hand on.
     fn deadline(&self, service_timeout: Duration) -> Deadline {
-        let elapsed = self.continuation.elapsed(self.now_epoch_ms);
+        // An attempt that died left no word of when it began; CloudFormation has been waiting since it signed the URL.
+        let age = self.issued_epoch_ms.and_then(|issued| self.now_epoch_ms.checked_sub(issued));
+        let age = age.map(Duration::from_millis).filter(|age| *age <= URL_LIFETIME).unwrap_or_default();
+        let elapsed = self.continuation.elapsed(self.now_epoch_ms).max(age);
         let margin = (service_timeout / 10).min(Duration::from_mins(1));
         let now = Instant::now();
         Deadline {

@@ -172,6 +172,11 @@ impl LocalAws {
         self.checks().faults.add(fault);
     }
 
+    /// Forgets the planned faults that have not happened.
+    pub fn clear_faults(&self) {
+        self.checks().faults = Faults::default();
+    }
+
     /// From now on the function gets at most `n` calls per simulated second through, all services together; more are
     /// throttled.
     pub fn limit_calls_per_second(&self, n: u32) {

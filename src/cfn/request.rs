@@ -45,6 +45,21 @@ impl ResponseUrl {
         let shaped = date.len() == 16 && digits(0..8) && digits(9..15) && date.get(8..9) == Some("T");
         (shaped && date.ends_with('Z')).then_some(date)
     }
+
+    /// [`ResponseUrl::issued`] in milliseconds since the epoch.
+    #[must_use]
+    pub fn issued_epoch_ms(&self) -> Option<u64> {
+        let date = self.issued()?;
+        let number = |range: std::ops::Range<usize>| date.get(range).and_then(|part| part.parse::<u64>().ok());
+        let (year, month, day) = (number(0..4)?, number(4..6)?, number(6..8)?);
+        // Days since the epoch, by the usual shift to a year that starts in March.
+        let shifted = if month > 2 { year } else { year.checked_sub(1)? };
+        let (era, of_era) = (shifted / 400, shifted % 400);
+        let of_year = (153 * ((month + 9) % 12) + 2) / 5 + day.checked_sub(1)?;
+        let days = (era * 146_097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year).checked_sub(719_468)?;
+        let seconds = days * 86_400 + number(9..11)? * 3600 + number(11..13)? * 60 + number(13..15)?;
+        Some(seconds * 1000)
+    }
 }
 
 impl fmt::Debug for ResponseUrl {

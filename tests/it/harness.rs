@@ -193,14 +193,15 @@ pub(crate) fn policy() -> Policy {
 
 /// The function under the real SDK, with the local AWS in place of the network.
 pub(crate) fn function(aws: &LocalAws) -> Function {
-    function_over(SharedHttpConnector::new(InProcess::new(aws.clone())))
+    function_over(SharedHttpConnector::new(InProcess::new(aws.clone())), "us-east-1")
 }
 
-fn function_over(http: SharedHttpConnector) -> Function {
+/// The function with this connector in place of the network. Clients of one region share what they may retry.
+pub(crate) fn function_over(http: SharedHttpConnector, region: &str) -> Function {
     let for_clients = http.clone();
     let config = aws_types::SdkConfig::builder()
         .behavior_version(BehaviorVersion::latest())
-        .region(Region::new("us-east-1"))
+        .region(Region::new(region.to_owned()))
         .credentials_provider(aws_credential_types::provider::SharedCredentialsProvider::new(Credentials::new(
             "AKIDFUNCTION",
             "secret",
@@ -221,7 +222,7 @@ fn function_over(http: SharedHttpConnector) -> Function {
 /// The function with a bug: it panics at its first call of `action`.
 pub(crate) fn function_that_panics_at(action: &'static str, aws: &LocalAws) -> Function {
     let inner = SharedHttpConnector::new(InProcess::new(aws.clone()));
-    function_over(SharedHttpConnector::new(Panicking { inner, action, calls: Arc::default() }))
+    function_over(SharedHttpConnector::new(Panicking { inner, action, calls: Arc::default() }), "us-east-1")
 }
 
 /// What the panic of [`function_that_panics_at`] says; it belongs into no answer.

@@ -18,6 +18,7 @@ mod protocol;
 mod reference;
 mod refusals;
 mod shapes;
+mod simulation;
 mod structure;
 mod token;
 mod update;

@@ -1,0 +1,305 @@
+//! Deterministic simulation: from one seed an account, a function whose processes die, a Lambda that delivers late and
+//! twice, and a CloudFormation that rolls back, cancels and goes on, all in one process and in virtual time.
+//!
+//! `make simulate SEEDS=2000` runs many seeds, `make simulate SEED=7` one of them exactly as before.
+
+mod exhaustive;
+mod host;
+mod promises;
+mod schedule;
+mod soak;
+
+use std::collections::BTreeSet;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use simulator::cloudformation::{Outcome, StackStatus};
+
+use crate::harness::{CACHE, logged};
+use host::{Host, Life};
+use promises::GROUP;
+use schedule::{Operation, Schedule};
+
+/// Seeds of a run that nobody asked for more.
+const SEEDS: u64 = 300;
+
+/// Each seed is a different life of a stack with different trouble. Without `SEED` every run takes other seeds.
+#[test]
+fn whatever_happens_the_promises_hold() {
+    let number = |name: &str| std::env::var(name).ok().filter(|text| !text.is_empty()).map(|text| text.parse().unwrap());
+    let first = number("SEED").unwrap_or_else(|| fastrand::u64(..1 << 40));
+    let count = number("SEEDS").unwrap_or(if std::env::var("SEED").is_ok_and(|s| !s.is_empty()) { 1 } else { SEEDS });
+    println!("{count} seeds from {first}");
+    let started = Instant::now();
+    let (next, totals) = (AtomicU64::new(0), Mutex::new(Totals::default()));
+    std::thread::scope(|scope| {
+        for _ in 0..std::thread::available_parallelism().map_or(1, usize::from) {
+            scope.spawn(|| {
+                loop {
+                    let index = next.fetch_add(1, Ordering::Relaxed);
+                    if index >= count {
+                        return;
+                    }
+                    let seed = first + index;
+                    let result = catch_unwind(AssertUnwindSafe(|| in_virtual_time(run(seed))));
+                    let mut totals = totals.lock().unwrap();
+                    match result {
+                        Ok(ran) => totals.add(&ran),
+                        Err(_) => totals.failed.push(seed),
+                    }
+                }
+            });
+        }
+    });
+    let totals = totals.into_inner().unwrap();
+    println!("{totals:?} in {:.1} s", started.elapsed().as_secs_f64());
+    assert!(totals.failed.is_empty(), "replay with: make simulate SEED={}", totals.failed[0]);
+}
+
+/// What was run, to see that something was.
+#[derive(Debug, Default)]
+struct Totals {
+    seeds: u64,
+    operations: usize,
+    invocations: usize,
+    calls: usize,
+    most_calls_in_a_minute: usize,
+    refused_for_a_reason: usize,
+    failed: Vec<u64>,
+}
+
+impl Totals {
+    fn add(&mut self, ran: &Totals) {
+        self.seeds += 1;
+        self.operations += ran.operations;
+        self.invocations += ran.invocations;
+        self.calls += ran.calls;
+        self.most_calls_in_a_minute = self.most_calls_in_a_minute.max(ran.most_calls_in_a_minute);
+        self.refused_for_a_reason += ran.refused_for_a_reason;
+    }
+}
+
+/// Runs to the end on a clock of its own, which only moves when nothing else is left to do.
+fn in_virtual_time<T>(work: impl Future<Output = T>) -> T {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+    runtime.block_on(work)
+}
+
+async fn run(seed: u64) -> Totals {
+    // Jitter of the product and of the SDK.
+    fastrand::seed(seed);
+    let mut schedule = Schedule::of(seed);
+    let host = Host::new(&format!("sim-{seed}"));
+    promises::add_lookalikes(&host.aws);
+    host.aws.clock().sleep(Duration::from_mins(20)).await;
+    let others = promises::of_others(&host.aws);
+    schedule.set_pace(&host.aws);
+    let mut life = StackLife { host, now: None, tokens: BTreeSet::new(), outcomes: Vec::new(), refused: 0 };
+    let ((), log) = logged(async {
+        for operation in schedule.operations.clone() {
+            let texts = schedule.trouble(&life.host, &operation);
+            life.go_through(&schedule.base, &operation, &texts).await;
+        }
+        life.end().await;
+    })
+    .await;
+    let StackLife { host, tokens, outcomes, refused, .. } = life;
+    assert_eq!(promises::of_others(&host.aws), others, "something of others was touched");
+    assert_eq!(host.aws.leftovers("elasticache-resource:stack-id"), Vec::<String>::new());
+    promises::assert_truthful_answers(&host.aws);
+    promises::assert_nothing_shown(&host.aws, &tokens, &log, &outcomes);
+    Totals {
+        operations: outcomes.len(),
+        invocations: host.attempts(),
+        calls: host.aws.journal().len(),
+        most_calls_in_a_minute: promises::assert_few_calls(&host.aws, host.most_at_once()),
+        refused_for_a_reason: refused,
+        ..Totals::default()
+    }
+}
+
+/// A stack and what is known of it from outside.
+struct StackLife {
+    host: Host,
+    /// Properties that CloudFormation believes to be true, when there is a resource.
+    now: Option<Value>,
+    tokens: BTreeSet<String>,
+    outcomes: Vec<Outcome>,
+    refused: usize,
+}
+
+impl StackLife {
+    async fn go_through(&mut self, base: &Value, operation: &Operation, texts: &[String]) {
+        let before = self.host.aws.journal().len();
+        let stack = self.host.stack.clone();
+        let expected = match operation {
+            Operation::Create { fails_elsewhere } => {
+                if *fails_elsewhere {
+                    stack.fail_elsewhere();
+                }
+                let outcome = stack.create(CACHE, base.clone()).await;
+                self.judge(outcome, StackStatus::CreateComplete, *fails_elsewhere, texts, before);
+                Some(base.clone())
+            }
+            Operation::Update { to, fails_elsewhere } if self.now.is_some() => {
+                if *fails_elsewhere {
+                    stack.fail_elsewhere();
+                }
+                let outcome = stack.update(CACHE, to.clone()).await;
+                let elsewhere = *fails_elsewhere && Some(to) != self.now.as_ref();
+                self.judge(outcome, StackStatus::UpdateComplete, elsewhere, texts, before);
+                Some(to.clone())
+            }
+            Operation::Cancel { to, after } => {
+                self.cancel(to, *after, before).await;
+                self.now.clone()
+            }
+            Operation::Abandon { after } => {
+                self.abandon(base, *after, before).await;
+                None
+            }
+            Operation::Delete => {
+                let outcome = stack.delete(CACHE).await;
+                self.judge(outcome, StackStatus::DeleteComplete, false, texts, before);
+                None
+            }
+            // The Create came to nothing.
+            Operation::Update { .. } => None,
+        };
+        self.host.quiet().await;
+        self.look_at(expected, operation);
+    }
+
+    /// What CloudFormation says of an operation must be true, and a failure must have its reason in what was planned.
+    fn judge(&mut self, outcome: Outcome, wanted: StackStatus, elsewhere: bool, texts: &[String], before: usize) {
+        let silent = outcome.answers.len() < outcome.requests.len();
+        assert!(!silent, "{} requests and {} answers: {}", outcome.requests.len(), outcome.answers.len(), outcome.reason);
+        if outcome.status != wanted || elsewhere {
+            let calls = self.host.aws.journal().split_off(before);
+            let reasons: Vec<&str> = outcome.answers.iter().filter(|a| !a.is_success()).map(|a| a.reason()).collect();
+            for reason in reasons {
+                let denied = promises::denied(&calls).iter().any(|action| reason.contains(action));
+                let planned = texts.iter().any(|text| reason.contains(text.as_str()));
+                assert!(denied || planned, "nothing justifies: {reason}");
+                self.refused += 1;
+            }
+        }
+        let back = [StackStatus::RollbackComplete, StackStatus::UpdateRollbackComplete];
+        let stuck = [StackStatus::RollbackFailed, StackStatus::UpdateRollbackFailed, StackStatus::DeleteFailed];
+        match outcome.status {
+            status if status == wanted => assert!(!elsewhere, "the failure elsewhere was not noticed"),
+            status if back.contains(&status) => {}
+            status => assert!(stuck.contains(&status), "{status}"),
+        }
+        self.outcomes.push(outcome);
+    }
+
+    /// CloudFormation goes back before there is an answer: the way back counts.
+    async fn cancel(&mut self, to: &Value, after: Duration, before: usize) {
+        let Some(now) = self.now.clone() else { return };
+        let event = |properties: &Value, old: &Value| {
+            json!({"PhysicalResourceId": GROUP, "ResourceProperties": properties, "OldResourceProperties": old})
+        };
+        let stack = &self.host.stack;
+        let forth = stack.send("Update", CACHE, event(to, &now));
+        let back = async {
+            self.host.aws.clock().sleep(after).await;
+            stack.send("Update", CACHE, event(&now, to)).await
+        };
+        let (_, back) = tokio::join!(forth, back);
+        let answer = back.unwrap_or_else(|silence| panic!("the way back: {silence}"));
+        if !answer.is_success() {
+            let calls = self.host.aws.journal().split_off(before);
+            let denied = promises::denied(&calls).iter().any(|action| answer.reason().contains(action));
+            assert!(denied, "nothing justifies: {}", answer.reason());
+            self.refused += 1;
+        }
+        self.now = answer.is_success().then_some(now);
+    }
+
+    /// The stack is deleted as soon as its Create has made something, or later.
+    async fn abandon(&mut self, base: &Value, after: Duration, before: usize) {
+        let stack = &self.host.stack;
+        let create = stack.send("Create", CACHE, json!({"ResourceProperties": base}));
+        let delete = async {
+            let begun = || self.host.aws.with(|world, _| world.elasticache.subnet_groups.contains_key(GROUP));
+            for _ in 0..600 {
+                if begun() {
+                    break;
+                }
+                self.host.aws.clock().sleep(Duration::from_secs(1)).await;
+            }
+            self.host.aws.clock().sleep(after).await;
+            stack.send("Delete", CACHE, json!({"ResourceProperties": base, "PhysicalResourceId": GROUP})).await
+        };
+        let (_, answer) = tokio::join!(create, delete);
+        let answer = answer.unwrap_or_else(|silence| panic!("the Delete: {silence}"));
+        if !answer.is_success() {
+            let calls = self.host.aws.journal().split_off(before);
+            let denied = promises::denied(&calls).iter().any(|action| answer.reason().contains(action));
+            assert!(denied, "nothing justifies: {}", answer.reason());
+            self.host.aws.clear_faults();
+            self.host.set_fate(|_| Life::CALM);
+            self.host.quiet().await;
+            let again = json!({"ResourceProperties": base, "PhysicalResourceId": GROUP});
+            assert!(stack.send("Delete", CACHE, again).await.unwrap().is_success());
+        }
+    }
+
+    /// The account after an operation: as CloudFormation believes it to be.
+    fn look_at(&mut self, expected: Option<Value>, operation: &Operation) {
+        self.tokens.extend(promises::stored_token(&self.host.aws));
+        let status = self.outcomes.last().map(|outcome| outcome.status);
+        let cancelled = matches!(operation, Operation::Cancel { .. } | Operation::Abandon { .. });
+        self.now = match status {
+            _ if cancelled => self.now.take(),
+            Some(StackStatus::CreateComplete | StackStatus::UpdateComplete) => expected,
+            Some(StackStatus::UpdateRollbackComplete) => self.now.take(),
+            // Nothing is known for sure until somebody deploys again.
+            _ => None,
+        };
+        if let Some(now) = &self.now {
+            assert_eq!(promises::differences(&self.host.aws, now), Vec::<String>::new(), "after {operation:?}");
+            promises::assert_one_of_each(&self.host.aws);
+        }
+        if matches!(status, Some(StackStatus::RollbackComplete | StackStatus::DeleteComplete)) {
+            assert_eq!(self.host.aws.leftovers("elasticache-resource:stack-id"), Vec::<String>::new());
+        }
+    }
+
+    /// Without any trouble a Delete always succeeds.
+    async fn end(&mut self) {
+        self.host.aws.clear_faults();
+        self.host.set_fate(|_| Life::CALM);
+        self.host.stack.deliver_twice(false);
+        let outcome = self.host.stack.delete(CACHE).await;
+        assert_eq!(outcome.status, StackStatus::DeleteComplete, "{}", outcome.reason);
+        self.host.quiet().await;
+    }
+}
+
+/// The same seed is the same run, call by call.
+#[test]
+fn a_seed_replays_exactly() {
+    let calls = |seed, turn| {
+        in_virtual_time(async move {
+            fastrand::seed(seed);
+            let mut schedule = Schedule::of(seed);
+            // The SDK's memory of failures belongs to a region, and a second run must not find that of the first.
+            let host = Host::new(&format!("replay-{seed}-{turn}"));
+            schedule.set_pace(&host.aws);
+            let operation = Operation::Create { fails_elsewhere: false };
+            schedule.trouble(&host, &operation);
+            host.stack.create(CACHE, schedule.base.clone()).await;
+            host.quiet().await;
+            let told = |entry: simulator::journal::Entry| (entry.at, entry.action, entry.outcome.err());
+            host.aws.journal().into_iter().map(told).collect::<Vec<_>>()
+        })
+    };
+    for seed in 0..20 {
+        assert_eq!(calls(seed, 1), calls(seed, 2), "seed {seed}");
+    }
+}

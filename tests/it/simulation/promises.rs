@@ -1,0 +1,197 @@
+//! What is promised whatever happens, checked on the account and on everything that was sent.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use elasticache_resource::desired::TAG_STACK_ID;
+use serde_json::{Value, json};
+use simulator::LocalAws;
+use simulator::cloudformation::Outcome;
+use simulator::ec2::{Ec2, Source};
+use simulator::elasticache::{ElastiCache, ReplicationGroup};
+use simulator::nodes::Tls;
+use simulator::journal::{Caller, Entry};
+use simulator::secrets_manager::SecretsManager;
+use simulator::world::{Answer, Call, World};
+
+use crate::harness::{SUBNETS, with};
+
+/// Id of the group under test; everything of it is named after it.
+pub(crate) const GROUP: &str = "production-myapp-valkey";
+const SECRET: &str = "elasticache/production-myapp-valkey/auth-token";
+
+/// Most calls in a simulated minute by one invocation: a look at everything every five seconds at most, with room for the
+/// writes of a minute and the SDK's own retries.
+const CALLS_PER_MINUTE: usize = 160;
+
+/// Codes with which the services refuse for lack of rights.
+const DENIED: [&str; 3] = ["AccessDenied", "AccessDeniedException", "UnauthorizedOperation"];
+
+/// Things of other people that look like ours: the same names in another place, or names that begin like ours.
+pub(crate) fn add_lookalikes(aws: &LocalAws) {
+    let by_hand = |service: fn(&mut World, &Call) -> Answer, action: &str, params: Value| {
+        let call = |now| Call { action: action.to_owned(), params, now };
+        aws.with(|world, now| service(world, &call(now))).unwrap_or_else(|error| panic!("{action}: {error}"));
+    };
+    let name = "production-myapp-valkey-blue";
+    let subnets = json!({"SubnetIdentifier": [SUBNETS[0]]});
+    let subnets = json!({"CacheSubnetGroupName": name, "CacheSubnetGroupDescription": "theirs", "SubnetIds": subnets});
+    by_hand(ElastiCache::handle, "CreateCacheSubnetGroup", subnets);
+    let group = json!({"ReplicationGroupId": name, "ReplicationGroupDescription": "theirs", "Engine": "valkey",
+        "CacheNodeType": "cache.t4g.micro", "TransitEncryptionEnabled": "false", "CacheSubnetGroupName": name});
+    by_hand(ElastiCache::handle, "CreateReplicationGroup", group);
+    let group = json!({"CacheParameterGroupName": "production-myapp-valkey-valkey8-blue",
+        "CacheParameterGroupFamily": "valkey8", "Description": "theirs"});
+    by_hand(ElastiCache::handle, "CreateCacheParameterGroup", group);
+    let group = json!({"GroupName": format!("elasticache-{GROUP}"), "GroupDescription": "theirs",
+        "VpcId": "vpc-0a1b2c3d4e5f60002"});
+    by_hand(Ec2::handle, "CreateSecurityGroup", group);
+    let secret = json!({"Name": "elasticache/production-myapp-valkey-blue/auth-token", "SecretString": "theirs"});
+    by_hand(SecretsManager::handle, "CreateSecret", secret);
+}
+
+/// Everything in the account that does not carry our tags, in words.
+pub(crate) fn of_others(aws: &LocalAws) -> BTreeSet<String> {
+    aws.with(|world, _| {
+        let foreign = |tags: &BTreeMap<String, String>| !tags.contains_key(TAG_STACK_ID);
+        let cache = &world.elasticache;
+        let groups = cache.groups.values().filter(|g| foreign(&g.tags)).map(|g| format!("{g:?}"));
+        let subnets = cache.subnet_groups.values().filter(|g| foreign(&g.tags)).map(|g| format!("{g:?}"));
+        let security = world.ec2.security_groups().filter(|g| foreign(&g.tags)).map(|g| format!("{g:?}"));
+        let secrets = world.secrets.secrets().filter(|s| foreign(&s.tags)).map(|s| format!("{s:?}"));
+        let parameters = cache.parameter_group("production-myapp-valkey-valkey8-blue");
+        let parameters = parameters.map(|group| format!("{group:?}"));
+        groups.chain(subnets).chain(security).chain(secrets).chain(parameters).collect()
+    })
+}
+
+/// The token that is stored, if a secret is there and not deleted.
+pub(crate) fn stored_token(aws: &LocalAws) -> Option<String> {
+    let text = aws.with(|world, _| {
+        let secret = world.secrets.secret(SECRET).filter(|secret| secret.deletion.is_none())?;
+        secret.current_text().map(str::to_owned)
+    })?;
+    let content: Value = serde_json::from_str(&text).ok()?;
+    content["password"].as_str().map(str::to_owned)
+}
+
+/// What differs between the account and the properties of the template.
+pub(crate) fn differences(aws: &LocalAws, properties: &Value) -> Vec<String> {
+    let token = stored_token(aws);
+    aws.with(|world, _| {
+        let Some(group) = world.elasticache.groups.get(GROUP) else { return vec!["there is no group".to_owned()] };
+        let mut differing = Vec::new();
+        let mut compare = |what: &str, is: Value, wanted: Value| {
+            if is != wanted {
+                differing.push(format!("{what} is {is} and should be {wanted}"));
+            }
+        };
+        let wants = with(defaults(), properties.clone());
+        compare("status", json!(group.status.as_str()), json!("available"));
+        compare("nodes", json!(group.members().count()), wants["NumCacheNodes"].clone());
+        compare("description", json!(group.description), wants["Description"].clone());
+        compare("node type", json!(group.node_type), wants["NodeType"].clone());
+        let version = wants["EngineVersion"].as_str().unwrap();
+        compare("version", json!(group.engine_version.starts_with(version)), json!(true));
+        compare("failover", json!(group.failover), wants["AutomaticFailoverEnabled"].clone());
+        compare("zones", json!(group.multi_az), wants["MultiAzEnabled"].clone());
+        compare("backups", json!(group.snapshot_retention), wants["SnapshotRetentionLimit"].clone());
+        let tls = wants["TransitEncryptionEnabled"] == true || wants["AuthTokenEnabled"] == true;
+        compare("TLS", json!(group.tls == Tls::Required), json!(tls));
+        compare("no TLS", json!(group.tls == Tls::Off), json!(!tls));
+        compare("token", json!(is_locked_by(group, token.as_deref())), wants["AuthTokenEnabled"].clone());
+        compare("open", json!(group.tokens.is_empty()), json!(wants["AuthTokenEnabled"] == false));
+        compare("sources", json!(sources(world, group)), sorted(&wants["AllowedSecurityGroupIds"]));
+        compare("parameters", json!(parameters(world, group)), wants["Parameters"].clone());
+        let tags: BTreeMap<&String, &String> =
+            group.tags.iter().filter(|(key, _)| !key.starts_with("elasticache-resource:")).collect();
+        compare("tags", json!(tags), pairs(&wants["Tags"]));
+        differing
+    })
+}
+
+/// The properties' defaults, as far as schedules change them.
+fn defaults() -> Value {
+    json!({
+        "NumCacheNodes": 1, "Description": "myapp in production", "NodeType": "cache.t4g.micro",
+        "EngineVersion": "8.2", "AutomaticFailoverEnabled": false, "MultiAzEnabled": false,
+        "SnapshotRetentionLimit": 5, "TransitEncryptionEnabled": false, "AuthTokenEnabled": false,
+        "AllowedSecurityGroupIds": [], "Parameters": {}, "Tags": [],
+    })
+}
+
+/// Whether the stored token is the only way in.
+fn is_locked_by(group: &ReplicationGroup, token: Option<&str>) -> bool {
+    token.is_some_and(|token| group.tokens == [token]) && !group.token_optional
+}
+
+fn sources(world: &World, group: &ReplicationGroup) -> BTreeSet<String> {
+    let own = |id: &String| world.ec2.security_group(id).filter(|group| group.tags.contains_key(TAG_STACK_ID));
+    let rules = group.security_groups.iter().filter_map(own).flat_map(|group| group.rules());
+    let source = |source: &Source| match source {
+        Source::Group(id) => Some(id.clone()),
+        Source::Ipv4(_) | Source::Ipv6(_) | Source::PrefixList(_) => None,
+    };
+    rules.filter_map(|rule| source(&rule.source)).collect()
+}
+
+fn parameters(world: &World, group: &ReplicationGroup) -> BTreeMap<String, String> {
+    world.elasticache.parameter_group(&group.parameter_group).map(|group| group.values.clone()).unwrap_or_default()
+}
+
+fn sorted(list: &Value) -> Value {
+    let texts: BTreeSet<&str> = list.as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+    json!(texts)
+}
+
+fn pairs(tags: &Value) -> Value {
+    let tags = tags.as_array().into_iter().flatten();
+    json!(tags.map(|tag| (tag["Key"].as_str().unwrap(), &tag["Value"])).collect::<BTreeMap<_, _>>())
+}
+
+/// One set for one generation: no second security group, and parameter groups of no more than this version.
+pub(crate) fn assert_one_of_each(aws: &LocalAws) {
+    let left = aws.leftovers(TAG_STACK_ID);
+    for kind in [":replicationgroup:", ":subnetgroup:", "sg-", ":secret:", ":parametergroup:"] {
+        let found: Vec<&String> = left.iter().filter(|name| name.contains(kind)).collect();
+        assert!(found.len() <= 1, "{found:?}");
+    }
+}
+
+/// CloudFormation got nothing that breaks its protocol, and no two answers that differ.
+pub(crate) fn assert_truthful_answers(aws: &LocalAws) {
+    let answers = aws.answers();
+    assert!(answers.violations().is_empty(), "{:?}", answers.violations());
+    let differing: Vec<_> = answers.duplicates().into_iter().filter(|duplicate| !duplicate.agrees).collect();
+    assert!(differing.is_empty(), "{differing:?}");
+}
+
+/// No token and nothing of a response URL's query in logs and answers; no token in what is handed on.
+pub(crate) fn assert_nothing_shown(aws: &LocalAws, tokens: &BTreeSet<String>, log: &str, outcomes: &[Outcome]) {
+    let answers = outcomes.iter().flat_map(|outcome| &outcome.answers).map(|answer| format!("{answer:?}"));
+    for text in answers.chain([log.to_owned()]) {
+        assert!(!text.contains("X-Amz-"), "part of a response URL is shown");
+        assert!(!tokens.iter().any(|token| text.contains(token.as_str())), "a token is shown");
+    }
+    for entry in aws.journal().iter().filter(|entry| entry.action == "Invoke") {
+        let payload = entry.params.to_string();
+        assert!(!tokens.iter().any(|token| payload.contains(token.as_str())), "a token is handed on");
+    }
+}
+
+/// The calls of the function in every minute stay within the bound for as many invocations as ran at once.
+pub(crate) fn assert_few_calls(aws: &LocalAws, at_once: usize) -> usize {
+    let calls: Vec<_> = aws.journal().iter().filter(|call| call.caller == Caller::Function).map(|call| call.at).collect();
+    let in_minute = |start: usize| {
+        calls[start..].iter().take_while(|at| at.since(calls[start]) < Duration::from_mins(1)).count()
+    };
+    let most = (0..calls.len()).map(in_minute).max().unwrap_or_default();
+    assert!(most <= CALLS_PER_MINUTE * at_once, "{most} calls in a minute by {at_once} invocations");
+    most
+}
+
+/// The actions that were refused for lack of rights.
+pub(crate) fn denied(calls: &[Entry]) -> BTreeSet<String> {
+    let refused = |entry: &&Entry| entry.outcome.as_ref().err().is_some_and(|code| DENIED.contains(&code.as_str()));
+    calls.iter().filter(refused).map(|entry| entry.action.clone()).collect()
+}

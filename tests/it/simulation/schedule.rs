@@ -1,0 +1,182 @@
+//! From a seed to what happens: which operations, and what goes wrong with them. Everything is drawn from the seed.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use fastrand::Rng;
+use serde_json::{Value, json};
+use simulator::LocalAws;
+use simulator::faults::{Fault, Kind};
+
+use super::host::{Host, Life};
+use crate::harness::{APPS, VPC, with};
+
+/// One thing that happens to the stack.
+#[derive(Clone, Debug)]
+pub(crate) enum Operation {
+    /// The stack is made; another resource of it may fail afterwards.
+    Create { fails_elsewhere: bool },
+    /// The stack is changed; another resource of it may fail afterwards.
+    Update { to: Value, fails_elsewhere: bool },
+    /// The stack is changed, and CloudFormation goes back before there is an answer.
+    Cancel { to: Value, after: Duration },
+    /// The stack is made, and deleted before there is an answer.
+    Abandon { after: Duration },
+    /// The stack is deleted.
+    Delete,
+}
+
+/// What a seed stands for.
+#[derive(Debug)]
+pub(crate) struct Schedule {
+    /// Properties of the Create.
+    pub(crate) base: Value,
+    /// What happens, in order. The last one always deletes.
+    pub(crate) operations: Vec<Operation>,
+    rng: Rng,
+}
+
+impl Schedule {
+    pub(crate) fn of(seed: u64) -> Schedule {
+        let mut rng = Rng::with_seed(seed);
+        let base = base(&mut rng);
+        let mut operations = Vec::new();
+        if rng.u8(..8) == 0 {
+            operations.push(Operation::Abandon { after: Duration::from_secs(rng.u64(0..400)) });
+        } else {
+            operations.push(Operation::Create { fails_elsewhere: rng.u8(..12) == 0 });
+            let mut now = base.clone();
+            for _ in 0..rng.usize(0..=2) {
+                let to = with(now.clone(), change(&mut rng, &now));
+                operations.push(match rng.u8(..8) {
+                    0 | 1 => Operation::Cancel { to, after: Duration::from_secs(rng.u64(1..900)) },
+                    2 => Operation::Update { to, fails_elsewhere: true },
+                    _ => {
+                        now = to.clone();
+                        Operation::Update { to, fails_elsewhere: false }
+                    }
+                });
+            }
+            operations.push(Operation::Delete);
+        }
+        Schedule { base, operations, rng }
+    }
+
+    /// Slower and later than usual, for the whole run.
+    pub(crate) fn set_pace(&mut self, aws: &LocalAws) {
+        let rng = &mut self.rng;
+        aws.with(|world, _| {
+            world.elasticache.pace.visibility = Duration::from_secs(rng.u64(0..12));
+            world.elasticache.pace.member_lag = Duration::from_secs(rng.u64(0..90));
+            world.elasticache.pace.interface_release = Duration::from_secs(rng.u64(0..200));
+            world.ec2.visibility_lag = Duration::from_secs(rng.u64(0..8));
+        });
+    }
+
+    /// Plans what goes wrong in the next operation. Returns the texts that a failure may give for it.
+    pub(crate) fn trouble(&mut self, host: &Host, operation: &Operation) -> Vec<String> {
+        let rng = &mut self.rng;
+        host.aws.clear_faults();
+        for _ in 0..rng.usize(0..6) {
+            let (nth, times) = (rng.usize(1..120), rng.usize(1..4));
+            host.aws.fault(fault(rng, nth, times));
+        }
+        let mut texts = Vec::new();
+        if rng.u8(..10) == 0 {
+            texts.extend(gives_up(rng, &host.aws, operation));
+        }
+        // What is killed is tried again; nobody could tell that from a Create that comes after its Delete.
+        let mortal = !matches!(operation, Operation::Abandon { .. });
+        host.stack.deliver_twice(rng.u8(..4) == 0);
+        host.set_fate(fate(rng.fork(), mortal));
+        texts
+    }
+}
+
+/// A quick start or the production example under one name.
+fn base(rng: &mut Rng) -> Value {
+    let nodes = rng.usize(1..=3);
+    let mut base = json!({
+        "Env": "production", "ProjectId": "myapp", "VpcId": VPC, "SubnetIds": crate::harness::SUBNETS,
+        "AllowedSecurityGroupIds": [APPS[0]], "NumCacheNodes": nodes,
+    });
+    if nodes > 1 && rng.bool() {
+        base = with(base, json!({"AutomaticFailoverEnabled": true, "MultiAzEnabled": true}));
+    }
+    match rng.u8(..4) {
+        0 => {}
+        1 => base = with(base, json!({"TransitEncryptionEnabled": true})),
+        _ => base = with(base, json!({"TransitEncryptionEnabled": true, "AuthTokenEnabled": true})),
+    }
+    if rng.u8(..3) == 0 {
+        base = with(base, json!({"Parameters": {"timeout": "30"}}));
+    }
+    base
+}
+
+/// An update of some kind, legal from where the stack is.
+fn change(rng: &mut Rng, now: &Value) -> Value {
+    let token = now["AuthTokenEnabled"] == true;
+    let failover = now["AutomaticFailoverEnabled"] == true;
+    let nodes = if failover { rng.usize(2..=4) } else { rng.usize(1..=4) };
+    match rng.u8(..10) {
+        0 => json!({"Description": format!("described {}", rng.u8(..))}),
+        1 => json!({"NumCacheNodes": nodes}),
+        2 => json!({"NodeType": *rng.choice(["cache.t4g.small", "cache.t4g.medium", "cache.t4g.micro"].iter()).unwrap()}),
+        3 => json!({"AllowedSecurityGroupIds": APPS[..rng.usize(0..=2)].to_vec()}),
+        4 => json!({"Tags": [{"Key": "Team", "Value": format!("team {}", rng.u8(..9))}]}),
+        5 => json!({"Parameters": {"timeout": rng.u8(..).to_string(), "tcp-keepalive": "60"}}),
+        6 => json!({"NumCacheNodes": 3, "AutomaticFailoverEnabled": true, "MultiAzEnabled": true,
+            "SnapshotRetentionLimit": rng.usize(1..=9)}),
+        7 if !token => json!({"TransitEncryptionEnabled": now["TransitEncryptionEnabled"] != true}),
+        8 if !token => json!({"TransitEncryptionEnabled": true, "AuthTokenEnabled": true}),
+        9 => json!({"EngineVersion": "9.0", "Description": "newer"}),
+        _ => json!({"SnapshotRetentionLimit": rng.usize(1..=9), "NumCacheNodes": nodes, "Description": "several",
+            "Tags": [{"Key": "Several", "Value": "yes"}]}),
+    }
+}
+
+fn fault(rng: &mut Rng, nth: usize, times: usize) -> Fault {
+    let kind = match rng.u8(..24) {
+        0..6 => Kind::Throttled,
+        6..10 => Kind::http_500(),
+        10..14 => Kind::CutBefore,
+        14..19 => Kind::CutAfter,
+        19..23 => Kind::Slow(Duration::from_secs(rng.u64(1..25))),
+        _ => return Fault::on("*", nth, Kind::Denied),
+    };
+    Fault::on("*", nth, kind).times(times)
+}
+
+/// ElastiCache itself gives up on something: a failure with this text is the truth.
+fn gives_up(rng: &mut Rng, aws: &LocalAws, operation: &Operation) -> Option<String> {
+    let text = format!("AWS gave up for reason {}", rng.u16(..));
+    aws.with(|world, _| match operation {
+        Operation::Create { .. } => world.elasticache.fail_next_create(text.clone()),
+        Operation::Update { .. } => {
+            let action = ["ModifyReplicationGroup", "IncreaseReplicaCount", "DecreaseReplicaCount"];
+            world.elasticache.roll_back_next(*rng.choice(action.iter()).unwrap(), text.clone());
+        }
+        Operation::Cancel { .. } | Operation::Abandon { .. } | Operation::Delete => {}
+    });
+    matches!(operation, Operation::Create { .. } | Operation::Update { .. }).then_some(text)
+}
+
+/// How invocations live: some start late, some have little time, some die; no event dies so often that Lambda gives up.
+fn fate(mut rng: Rng, mortal: bool) -> impl FnMut(&Value) -> Life + Send + 'static {
+    let short = rng.u8(..3) == 0;
+    let deadly = mortal && rng.u8(..3) == 0;
+    let deaths: Arc<Mutex<BTreeMap<String, u32>>> = Arc::default();
+    move |event| {
+        let mut deaths = deaths.lock().unwrap();
+        let died = deaths.entry(event.to_string()).or_default();
+        let dies = deadly && *died < 2 && rng.u8(..3) == 0;
+        *died += u32::from(dies);
+        Life {
+            delay: if mortal { Duration::from_millis(rng.u64(0..8000)) } else { Duration::ZERO },
+            timeout: if short { Duration::from_secs(rng.u64(45..200)) } else { Life::CALM.timeout },
+            dies_after: dies.then(|| rng.usize(1..90)),
+        }
+    }
+}
