@@ -55,6 +55,22 @@ pub enum Received {
     Broken(String),
 }
 
+impl Received {
+    /// What differs between two answers, in words.
+    fn difference(&self, other: &Received) -> String {
+        let (Received::Answer(one), Received::Answer(two)) = (self, other) else {
+            return format!("{self:?} and {other:?}");
+        };
+        if one.status != two.status || one.reason != two.reason {
+            return format!("{:?} {} and {:?} {}", one.status, one.reason(), two.status, two.reason());
+        }
+        let keys = one.data.keys().chain(two.data.keys());
+        let differing = keys.filter(|key| one.data.get(*key) != two.data.get(*key));
+        let shown = differing.map(|key| format!("{key}: {:?} and {:?}", one.data.get(key), two.data.get(key)));
+        shown.collect::<Vec<_>>().join("; ")
+    }
+}
+
 /// An upload that breaks the protocol.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Violation {
@@ -75,6 +91,8 @@ pub struct Duplicate {
     pub request_id: String,
     /// Whether it says the same as the first.
     pub agrees: bool,
+    /// Status and attributes or reason of both where they differ, for people.
+    pub difference: String,
 }
 
 /// What goes wrong with an upload.
@@ -225,8 +243,10 @@ impl State {
             }
             // S3 would overwrite the object; CloudFormation has read the first one.
             (Ok(answer), Some(first)) => {
-                let agrees = *first == Received::Answer(answer);
-                self.duplicates.push(Duplicate { at: now, request_id, agrees });
+                let second = Received::Answer(answer);
+                let agrees = *first == second;
+                let difference = if agrees { String::new() } else { first.difference(&second) };
+                self.duplicates.push(Duplicate { at: now, request_id, agrees, difference });
                 200
             }
             (Err(problems), first) => {

@@ -181,13 +181,24 @@ pub(crate) fn assert_nothing_shown(aws: &LocalAws, tokens: &BTreeSet<String>, lo
 
 /// The calls of the function in every minute stay within the bound for as many invocations as ran at once.
 pub(crate) fn assert_few_calls(aws: &LocalAws, at_once: usize) -> usize {
-    let calls: Vec<_> = aws.journal().iter().filter(|call| call.caller == Caller::Function).map(|call| call.at).collect();
-    let in_minute = |start: usize| {
-        calls[start..].iter().take_while(|at| at.since(calls[start]) < Duration::from_mins(1)).count()
-    };
-    let most = (0..calls.len()).map(in_minute).max().unwrap_or_default();
-    assert!(most <= CALLS_PER_MINUTE * at_once, "{most} calls in a minute by {at_once} invocations");
-    most
+    let calls: Vec<Entry> = aws.journal().into_iter().filter(|call| call.caller == Caller::Function).collect();
+    let (mut first, mut most) = (0, 0..0);
+    for last in 0..calls.len() {
+        while calls[last].at.since(calls[first].at) >= Duration::from_mins(1) {
+            first += 1;
+        }
+        if last + 1 - first > most.len() {
+            most = first..last + 1;
+        }
+    }
+    if most.len() > CALLS_PER_MINUTE * at_once {
+        let mut counts: BTreeMap<(&str, Option<&String>), usize> = BTreeMap::new();
+        for call in &calls[most.clone()] {
+            *counts.entry((&call.action, call.outcome.as_ref().err())).or_default() += 1;
+        }
+        panic!("{} calls in a minute by {at_once} invocations: {counts:?}", most.len());
+    }
+    most.len()
 }
 
 /// The actions that were refused for lack of rights.

@@ -78,9 +78,15 @@ impl Schedule {
     pub(crate) fn trouble(&mut self, host: &Host, operation: &Operation) -> Vec<String> {
         let rng = &mut self.rng;
         host.aws.clear_faults();
+        let twins = rng.u8(..4) == 0;
+        host.stack.deliver_twice(twins);
         for _ in 0..rng.usize(0..6) {
             let (nth, times) = (rng.usize(1..120), rng.usize(1..4));
-            host.aws.fault(fault(rng, nth, times));
+            // A right that one of two twins has and the other lacks does not exist.
+            let planned = fault(rng, nth, times);
+            if !(twins && planned.kind == Kind::Denied) {
+                host.aws.fault(planned);
+            }
         }
         let mut texts = Vec::new();
         if rng.u8(..10) == 0 {
@@ -88,7 +94,6 @@ impl Schedule {
         }
         // What is killed is tried again; nobody could tell that from a Create that comes after its Delete.
         let mortal = !matches!(operation, Operation::Abandon { .. });
-        host.stack.deliver_twice(rng.u8(..4) == 0);
         host.set_fate(fate(rng.fork(), mortal));
         texts
     }
