@@ -11,7 +11,7 @@ use crate::desired::{Desired, Owner, References, Removal};
 use crate::engine::FAMILIES;
 use crate::error::Error;
 use crate::names::Names;
-use crate::observed::{Account, Group, Member, Observed, Secret, SecurityGroup, Status};
+use crate::observed::{Account, FoundSnapshot, Group, Lookup, Member, Observed, Secret, SecurityGroup, Status};
 
 /// What to look for.
 #[derive(Clone, Copy, Debug)]
@@ -26,6 +26,8 @@ pub struct Target<'a> {
     pub vpc_id: Option<&'a str>,
     /// Whether the secret's content is needed.
     pub secret_content: bool,
+    /// Our snapshot from which a new generation is made.
+    pub seed: Option<&'a str>,
 }
 
 impl<'a> From<&'a Desired> for Target<'a> {
@@ -36,6 +38,7 @@ impl<'a> From<&'a Desired> for Target<'a> {
             owner: &desired.owner,
             vpc_id: Some(&desired.vpc_id),
             secret_content: desired.auth.keeps_secret(),
+            seed: desired.seed.as_deref(),
         }
     }
 }
@@ -48,6 +51,7 @@ impl<'a> From<&'a Removal> for Target<'a> {
             owner: &removal.owner,
             vpc_id: None,
             secret_content: false,
+            seed: None,
         }
     }
 }
@@ -60,12 +64,13 @@ pub async fn observe(waiter: &Waiter<'_>, target: Target<'_>) -> Result<Observed
     let parameter_groups: BTreeSet<String> = FAMILIES.iter().map(|family| names.parameter_group(family)).collect();
     let security_group = names.security_group();
     let subnet_group = names.subnet_group();
-    let ((group, members), subnet_group, security_groups, parameter_groups, secret) = tokio::try_join!(
+    let ((group, members), subnet_group, security_groups, parameter_groups, secret, seed) = tokio::try_join!(
         group(waiter, &names.replication_group),
         waiter.persist(|| aws.subnet_group(&subnet_group)),
         waiter.persist(|| aws.security_groups_named(&security_group)),
         waiter.persist(|| aws.parameter_groups(&parameter_groups)),
         secret(waiter, target),
+        seed(waiter, target.seed),
     )?;
     Ok(Observed {
         group,
@@ -74,6 +79,7 @@ pub async fn observe(waiter: &Waiter<'_>, target: Target<'_>) -> Result<Observed
         security_group: choose(security_groups, target),
         parameter_groups,
         secret,
+        seed,
     })
 }
 
@@ -111,6 +117,14 @@ async fn secret(waiter: &Waiter<'_>, target: Target<'_>) -> Result<Option<Secret
         secret.content = waiter.persist(|| aws.secret_content(&secret.arn)).await?;
     }
     Ok(Some(secret))
+}
+
+async fn seed(waiter: &Waiter<'_>, name: Option<&str>) -> Result<Option<FoundSnapshot>, Error> {
+    let Some(name) = name else { return Ok(None) };
+    Ok(match waiter.persist(|| waiter.aws.snapshot(name)).await? {
+        Lookup::Found(snapshot) => Some(snapshot),
+        Lookup::Missing | Lookup::NotDone => None,
+    })
 }
 
 /// Looks up what the properties point at, side by side. What cannot be looked up is not checked, with a log line; only

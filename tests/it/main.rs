@@ -16,6 +16,7 @@ mod properties;
 mod protocol;
 mod reference;
 mod refusals;
+mod replacement;
 mod shapes;
 mod structure;
 mod token;
