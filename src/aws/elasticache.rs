@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use aws_sdk_elasticache::types::{
-    AuthTokenUpdateStrategyType, CloudWatchLogsDestinationDetails, ClusterMode, ConfigureShard, DestinationDetails,
-    DestinationType, Durability, IpDiscovery, KinesisFirehoseDestinationDetails, LogDeliveryConfigurationRequest,
-    LogFormat, LogType, NetworkType, NodeGroupConfiguration, ParameterNameValue, SourceType, Tag,
-    TransitEncryptionMode,
+    AuthTokenUpdateStrategyType, CacheParameterGroup, CloudWatchLogsDestinationDetails, ClusterMode, ConfigureShard,
+    DestinationDetails, DestinationType, Durability, IpDiscovery, KinesisFirehoseDestinationDetails,
+    LogDeliveryConfigurationRequest, LogFormat, LogType, NetworkType, NodeGroupConfiguration, ParameterNameValue,
+    SourceType, Tag, TransitEncryptionMode,
 };
 
 use super::{Aws, Class, Fault, convert};
@@ -50,6 +50,21 @@ impl Aws {
         }
     }
 
+    /// Those of these members that exist, by id, from the list of the whole account; it is read only as far as needed.
+    pub(crate) async fn members(&self, ids: &BTreeSet<&str>) -> Result<BTreeMap<String, Member>, Fault> {
+        let mut pages = self.elasticache.describe_cache_clusters().into_paginator().send();
+        let mut members = BTreeMap::new();
+        while members.len() < ids.len()
+            && let Some(page) = pages.next().await
+        {
+            let page = page.map_err(|e| Fault::new("elasticache:DescribeCacheClusters", "all members", &e))?;
+            let wanted = page.cache_clusters().iter().filter_map(|member| Some((member.cache_cluster_id()?, member)));
+            let wanted = wanted.filter(|(id, _)| ids.contains(id));
+            members.extend(wanted.map(|(id, member)| (id.to_owned(), convert::member(member))));
+        }
+        Ok(members)
+    }
+
     /// Tags of anything of ElastiCache; `None` while AWS does not list them.
     pub(crate) async fn cache_tags(&self, arn: &str) -> Found<Tags> {
         match self.elasticache.list_tags_for_resource().resource_name(arn).send().await {
@@ -88,18 +103,39 @@ impl Aws {
             for group in page.cache_parameter_groups() {
                 let name = group.cache_parameter_group_name().unwrap_or_default();
                 if names.contains(name) {
-                    let arn = group.arn().unwrap_or_default();
-                    groups.push(ParameterGroup {
-                        name: name.to_owned(),
-                        arn: arn.to_owned(),
-                        family: group.cache_parameter_group_family().unwrap_or_default().to_owned(),
-                        values: self.parameter_values(name).await?,
-                        tags: self.cache_tags(arn).await?.unwrap_or_default(),
-                    });
+                    groups.extend(self.whole_parameter_group(group).await?);
                 }
             }
         }
         Ok(groups)
+    }
+
+    /// One parameter group, with values and tags.
+    pub(crate) async fn parameter_group(&self, name: &str) -> Found<ParameterGroup> {
+        match self.elasticache.describe_cache_parameter_groups().cache_parameter_group_name(name).send().await {
+            Ok(output) => match output.cache_parameter_groups().first() {
+                Some(group) => self.whole_parameter_group(group).await,
+                None => Ok(None),
+            },
+            Err(e) => absent(Fault::new("elasticache:DescribeCacheParameterGroups", name, &e)),
+        }
+    }
+
+    /// `None` when it has gone since it was described.
+    async fn whole_parameter_group(&self, group: &CacheParameterGroup) -> Found<ParameterGroup> {
+        let name = group.cache_parameter_group_name().unwrap_or_default();
+        let arn = group.arn().unwrap_or_default();
+        let values = match self.parameter_values(name).await {
+            Ok(values) => values,
+            Err(fault) => return absent(fault),
+        };
+        Ok(Some(ParameterGroup {
+            name: name.to_owned(),
+            arn: arn.to_owned(),
+            family: group.cache_parameter_group_family().unwrap_or_default().to_owned(),
+            values,
+            tags: self.cache_tags(arn).await?.unwrap_or_default(),
+        }))
     }
 
     async fn parameter_values(&self, name: &str) -> Result<BTreeMap<String, String>, Fault> {
@@ -416,6 +452,17 @@ impl Aws {
         let call = self.elasticache.delete_replication_group().replication_group_id(group);
         let result = call.set_final_snapshot_identifier(final_snapshot.map(str::to_owned)).send().await;
         result.map(drop).map_err(|e| Fault::new("elasticache:DeleteReplicationGroup", group, &e))
+    }
+
+    pub(crate) async fn create_snapshot(&self, name: &str, group: &str, tags: &Tags) -> Result<(), Fault> {
+        let call = self.elasticache.create_snapshot().snapshot_name(name).replication_group_id(group);
+        let result = call.set_tags(Some(tag_list(tags))).send().await;
+        result.map(drop).map_err(|e| Fault::new("elasticache:CreateSnapshot", name, &e))
+    }
+
+    pub(crate) async fn delete_snapshot(&self, name: &str) -> Result<(), Fault> {
+        let result = self.elasticache.delete_snapshot().snapshot_name(name).send().await;
+        result.map(drop).map_err(|e| Fault::new("elasticache:DeleteSnapshot", name, &e))
     }
 
     pub(crate) async fn tag_cache(&self, arn: &str, tags: &Tags) -> Result<(), Fault> {

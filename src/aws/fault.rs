@@ -133,6 +133,7 @@ fn classify(code: &str, message: &str, status: Option<u16>) -> Class {
         | "CacheClusterNotFound"
         | "CacheSubnetGroupNotFoundFault"
         | "CacheParameterGroupNotFound"
+        | "SnapshotNotFoundFault"
         | "InvalidGroup.NotFound"
         | "ResourceNotFoundException"
         // The first cache of an account makes ElastiCache's role, which takes a moment to be there.
@@ -140,6 +141,7 @@ fn classify(code: &str, message: &str, status: Option<u16>) -> Class {
         "ReplicationGroupAlreadyExists"
         | "CacheSubnetGroupAlreadyExists"
         | "CacheParameterGroupAlreadyExists"
+        | "SnapshotAlreadyExistsFault"
         | "InvalidGroup.Duplicate"
         | "InvalidPermission.Duplicate"
         | "ResourceExistsException" => Class::Exists,
@@ -147,6 +149,7 @@ fn classify(code: &str, message: &str, status: Option<u16>) -> Class {
         | "InvalidCacheClusterState"
         | "InvalidCacheParameterGroupState"
         | "InvalidUserGroupState"
+        | "InvalidSnapshotState"
         | "CacheSubnetGroupInUse"
         | "DependencyViolation"
         | "ConcurrentTagAccess" => Class::Busy,

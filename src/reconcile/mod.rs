@@ -8,9 +8,11 @@ pub mod observe;
 pub mod order;
 pub mod plan;
 mod reaction;
+mod turn;
+pub mod update;
 pub mod wait;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use futures_util::future::join_all;
@@ -19,13 +21,13 @@ use tracing::{info, warn};
 
 use crate::aws::{Aws, Class, Fault};
 use crate::continuation::Memory;
-use crate::desired::{Desired, References, Removal, TAG_REQUESTS, Tags};
+use crate::desired::{Desired, References, Removal};
 use crate::error::Error;
-use crate::observed::{Account, Observed, Status, SubnetGroup};
+use crate::observed::{Account, Observed, Status};
 use crate::problem::Problem;
 use observe::Target;
-use order::{Order, RequestKey, Turn};
-use plan::{Plan, Step, Wish};
+use order::{Order, RequestKey};
+use plan::{Awaited, Plan, Step, Wish};
 use reaction::Reaction;
 use wait::{Deadline, Waiter, Watch};
 
@@ -46,10 +48,12 @@ pub struct Run<'a> {
     retries: u32,
     /// Rounds in a row in which something that a step needs was not there.
     misses: u32,
-    /// Whether the group was seen standing while this request was worked on.
-    group_seen: bool,
-    /// The subnet group of ours that was seen last, by ARN: its tags tell the newest request.
-    order_kept_at: Option<String>,
+    /// Groups that were seen standing while this request was worked on.
+    seen: BTreeSet<String>,
+    /// Parameter groups that may exist, by the replication group that they are named after.
+    parameter_groups: BTreeMap<String, BTreeSet<String>>,
+    /// The subnet groups of ours that were seen, by ARN: their tags tell the newest request.
+    order_kept_at: BTreeSet<String>,
 }
 
 /// What is remembered of a step that was taken.
@@ -80,7 +84,7 @@ impl<'a> Run<'a> {
     /// Work on one request.
     #[must_use]
     pub fn new(aws: &'a Aws, request: &'a RequestKey, poll_interval: Duration, deadline: Deadline) -> Run<'a> {
-        let waiter = Waiter { aws, poll_interval, deadline };
+        let waiter = Waiter::new(aws, poll_interval, deadline);
         Run {
             aws,
             order: Order::new(request),
@@ -89,8 +93,9 @@ impl<'a> Run<'a> {
             done: Vec::new(),
             retries: 0,
             misses: 0,
-            group_seen: false,
-            order_kept_at: None,
+            seen: BTreeSet::new(),
+            parameter_groups: BTreeMap::new(),
+            order_kept_at: BTreeSet::new(),
         }
     }
 
@@ -100,7 +105,7 @@ impl<'a> Run<'a> {
         let taken = |step: &String| (step.clone(), Taken { changes_group: true, asked_again: None });
         self.taken = memory.taken.iter().map(taken).collect();
         self.done.clone_from(&memory.done);
-        self.group_seen = memory.group_seen;
+        self.seen.clone_from(&memory.seen);
         self.order.resume(&memory.claims);
         self
     }
@@ -112,41 +117,35 @@ impl<'a> Run<'a> {
         Memory {
             taken: changes.collect(),
             done: self.done.clone(),
-            group_seen: self.group_seen,
+            seen: self.seen.clone(),
             claims: self.order.claims().clone(),
         }
     }
 
     /// Brings the account to what is wanted.
     pub async fn present(&mut self, wish: Wish<'_>) -> Result<Converged, Error> {
-        let references = match wish.previous {
-            Some(previous) => wish.desired.references.clone().beside(&previous.references),
-            None => wish.desired.references.clone(),
-        };
-        let (mut observed, account) = self.first_look(wish.desired, &references).await?;
-        let problems = match (wish.previous, &observed.group) {
-            // A Create that finds its group checked everything before it made it.
-            (None, Some(_)) => plan::network_problems(&references, &observed, &account),
-            _ => plan::account_problems(&references, &observed, &account),
-        };
-        let mut plan = plan::present(wish, &observed, &account);
-        if !problems.is_empty() {
-            let mut all = problems;
-            if let Plan::Refuse(more) = plan {
-                all.extend(more);
-            }
-            return Err(Error::Refused(all));
-        }
+        let (observed, account) = self.first_look(wish).await?;
+        check(wish, &observed, &account)?;
+        self.converge(wish, observed, &account).await
+    }
+
+    /// Goes on from one look until everything is as wanted.
+    async fn converge(&mut self, wish: Wish<'_>, first: Observed, account: &Account) -> Result<Converged, Error> {
+        let mut observed = first;
+        let mut plan = plan::present(wish, &observed, account);
         let was_there = observed.group.is_some();
         let group = wish.desired.names.replication_group.clone();
         loop {
             // A Delete that overtook this run must not be undone by it.
             let stands = observed.group.as_ref().is_some_and(|group| group.status != Status::Deleting);
-            if self.group_seen && !stands {
+            if stands {
+                self.seen.insert(group.clone());
+            } else if self.seen.contains(&group) {
                 return Err(Error::DeletedMeanwhile { group });
             }
-            self.group_seen |= stands;
-            self.claim(&plan, Target::from(wish.desired), &observed).await?;
+            if !matches!(plan, Plan::Refuse(_)) {
+                self.claim(Target::from(wish.desired), &observed).await?;
+            }
             if plan == Plan::Done {
                 let mut warnings = plan::warnings(wish, &observed);
                 if wish.previous.is_some() && !was_there {
@@ -155,10 +154,39 @@ impl<'a> Run<'a> {
                 }
                 return Ok(Converged { observed, warnings });
             }
+            let steps = match &plan {
+                Plan::Act(steps) => self.fresh(steps),
+                Plan::Wait(_) | Plan::Done | Plan::Refuse(_) | Plan::CreateFailed => Vec::new(),
+            };
             self.follow(plan, &group, &observed).await?;
-            observed = self.look(Target::from(wish.desired)).await?;
-            plan = plan::present(wish, &observed, &account);
+            if !self.shows_already(&steps, &mut observed) {
+                if steps.iter().any(|step| matches!(step, Step::CreateGroup(_)) && self.has_taken(step)) {
+                    self.follow(Plan::Wait(Awaited::GroupMade), &group, &observed).await?;
+                }
+                observed = self.look(Target::from(wish.desired)).await?;
+            }
+            plan = plan::present(wish, &observed, account);
         }
+    }
+
+    /// The steps that this request has not taken yet.
+    fn fresh(&self, steps: &[Step]) -> Vec<Step> {
+        steps.iter().filter(|step| !self.has_taken(step)).cloned().collect()
+    }
+
+    fn has_taken(&self, step: &Step) -> bool {
+        self.taken.contains_key(&step.to_string())
+    }
+
+    /// Whether these steps were all just taken and their whole effect is known, so that it can be added to the last look
+    /// and none is needed.
+    fn shows_already(&self, steps: &[Step], observed: &mut Observed) -> bool {
+        let through =
+            !steps.is_empty() && steps.iter().all(|step| self.has_taken(step) && step.shows_at_once(observed));
+        if through {
+            steps.iter().for_each(|step| step.show(observed));
+        }
+        through
     }
 
     /// Asks the parameter group that decides about cluster mode, if one does. When it cannot be asked, AWS says what is
@@ -201,15 +229,17 @@ impl<'a> Run<'a> {
     ///
     /// A Delete may follow a failed Create so closely that AWS does not show yet what was made last. The security group
     /// shows latest and stands in every complete set, so where none was seen the end is confirmed by one more look.
-    pub async fn absent(&mut self, removal: &Removal) -> Result<(), Error> {
-        self.order.is_last();
+    pub(super) async fn absent(&mut self, removal: &Removal) -> Result<(), Error> {
+        self.order.removes(&removal.names.subnet_group());
         let group = removal.names.replication_group.clone();
         let mut seen = false;
         loop {
             let observed = self.look(Target::from(removal)).await?;
             seen |= observed.security_group.is_some();
             let plan = plan::absent(removal, &observed);
-            self.claim(&plan, Target::from(removal), &observed).await?;
+            if !matches!(plan, Plan::Refuse(_) | Plan::Done) {
+                self.claim(Target::from(removal), &observed).await?;
+            }
             match plan {
                 Plan::Done if seen => return Ok(()),
                 Plan::Done => {
@@ -227,7 +257,7 @@ impl<'a> Run<'a> {
 
     /// Whether anything under the target's names is the owner's.
     pub async fn owns_anything(&mut self, target: Target<'_>) -> Result<bool, Error> {
-        self.order.is_last();
+        self.order.removes(&target.names.subnet_group());
         Ok(self.look(target).await?.has_anything_of(target.owner))
     }
 
@@ -244,7 +274,7 @@ impl<'a> Run<'a> {
             }
             Plan::Wait(awaited) => {
                 info!(group, "waiting for {awaited}");
-                let watch = self.order_kept_at.as_deref().map(|arn| Watch { arn, order: &self.order });
+                let watch = Watch { kept_at: &self.order_kept_at, order: &self.order };
                 self.waiter.until(&awaited, group, &self.done, watch).await
             }
             Plan::Act(steps) => self.take(steps, observed).await,
@@ -270,11 +300,13 @@ impl<'a> Run<'a> {
             match result.map_err(|fault| (Reaction::to(step, &fault), fault)) {
                 Ok(()) => {
                     self.order.took(step);
+                    self.may_exist(step);
                     self.taken.insert(step.to_string(), Taken::of(step));
                     self.done.push(step.to_string());
                 }
                 Err((Reaction::AsGoodAsDone, fault)) => {
                     info!(step = %step, %fault, "nothing to do");
+                    self.may_exist(step);
                     self.taken.insert(step.to_string(), Taken::of(step));
                 }
                 Err((reaction @ (Reaction::TryAgain | Reaction::TryAFewTimes), fault))
@@ -326,15 +358,36 @@ impl<'a> Run<'a> {
         self.waiter.pause(self.retries, &waiting_for, "", &self.done).await
     }
 
-    async fn first_look(&mut self, desired: &Desired, references: &References) -> Result<(Observed, Account), Error> {
+    /// What is there, and what the properties point at.
+    async fn first_look(&mut self, wish: Wish<'_>) -> Result<(Observed, Account), Error> {
+        let references = references(wish);
         let looks = async {
             tokio::try_join!(
-                observe::observe(&self.waiter, Target::from(desired)),
-                self.waiter.persist(|| observe::account(self.aws, references)),
+                observe::observe(&self.waiter, self.known(Target::from(wish.desired))),
+                self.waiter.persist(|| observe::account(self.aws, &references)),
             )
         };
         let (observed, account) = Box::pin(looks).await?;
-        Ok((self.in_turn(Target::from(desired), observed).await?, account))
+        self.knows(Target::from(wish.desired), &observed);
+        Ok((self.in_turn(Target::from(wish.desired), observed).await?, account))
+    }
+
+    /// The target with what earlier looks have told: parameter groups under its names are searched for only once.
+    fn known<'t>(&'t self, target: Target<'t>) -> Target<'t> {
+        Target { parameter_groups: self.parameter_groups.get(&target.names.replication_group), ..target }
+    }
+
+    fn may_exist(&mut self, step: &Step) {
+        if let Step::CreateParameterGroup { name, .. } = step {
+            for names in self.parameter_groups.values_mut() {
+                names.insert(name.clone());
+            }
+        }
+    }
+
+    fn knows(&mut self, target: Target<'_>, observed: &Observed) {
+        let known = self.parameter_groups.entry(target.names.replication_group.clone()).or_default();
+        known.extend(observed.parameter_groups.iter().map(|group| group.name.clone()));
     }
 
     async fn look(&mut self, target: Target<'_>) -> Result<Observed, Error> {
@@ -343,63 +396,15 @@ impl<'a> Run<'a> {
     }
 
     async fn glance(&mut self, target: Target<'_>) -> Result<Observed, Error> {
-        Box::pin(observe::observe(&self.waiter, target)).await.map_err(|error| match error {
+        let looked = Box::pin(observe::observe(&self.waiter, self.known(target))).await;
+        let observed = looked.map_err(|error| match error {
             Error::TimedOut { waiting_for, last, elapsed, .. } => {
                 Error::TimedOut { waiting_for, last, elapsed, done: self.done.clone() }
             }
             other => other,
-        })
-    }
-
-    /// The look, if it is still this request's turn. A subnet group that this request put itself on is missing because a
-    /// Delete took it away, or because AWS does not show it yet; a few looks tell.
-    async fn in_turn(&mut self, target: Target<'_>, mut observed: Observed) -> Result<Observed, Error> {
-        let name = target.names.subnet_group();
-        for look in 1.. {
-            match self.order.turn(&name, &observed, target.owner) {
-                Turn::Stop => return Err(Error::Overtaken),
-                Turn::GoOn | Turn::Claim { .. } => break,
-                Turn::Gone if look > LOOKS_TO_SHOW => {
-                    return Err(Error::DeletedMeanwhile { group: target.names.replication_group.clone() });
-                }
-                Turn::Gone => {
-                    self.waiter.pause(look, "AWS to show the subnet group", "", &self.done).await?;
-                    observed = self.glance(target).await?;
-                }
-            }
-        }
-        let own = |group: &&SubnetGroup| target.owner.owns(&group.tags);
-        if let Some(group) = observed.subnet_group.as_ref().filter(own) {
-            self.order.saw(group);
-            self.order_kept_at = Some(group.arn.clone());
-        }
+        })?;
+        self.knows(target, &observed);
         Ok(observed)
-    }
-
-    /// Makes this request the newest one before it changes anything, or says that all is well.
-    async fn claim(&mut self, plan: &Plan, target: Target<'_>, observed: &Observed) -> Result<(), Error> {
-        let turn = self.order.turn(&target.names.subnet_group(), observed, target.owner);
-        let (Turn::Claim { arn, value }, Some(group)) = (turn, &observed.subnet_group) else { return Ok(()) };
-        if matches!(plan, Plan::Refuse(_)) {
-            return Ok(());
-        }
-        let tags = Tags::from([(TAG_REQUESTS.to_owned(), value)]);
-        match self.waiter.persist(|| self.aws.tag_cache(&arn, &tags)).await {
-            Ok(()) => self.order.claimed(group),
-            // Gone since the look; the next one tells what that means.
-            Err(Error::Calls(faults)) if faults.iter().all(|fault| fault.class == Class::Missing) => {}
-            Err(error) => return Err(error),
-        }
-        Ok(())
-    }
-
-    /// Whether a newer request took over, as far as can be told now.
-    pub async fn is_overtaken(&self) -> bool {
-        let Some(arn) = &self.order_kept_at else { return false };
-        match tokio::time::timeout(LOOK_BEFORE_REFUSAL, self.aws.cache_tags(arn)).await {
-            Ok(Ok(Some(tags))) => self.order.is_overtaken(&tags),
-            Ok(Ok(None) | Err(_)) | Err(_) => false,
-        }
     }
 
     /// Pauses after a failure that may pass; any other is returned.
@@ -411,4 +416,29 @@ impl<'a> Run<'a> {
         let waiting_for = format!("{} to be possible", fault.action);
         self.waiter.pause(self.retries, &waiting_for, &fault.to_string(), &self.done).await
     }
+}
+
+/// What has to be looked up in the account for a wish.
+fn references(wish: Wish<'_>) -> References {
+    match wish.previous {
+        Some(previous) => wish.desired.references.clone().beside(&previous.references),
+        None => wish.desired.references.clone(),
+    }
+}
+
+/// Everything that is wrong before the first write: with what the properties point at, and with the change itself.
+fn check(wish: Wish<'_>, observed: &Observed, account: &Account) -> Result<(), Error> {
+    let references = references(wish);
+    let mut problems = match (wish.previous, &observed.group) {
+        // A Create that finds its group checked everything before it made it.
+        (None, Some(_)) => plan::network_problems(&references, observed, account),
+        _ => plan::account_problems(&references, observed, account),
+    };
+    if problems.is_empty() {
+        return Ok(());
+    }
+    if let Plan::Refuse(more) = plan::present(wish, observed, account) {
+        problems.extend(more);
+    }
+    Err(Error::Refused(problems))
 }

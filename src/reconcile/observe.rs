@@ -11,7 +11,9 @@ use crate::desired::{Desired, Owner, References, Removal};
 use crate::engine::FAMILIES;
 use crate::error::Error;
 use crate::names::Names;
-use crate::observed::{Account, Group, Member, Observed, Secret, SecurityGroup, Status};
+use crate::observed::{
+    Account, FoundSnapshot, Group, Lookup, Member, Observed, ParameterGroup, Secret, SecurityGroup, Status,
+};
 
 /// What to look for.
 #[derive(Clone, Copy, Debug)]
@@ -26,6 +28,10 @@ pub struct Target<'a> {
     pub vpc_id: Option<&'a str>,
     /// Whether the secret's content is needed.
     pub secret_content: bool,
+    /// Parameter groups under its names that may exist, if that is known; they are searched for when it is not.
+    pub parameter_groups: Option<&'a BTreeSet<String>>,
+    /// Our snapshot from which a new generation is made.
+    pub seed: Option<&'a str>,
 }
 
 impl<'a> From<&'a Desired> for Target<'a> {
@@ -36,6 +42,8 @@ impl<'a> From<&'a Desired> for Target<'a> {
             owner: &desired.owner,
             vpc_id: Some(&desired.vpc_id),
             secret_content: desired.auth.keeps_secret(),
+            parameter_groups: None,
+            seed: desired.seed.as_deref(),
         }
     }
 }
@@ -48,6 +56,8 @@ impl<'a> From<&'a Removal> for Target<'a> {
             owner: &removal.owner,
             vpc_id: None,
             secret_content: false,
+            parameter_groups: None,
+            seed: None,
         }
     }
 }
@@ -57,15 +67,15 @@ impl<'a> From<&'a Removal> for Target<'a> {
 pub async fn observe(waiter: &Waiter<'_>, target: Target<'_>) -> Result<Observed, Error> {
     let aws = waiter.aws;
     let names = target.names;
-    let parameter_groups: BTreeSet<String> = FAMILIES.iter().map(|family| names.parameter_group(family)).collect();
     let security_group = names.security_group();
     let subnet_group = names.subnet_group();
-    let ((group, members), subnet_group, security_groups, parameter_groups, secret) = tokio::try_join!(
+    let ((group, members), subnet_group, security_groups, parameter_groups, secret, seed) = tokio::try_join!(
         group(waiter, &names.replication_group),
         waiter.persist(|| aws.subnet_group(&subnet_group)),
         waiter.persist(|| aws.security_groups_named(&security_group)),
-        waiter.persist(|| aws.parameter_groups(&parameter_groups)),
+        parameter_groups(waiter, target),
         secret(waiter, target),
+        seed(waiter, target.seed),
     )?;
     Ok(Observed {
         group,
@@ -74,7 +84,20 @@ pub async fn observe(waiter: &Waiter<'_>, target: Target<'_>) -> Result<Observed
         security_group: choose(security_groups, target),
         parameter_groups,
         secret,
+        seed,
     })
+}
+
+/// Parameter groups under the target's names. One list tells which of them there are; a few are asked for by name.
+async fn parameter_groups(waiter: &Waiter<'_>, target: Target<'_>) -> Result<Vec<ParameterGroup>, Error> {
+    let aws = waiter.aws;
+    let Some(known) = target.parameter_groups else {
+        let families = FAMILIES.iter();
+        let names: BTreeSet<String> = families.map(|family| target.names.parameter_group(family)).collect();
+        return waiter.persist(|| aws.parameter_groups(&names)).await;
+    };
+    let groups = try_join_all(known.iter().map(|name| waiter.persist(|| aws.parameter_group(name)))).await?;
+    Ok(groups.into_iter().flatten().collect())
 }
 
 /// Names of security groups are unique in a VPC only: ours is the one that carries our tags; without one, a group of the
@@ -92,13 +115,23 @@ async fn group(waiter: &Waiter<'_>, id: &str) -> Result<(Option<Group>, BTreeMap
         Status::Available => group.member_ids.iter().cloned().collect(),
         _ => Vec::new(),
     };
-    let (tags, members) = tokio::try_join!(
-        waiter.persist(|| aws.cache_tags(&group.arn)),
-        try_join_all(member_ids.iter().map(|id| waiter.persist(|| aws.member(id)))),
-    )?;
+    let (tags, members) =
+        tokio::try_join!(waiter.persist(|| aws.cache_tags(&group.arn)), members(waiter, &member_ids),)?;
     group.tags = tags;
-    let members = member_ids.into_iter().zip(members).filter_map(|(id, member)| Some((id, member?))).collect();
     Ok((Some(group), members))
+}
+
+/// Members that are cheaper to ask for one by one than to find in the list of all of the account.
+const FEW_MEMBERS: usize = 6;
+
+async fn members(waiter: &Waiter<'_>, ids: &[String]) -> Result<BTreeMap<String, Member>, Error> {
+    let aws = waiter.aws;
+    if ids.len() > FEW_MEMBERS {
+        let wanted: BTreeSet<&str> = ids.iter().map(String::as_str).collect();
+        return waiter.persist(|| aws.members(&wanted)).await;
+    }
+    let members = try_join_all(ids.iter().map(|id| waiter.persist(|| aws.member(id)))).await?;
+    Ok(ids.iter().cloned().zip(members).filter_map(|(id, member)| Some((id, member?))).collect())
 }
 
 async fn secret(waiter: &Waiter<'_>, target: Target<'_>) -> Result<Option<Secret>, Error> {
@@ -111,6 +144,14 @@ async fn secret(waiter: &Waiter<'_>, target: Target<'_>) -> Result<Option<Secret
         secret.content = waiter.persist(|| aws.secret_content(&secret.arn)).await?;
     }
     Ok(Some(secret))
+}
+
+async fn seed(waiter: &Waiter<'_>, name: Option<&str>) -> Result<Option<FoundSnapshot>, Error> {
+    let Some(name) = name else { return Ok(None) };
+    Ok(match waiter.persist(|| waiter.aws.snapshot(name)).await? {
+        Lookup::Found(snapshot) => Some(snapshot),
+        Lookup::Missing | Lookup::NotDone => None,
+    })
 }
 
 /// Looks up what the properties point at, side by side. What cannot be looked up is not checked, with a log line; only

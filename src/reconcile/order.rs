@@ -5,7 +5,7 @@
 //! that worked on it, the newest first. A request that is not in the list has just begun and puts itself in front; one
 //! that is in the list behind another is over, whatever woke it up again.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::desired::{Owner, TAG_REQUESTS};
 use crate::names::hash;
@@ -125,21 +125,21 @@ pub enum Turn {
 #[derive(Debug)]
 pub struct Order<'a> {
     request: &'a RequestKey,
-    /// A Delete is the last request for what it deletes: only another Delete can come after it.
-    last: bool,
     claims: BTreeMap<String, String>,
+    /// Subnet groups that the request removes: nothing comes after that but another removal.
+    removed: BTreeSet<String>,
 }
 
 impl<'a> Order<'a> {
     /// A request that has claimed nothing yet.
     #[must_use]
     pub fn new(request: &'a RequestKey) -> Order<'a> {
-        Order { request, last: false, claims: BTreeMap::new() }
+        Order { request, claims: BTreeMap::new(), removed: BTreeSet::new() }
     }
 
-    /// The request removes things.
-    pub fn is_last(&mut self) {
-        self.last = true;
+    /// The request removes this subnet group and all that belongs to it.
+    pub fn removes(&mut self, group: &str) {
+        self.removed.insert(group.to_owned());
     }
 
     /// The request.
@@ -165,7 +165,9 @@ impl<'a> Order<'a> {
         let claimed_over = self.claims.get(group);
         match observed.subnet_group.as_ref().filter(|group| owner.owns(&group.tags)) {
             Some(group) => self.turn_at(group, claimed_over),
-            None if observed.subnet_group.is_none() && claimed_over.is_some() && !self.last => Turn::Gone,
+            None if observed.subnet_group.is_none() && claimed_over.is_some() && !self.removed.contains(group) => {
+                Turn::Gone
+            }
             None => Turn::GoOn,
         }
     }
@@ -179,7 +181,7 @@ impl<'a> Order<'a> {
             // AWS does not show the claim yet.
             (Standing::Unseen, Some(before)) if before == value => Turn::GoOn,
             // Somebody put himself on it without seeing this request, which was there first.
-            (Standing::Unseen, Some(_)) if !self.last => Turn::Stop,
+            (Standing::Unseen, Some(_)) if !self.removed.contains(&group.name) => Turn::Stop,
             (Standing::Unseen, _) => Turn::Claim { arn: group.arn.clone(), value: requests.value_with(self.request) },
         }
     }
@@ -216,6 +218,7 @@ impl<'a> Order<'a> {
     pub fn took(&mut self, step: &Step) {
         if let Step::CreateSubnetGroup { name, .. } = step {
             self.claims.insert(name.clone(), String::new());
+            self.removed.remove(name);
         }
     }
 }
@@ -271,7 +274,7 @@ mod tests {
         assert_eq!(order.turn("g", &before, &owner()), Turn::GoOn);
         assert_eq!(order.turn("g", &look("2 - bbbbbbbbbbbb aaaaaaaaaaaa"), &owner()), Turn::Stop);
         assert_eq!(order.turn("g", &Observed::default(), &owner()), Turn::Gone);
-        order.is_last();
+        order.removes("g");
         assert!(matches!(order.turn("g", &look("2 - bbbbbbbbbbbb"), &owner()), Turn::Claim { .. }));
         assert_eq!(order.turn("g", &Observed::default(), &owner()), Turn::GoOn);
     }

@@ -1,15 +1,18 @@
 //! Waiting: deadline and pauses. Calls AWS, one look at a time.
 
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use tokio::time::Instant;
 use tracing::{debug, info};
 
+use super::LOOKS_TO_SHOW;
 use super::order::Order;
 use super::plan::Awaited;
 use crate::aws::{Aws, Class, Fault};
 use crate::error::Error;
-use crate::observed::Status;
+use crate::observed::{Lookup, Status};
 
 /// When a request must have been answered.
 #[derive(Clone, Copy, Debug)]
@@ -21,6 +24,9 @@ pub struct Deadline {
     /// When the invocation must hand the work on.
     pub hand_over_at: Instant,
 }
+
+/// What is seen of a group that AWS does not know.
+const NOT_THERE: &str = "not there";
 
 /// Pause before the first look.
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
@@ -39,8 +45,8 @@ const LOOKS_PER_WATCH: u32 = 12;
 /// Where a long wait looks for a newer request.
 #[derive(Clone, Copy, Debug)]
 pub struct Watch<'a> {
-    /// ARN of the subnet group whose tags tell.
-    pub arn: &'a str,
+    /// ARNs of the subnet groups whose tags tell.
+    pub kept_at: &'a BTreeSet<String>,
     /// The request that waits.
     pub order: &'a Order<'a>,
 }
@@ -54,12 +60,36 @@ pub struct Waiter<'a> {
     pub poll_interval: Duration,
     /// Until when.
     pub deadline: Deadline,
+    /// How often the longest pause is doubled, because AWS asked for fewer calls.
+    slower: AtomicU32,
 }
 
-impl Waiter<'_> {
+/// Most doublings of the longest pause: at the usual 5 s looks come every 80 s then.
+const MOST_SLOWER: u32 = 4;
+
+impl<'a> Waiter<'a> {
+    /// Waits for one request.
+    #[must_use]
+    pub fn new(aws: &'a Aws, poll_interval: Duration, deadline: Deadline) -> Waiter<'a> {
+        Waiter { aws, poll_interval, deadline, slower: AtomicU32::new(0) }
+    }
+
+    /// Many functions may share what AWS lets an account do in a second: whoever is throttled looks less often until
+    /// looks get through again.
+    fn heed(&self, fault: Option<&Fault>) {
+        let slower = self.slower.load(Ordering::Relaxed);
+        let next = match fault.map(|fault| fault.class) {
+            Some(Class::Throttled) => (slower + 1).min(MOST_SLOWER),
+            Some(_) => slower,
+            None => slower.saturating_sub(1),
+        };
+        self.slower.store(next, Ordering::Relaxed);
+    }
+
     /// Sleeps before look number `look`, or fails when there is no time for it.
     pub(super) async fn pause(&self, look: u32, waiting_for: &str, last: &str, done: &[String]) -> Result<(), Error> {
-        let pause = pause(look, self.poll_interval, fastrand::f64());
+        let longest = self.poll_interval * 2_u32.pow(self.slower.load(Ordering::Relaxed));
+        let pause = pause(look, longest, fastrand::f64());
         if Instant::now() + pause >= self.deadline.answer_by {
             return Err(Error::TimedOut {
                 waiting_for: waiting_for.to_owned(),
@@ -85,6 +115,7 @@ impl Waiter<'_> {
             match call().await {
                 Err(fault) if matches!(fault.class, Class::Throttled | Class::Unavailable) => {
                     debug!(%fault, "looking again");
+                    self.heed(Some(&fault));
                     self.pause(look, &format!("an answer to {}", fault.action), &fault.to_string(), &[]).await?;
                     look += 1;
                 }
@@ -99,37 +130,51 @@ impl Waiter<'_> {
         awaited: &Awaited,
         group: &str,
         done: &[String],
-        watch: Option<Watch<'_>>,
+        watch: Watch<'_>,
     ) -> Result<(), Error> {
         let waiting_for = awaited.to_string();
         let mut last = String::new();
         for look in 0.. {
             self.pause(look, &waiting_for, &last, done).await?;
             let (over, seen) = match self.look(awaited, group).await {
-                Ok(result) => result,
+                Ok(result) => {
+                    self.heed(None);
+                    result
+                }
                 Err(fault) if matches!(fault.class, Class::Throttled | Class::Unavailable) => {
+                    self.heed(Some(&fault));
                     (false, fault.to_string())
                 }
                 Err(fault) => return Err(fault.into()),
             };
+            let missing = *awaited == Awaited::GroupMade && seen == NOT_THERE && look >= LOOKS_TO_SHOW;
             if seen != last {
                 let seconds = self.deadline.started.elapsed().as_secs();
                 info!(group, seen, elapsed_seconds = seconds, "waiting for {waiting_for}");
                 last = seen;
             }
-            if over {
+            // What was asked for and does not appear is for the next look at everything.
+            if over || missing {
                 return Ok(());
             }
-            if look % LOOKS_PER_WATCH == LOOKS_PER_WATCH - 1
-                && let Some(Watch { arn, order }) = watch
-                // When the tags cannot be read now, the next look at everything reads them.
-                && let Ok(Some(tags)) = self.aws.cache_tags(arn).await
-                && order.is_overtaken(&tags)
-            {
+            if look % LOOKS_PER_WATCH == LOOKS_PER_WATCH - 1 && self.is_overtaken(watch.kept_at, watch.order).await {
                 return Err(Error::Overtaken);
             }
         }
         Ok(())
+    }
+
+    /// Whether one of these subnet groups says that a newer request took over. What cannot be read now says nothing; the
+    /// next look at everything reads it.
+    pub(super) async fn is_overtaken(&self, kept_at: &BTreeSet<String>, order: &Order<'_>) -> bool {
+        for arn in kept_at {
+            if let Ok(Some(tags)) = self.aws.cache_tags(arn).await
+                && order.is_overtaken(&tags)
+            {
+                return true;
+            }
+        }
+        false
     }
 
     /// One call: whether the wait is over, and what was seen.
@@ -139,8 +184,16 @@ impl Waiter<'_> {
             let over = member.as_ref().is_none_or(|member| member.status == Status::Available);
             return Ok((over, member.map_or("gone".to_owned(), |member| member.status.to_string())));
         }
+        if let Awaited::SnapshotAvailable(name) = awaited {
+            let status = match self.aws.snapshot(name).await? {
+                Lookup::Found(snapshot) => snapshot.status,
+                // The next look at everything decides what that means.
+                Lookup::Missing | Lookup::NotDone => return Ok((true, "not there".to_owned())),
+            };
+            return Ok((status == "available", status));
+        }
         let group = self.aws.group(group).await?;
-        Ok((awaited.is_over(group.as_ref()), group.map_or("not there".to_owned(), |group| group.progress())))
+        Ok((awaited.is_over(group.as_ref()), group.map_or(NOT_THERE.to_owned(), |group| group.progress())))
     }
 }
 

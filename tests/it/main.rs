@@ -17,6 +17,7 @@ mod properties;
 mod protocol;
 mod reference;
 mod refusals;
+mod replacement;
 mod shapes;
 mod simulation;
 mod structure;

@@ -5,7 +5,7 @@ use std::fmt;
 
 use crate::desired::{LogDelivery, Tags, Tls};
 use crate::group_request::{GroupChange, NewGroup, Replicas, join};
-use crate::observed::IngressRule;
+use crate::observed::{IngressRule, Observed};
 use crate::secret::{AuthToken, SecretContent};
 
 /// One change at AWS.
@@ -36,6 +36,8 @@ pub enum Step {
     ChangeLogin { group: String, change: LoginChange },
     DeliverLogs { group: String, set: BTreeMap<String, LogDelivery>, disable: BTreeSet<String> },
     DeleteGroup { group: String, final_snapshot: Option<String> },
+    CreateSnapshot { name: String, group: String, tags: Tags },
+    DeleteSnapshot { name: String },
     Tag { target: TagTarget, tags: Tags },
     Untag { target: TagTarget, keys: BTreeSet<String> },
 }
@@ -131,6 +133,7 @@ impl Step {
                 | Step::CreateParameterGroup { .. }
                 | Step::CreateSecret(_)
                 | Step::CreateGroup(_)
+                | Step::CreateSnapshot { .. }
                 | Step::AuthorizeIngress { .. }
         )
     }
@@ -145,8 +148,31 @@ impl Step {
                 | Step::DeleteParameterGroup { .. }
                 | Step::DeleteSecret { .. }
                 | Step::DeleteGroup { .. }
+                | Step::DeleteSnapshot { .. }
                 | Step::RevokeIngress { .. }
         )
+    }
+
+    /// Whether the whole effect of the step is known as soon as AWS has accepted it: nothing is decided by it but what the
+    /// step itself says.
+    #[must_use]
+    pub fn shows_at_once(&self, observed: &Observed) -> bool {
+        match self {
+            Step::PutSecret { .. } => observed.secret.is_some(),
+            Step::Untag { target: TagTarget::ElastiCache(arn), .. } => {
+                observed.subnet_group.as_ref().is_some_and(|group| group.arn == *arn)
+            }
+            _ => false,
+        }
+    }
+
+    /// Adds the effect of a step that [shows at once](Step::shows_at_once) to what was seen.
+    pub fn show(&self, observed: &mut Observed) {
+        match (self, &mut observed.secret, &mut observed.subnet_group) {
+            (Step::PutSecret { content, .. }, Some(secret), _) => secret.content = Some(content.clone()),
+            (Step::Untag { keys, .. }, _, Some(group)) => group.tags.retain(|key, _| !keys.contains(key)),
+            _ => {}
+        }
     }
 
     /// Whether the step changes a standing replication group, which AWS may roll back silently.
@@ -235,6 +261,8 @@ impl fmt::Display for Step {
             Step::DeleteGroup { group, final_snapshot: Some(name) } => {
                 write!(f, "delete replication group {group} after snapshot {name}")
             }
+            Step::CreateSnapshot { name, group, .. } => write!(f, "take snapshot {name} of {group}"),
+            Step::DeleteSnapshot { name } => write!(f, "delete snapshot {name}"),
             Step::Tag { target, tags } => {
                 write!(f, "tag {target} with {}", join(tags.iter().map(|(key, value)| format!("{key}={value}"))))
             }

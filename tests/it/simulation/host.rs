@@ -66,7 +66,8 @@ impl Host {
     /// One more stack in an account.
     pub(crate) fn in_account(aws: &LocalAws, region: &str, name: &str) -> Host {
         CLOCK.with_borrow_mut(|clock| *clock = Some(aws.clock().clone()));
-        let connector = SharedHttpConnector::new(Mortal { inner: SharedHttpConnector::new(InProcess::new(aws.clone())) });
+        let connector =
+            SharedHttpConnector::new(Mortal { inner: SharedHttpConnector::new(InProcess::new(aws.clone())) });
         let function = function_over(connector, region).with_clock(epoch_ms);
         let fate: Arc<Mutex<Fate>> = Arc::new(Mutex::new(Box::new(|_| Life::CALM)));
         let running = Arc::new(Running::default());

@@ -9,8 +9,8 @@ use simulator::LocalAws;
 use simulator::cloudformation::Outcome;
 use simulator::ec2::{Ec2, Source};
 use simulator::elasticache::{ElastiCache, ReplicationGroup};
-use simulator::nodes::Tls;
 use simulator::journal::{Caller, Entry};
+use simulator::nodes::Tls;
 use simulator::secrets_manager::SecretsManager;
 use simulator::world::{Answer, Call, World};
 

@@ -35,6 +35,8 @@ pub(crate) struct Schedule {
     /// What happens, in order. The last one always deletes.
     pub(crate) operations: Vec<Operation>,
     rng: Rng,
+    /// Words of failures that were planned so far.
+    texts: Vec<String>,
 }
 
 impl Schedule {
@@ -60,7 +62,7 @@ impl Schedule {
             }
             operations.push(Operation::Delete);
         }
-        Schedule { base, operations, rng }
+        Schedule { base, operations, rng, texts: Vec::new() }
     }
 
     /// Slower and later than usual, for the whole run.
@@ -88,14 +90,19 @@ impl Schedule {
                 host.aws.fault(planned);
             }
         }
-        let mut texts = Vec::new();
         if rng.u8(..10) == 0 {
-            texts.extend(gives_up(rng, &host.aws, operation));
+            self.texts.extend(gives_up(rng, &host.aws, operation));
+        }
+        if let Operation::Update { to, .. } | Operation::Cancel { to, .. } = operation
+            && to["EngineVersion"].is_string()
+        {
+            // The way back from a newer version is closed, and the product says so.
+            self.texts.push("EngineVersion (8.2): is 9.0".to_owned());
         }
         // What is killed is tried again; nobody could tell that from a Create that comes after its Delete.
         let mortal = !matches!(operation, Operation::Abandon { .. });
         host.set_fate(fate(rng.fork(), mortal));
-        texts
+        self.texts.clone()
     }
 }
 
@@ -128,7 +135,9 @@ fn change(rng: &mut Rng, now: &Value) -> Value {
     match rng.u8(..10) {
         0 => json!({"Description": format!("described {}", rng.u8(..))}),
         1 => json!({"NumCacheNodes": nodes}),
-        2 => json!({"NodeType": *rng.choice(["cache.t4g.small", "cache.t4g.medium", "cache.t4g.micro"].iter()).unwrap()}),
+        2 => {
+            json!({"NodeType": *rng.choice(["cache.t4g.small", "cache.t4g.medium", "cache.t4g.micro"].iter()).unwrap()})
+        }
         3 => json!({"AllowedSecurityGroupIds": APPS[..rng.usize(0..=2)].to_vec()}),
         4 => json!({"Tags": [{"Key": "Team", "Value": format!("team {}", rng.u8(..9))}]}),
         5 => json!({"Parameters": {"timeout": rng.u8(..).to_string(), "tcp-keepalive": "60"}}),

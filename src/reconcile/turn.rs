@@ -1,0 +1,56 @@
+//! Taking turns: a run goes on only while its request is the newest. Calls AWS.
+
+use super::observe::Target;
+use super::order::Turn;
+use super::{LOOK_BEFORE_REFUSAL, LOOKS_TO_SHOW, Run};
+use crate::aws::Class;
+use crate::desired::{TAG_REQUESTS, Tags};
+use crate::error::Error;
+use crate::observed::{Observed, SubnetGroup};
+
+impl Run<'_> {
+    /// The look, if it is still this request's turn. A subnet group that this request put itself on is missing because a
+    /// Delete took it away, or because AWS does not show it yet; a few looks tell.
+    pub(super) async fn in_turn(&mut self, target: Target<'_>, mut observed: Observed) -> Result<Observed, Error> {
+        let name = target.names.subnet_group();
+        for look in 1.. {
+            match self.order.turn(&name, &observed, target.owner) {
+                Turn::Stop => return Err(Error::Overtaken),
+                Turn::GoOn | Turn::Claim { .. } => break,
+                Turn::Gone if look > LOOKS_TO_SHOW => {
+                    return Err(Error::DeletedMeanwhile { group: target.names.replication_group.clone() });
+                }
+                Turn::Gone => {
+                    self.waiter.pause(look, "AWS to show the subnet group", "", &self.done).await?;
+                    observed = self.glance(target).await?;
+                }
+            }
+        }
+        let own = |group: &&SubnetGroup| target.owner.owns(&group.tags);
+        if let Some(group) = observed.subnet_group.as_ref().filter(own) {
+            self.order.saw(group);
+            self.order_kept_at.insert(group.arn.clone());
+        }
+        Ok(observed)
+    }
+
+    /// Makes this request the newest one on what was seen, before it changes or answers anything.
+    pub(super) async fn claim(&mut self, target: Target<'_>, observed: &Observed) -> Result<(), Error> {
+        let turn = self.order.turn(&target.names.subnet_group(), observed, target.owner);
+        let (Turn::Claim { arn, value }, Some(group)) = (turn, &observed.subnet_group) else { return Ok(()) };
+        let tags = Tags::from([(TAG_REQUESTS.to_owned(), value)]);
+        match self.waiter.persist(|| self.aws.tag_cache(&arn, &tags)).await {
+            Ok(()) => self.order.claimed(group),
+            // Gone since the look; the next one tells what that means.
+            Err(Error::Calls(faults)) if faults.iter().all(|fault| fault.class == Class::Missing) => {}
+            Err(error) => return Err(error),
+        }
+        Ok(())
+    }
+
+    /// Whether a newer request took over, as far as can be told now.
+    pub async fn is_overtaken(&self) -> bool {
+        let look = self.waiter.is_overtaken(&self.order_kept_at, &self.order);
+        tokio::time::timeout(LOOK_BEFORE_REFUSAL, look).await.unwrap_or(false)
+    }
+}
