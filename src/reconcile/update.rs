@@ -129,6 +129,7 @@ impl Run<'_> {
         // The name of the secret may differ between the templates, everything else is named after the generation.
         let removals = templates.map(|t| Removal::new(t, owner, next, self.order.request().as_str()).of_unfinished());
         for removal in &removals {
+            self.order.removes(&removal.names.subnet_group());
             let observed = self.look(Target::from(removal)).await?;
             if !plan::is_unfinished(&observed) {
                 warn!(next, "a finished replacement is left alone");
@@ -210,6 +211,7 @@ impl Run<'_> {
     /// after an Update that failed half-way, what is left of the new one goes first.
     pub async fn remove(&mut self, removal: &Removal, properties: &Value) -> Result<(), Error> {
         let id = &removal.names.replication_group;
+        self.order.removes(&removal.names.subnet_group());
         let observed = self.look(Target::from(removal)).await?;
         let ours = observed.subnet_group.as_ref().is_some_and(|group| removal.owner.owns(&group.tags));
         if let Some(succession) = observed.succession_tag().and_then(Succession::parse).filter(|_| ours) {

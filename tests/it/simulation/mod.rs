@@ -100,6 +100,9 @@ async fn run(seed: u64) -> Totals {
     schedule.set_pace(&host.aws);
     let mut life = StackLife { host, now: None, tokens: BTreeSet::new(), outcomes: Vec::new(), refused: 0 };
     let ((), log) = logged(async {
+        // Of a replayed seed one wants to see what happened up to the failure.
+        let shown = std::env::var("SHOW_LOG").is_ok().then(|| tracing_subscriber::fmt().without_time().finish());
+        let _guard = shown.map(tracing::subscriber::set_default);
         for operation in schedule.operations.clone() {
             let texts = schedule.trouble(&life.host, &operation);
             life.go_through(&schedule.base, &operation, &texts).await;
