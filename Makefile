@@ -57,6 +57,15 @@ test: lint-templates fmt clippy ## Run all checks and all tests, as CI does
 	$(CARGO) test --workspace --locked --doc
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --document-private-items --locked
 
+# Seeds of the simulation (make test takes 300), and the one to replay.
+SEEDS ?= 2000
+SEED ?=
+
+.PHONY: simulate
+simulate: ## Simulate faults, kills and duplicates from many seeds (SEEDS=2000), or replay one (SEED=7)
+	SEED=$(SEED) SEEDS=$(if $(SEED),1,$(SEEDS)) $(CARGO) test --workspace --locked --test it -- --nocapture \
+		simulation::whatever_happens_the_promises_hold
+
 .PHONY: check
 check: fmt clippy ## Run the checks and tests that need nothing but Rust
 	$(TESTS)

@@ -45,8 +45,8 @@ pub struct Function {
 
 /// Kept of an invocation for handing the work on, or for sending the answer.
 const LAST_PART: Duration = Duration::from_secs(30);
-/// Tries to hand the work on.
-const HAND_OVER_TRIES: u32 = 4;
+/// Kept of [`LAST_PART`] for the answer when the work cannot be handed on.
+const ANSWER_PART: Duration = Duration::from_secs(10);
 
 impl Function {
     /// A function with its connections.
@@ -208,21 +208,24 @@ impl Function {
             memory: run.memory(),
         };
         let payload = next.payload(event);
+        // Time must be left to say that it did not work.
+        let give_up = invocation.end.checked_sub(ANSWER_PART).unwrap_or(invocation.end);
         let mut tries = 0;
         loop {
             tries += 1;
+            let pause = Duration::from_secs(1) * tries;
             match self.aws.invoke(&invocation.function, payload.clone()).await {
                 Ok(()) => {
                     info!(hop = next.hop, "handed the work on to the next invocation");
                     return Ok(());
                 }
-                Err(fault) if tries >= HAND_OVER_TRIES || fault.class == Class::Denied => {
+                Err(fault) if Instant::now() + pause >= give_up || fault.class == Class::Denied => {
                     let elapsed = deadline.started.elapsed().as_secs();
                     return Err(format!("after {elapsed} s the work could not be handed on: {fault}"));
                 }
                 Err(fault) => warn!(tries, %fault, "handing on failed"),
             }
-            tokio::time::sleep(Duration::from_secs(1) * tries).await;
+            tokio::time::sleep(pause).await;
         }
     }
 }

@@ -7,7 +7,7 @@ use aws_sdk_elasticache::types as ec;
 
 use crate::desired::{LogDelivery, Source, Tags};
 use crate::engine::{Engine, Version};
-use crate::observed::{Endpoint, Group, IngressRule, Member, SecurityGroup, Shard, Status, Subnet};
+use crate::observed::{Endpoint, Group, IngressRule, Member, ParameterGroup, SecurityGroup, Shard, Status, Subnet};
 
 /// Tags of ElastiCache.
 pub(super) fn cache_tags(tags: &[ec::Tag]) -> Tags {
@@ -140,6 +140,15 @@ fn member_pending(pending: &ec::PendingModifiedValues) -> BTreeSet<String> {
 }
 
 /// A security group. Rules whose source is a prefix list are not ours to keep and are left out.
+pub(super) fn parameter_group(group: &ec::CacheParameterGroup) -> ParameterGroup {
+    ParameterGroup {
+        name: group.cache_parameter_group_name().unwrap_or_default().to_owned(),
+        arn: group.arn().unwrap_or_default().to_owned(),
+        family: group.cache_parameter_group_family().unwrap_or_default().to_owned(),
+        ..ParameterGroup::default()
+    }
+}
+
 pub(super) fn security_group(group: &ec2::SecurityGroup) -> SecurityGroup {
     SecurityGroup {
         id: group.group_id().unwrap_or_default().to_owned(),

@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use aws_sdk_elasticache::types::{
-    AuthTokenUpdateStrategyType, CacheParameterGroup, CloudWatchLogsDestinationDetails, ClusterMode, ConfigureShard,
-    DestinationDetails, DestinationType, Durability, IpDiscovery, KinesisFirehoseDestinationDetails,
-    LogDeliveryConfigurationRequest, LogFormat, LogType, NetworkType, NodeGroupConfiguration, ParameterNameValue,
-    SourceType, Tag, TransitEncryptionMode,
+    AuthTokenUpdateStrategyType, CloudWatchLogsDestinationDetails, ClusterMode, ConfigureShard, DestinationDetails,
+    DestinationType, Durability, IpDiscovery, KinesisFirehoseDestinationDetails, LogDeliveryConfigurationRequest,
+    LogFormat, LogType, NetworkType, NodeGroupConfiguration, ParameterNameValue, SourceType, Tag,
+    TransitEncryptionMode,
 };
 
 use super::{Aws, Class, Fault, convert};
@@ -76,7 +76,7 @@ impl Aws {
         }
     }
 
-    /// The subnet group with its tags.
+    /// The subnet group, without its tags.
     pub(crate) async fn subnet_group(&self, name: &str) -> Found<SubnetGroup> {
         let output = match self.elasticache.describe_cache_subnet_groups().cache_subnet_group_name(name).send().await {
             Ok(output) => output,
@@ -89,11 +89,11 @@ impl Aws {
             arn: arn.to_owned(),
             vpc_id: group.vpc_id().unwrap_or_default().to_owned(),
             subnet_ids: group.subnets().iter().filter_map(|s| s.subnet_identifier().map(str::to_owned)).collect(),
-            tags: self.cache_tags(arn).await?.unwrap_or_default(),
+            tags: Tags::new(),
         }))
     }
 
-    /// The parameter groups among `names` that exist, with values and tags.
+    /// The parameter groups among `names` that exist, without values and tags.
     pub(crate) async fn parameter_groups(&self, names: &BTreeSet<String>) -> Result<Vec<ParameterGroup>, Fault> {
         let on = "all parameter groups";
         let mut pages = self.elasticache.describe_cache_parameter_groups().into_paginator().send();
@@ -103,53 +103,37 @@ impl Aws {
             for group in page.cache_parameter_groups() {
                 let name = group.cache_parameter_group_name().unwrap_or_default();
                 if names.contains(name) {
-                    groups.extend(self.whole_parameter_group(group).await?);
+                    groups.push(convert::parameter_group(group));
                 }
             }
         }
         Ok(groups)
     }
 
-    /// One parameter group, with values and tags.
+    /// One parameter group, without values and tags.
     pub(crate) async fn parameter_group(&self, name: &str) -> Found<ParameterGroup> {
         match self.elasticache.describe_cache_parameter_groups().cache_parameter_group_name(name).send().await {
-            Ok(output) => match output.cache_parameter_groups().first() {
-                Some(group) => self.whole_parameter_group(group).await,
-                None => Ok(None),
-            },
+            Ok(output) => Ok(output.cache_parameter_groups().first().map(convert::parameter_group)),
             Err(e) => absent(Fault::new("elasticache:DescribeCacheParameterGroups", name, &e)),
         }
     }
 
-    /// `None` when it has gone since it was described.
-    async fn whole_parameter_group(&self, group: &CacheParameterGroup) -> Found<ParameterGroup> {
-        let name = group.cache_parameter_group_name().unwrap_or_default();
-        let arn = group.arn().unwrap_or_default();
-        let values = match self.parameter_values(name).await {
-            Ok(values) => values,
-            Err(fault) => return absent(fault),
-        };
-        Ok(Some(ParameterGroup {
-            name: name.to_owned(),
-            arn: arn.to_owned(),
-            family: group.cache_parameter_group_family().unwrap_or_default().to_owned(),
-            values,
-            tags: self.cache_tags(arn).await?.unwrap_or_default(),
-        }))
-    }
-
-    async fn parameter_values(&self, name: &str) -> Result<BTreeMap<String, String>, Fault> {
+    /// The values of a parameter group that differ from its family's defaults.
+    pub(crate) async fn parameter_values(&self, name: &str) -> Found<BTreeMap<String, String>> {
         let call = self.elasticache.describe_cache_parameters().cache_parameter_group_name(name).source("user");
         let mut pages = call.into_paginator().send();
         let mut values = BTreeMap::new();
         while let Some(page) = pages.next().await {
-            let page = page.map_err(|e| Fault::new("elasticache:DescribeCacheParameters", name, &e))?;
+            let page = match page {
+                Ok(page) => page,
+                Err(e) => return absent(Fault::new("elasticache:DescribeCacheParameters", name, &e)),
+            };
             let pair = |p: &aws_sdk_elasticache::types::Parameter| {
                 Some((p.parameter_name()?.to_owned(), p.parameter_value()?.to_owned()))
             };
             values.extend(page.parameters().iter().filter_map(pair));
         }
-        Ok(values)
+        Ok(Some(values))
     }
 
     /// The newest events of a group and its members, newest first.

@@ -34,6 +34,9 @@ use wait::{Deadline, Waiter, Watch};
 /// Looks that a finished change is given to show.
 const LOOKS_TO_SHOW: u32 = 6;
 
+/// Tries of a throttled step before everything is looked at again.
+const TRIES_WITHOUT_A_LOOK: u32 = 8;
+
 /// Longest that an answer about wrong properties is held up to say what is wrong in the account too.
 const LOOK_BEFORE_REFUSAL: Duration = Duration::from_secs(20);
 
@@ -292,7 +295,7 @@ impl<'a> Run<'a> {
             self.order.stamp(step);
             info!(step = %step, "taking a step");
         }
-        let results = join_all(fresh.iter().map(|step| act::act(self.aws, step, self.order.request().as_str()))).await;
+        let results = join_all(fresh.iter().map(|step| self.attempt(step))).await;
         let mut fatal = Vec::new();
         let mut passing = None;
         let mut missed = false;
@@ -330,6 +333,25 @@ impl<'a> Run<'a> {
             return self.retry_pause(&fault).await;
         }
         self.retries = 0;
+        Ok(())
+    }
+
+    /// Takes a step. One that is throttled is asked for again alone: nothing has changed by it, and a whole look for
+    /// every try would cost more calls than AWS gives.
+    async fn attempt(&self, step: &Step) -> Result<(), Fault> {
+        for tries in 0.. {
+            match act::act(self.aws, step, self.order.request().as_str()).await {
+                Err(fault) if fault.class == Class::Throttled && tries < TRIES_WITHOUT_A_LOOK => {
+                    info!(step = %step, %fault, "throttled");
+                    self.waiter.heed(Some(&fault));
+                    // Without time for another try the run decides what comes next.
+                    if self.waiter.pause(tries, fault.action, "", &[]).await.is_err() {
+                        return Err(fault);
+                    }
+                }
+                result => return result,
+            }
+        }
         Ok(())
     }
 
@@ -407,11 +429,8 @@ impl<'a> Run<'a> {
         Ok(observed)
     }
 
-    /// Pauses after a failure that may pass; any other is returned.
+    /// Pauses after a failure that may pass.
     async fn retry_pause(&mut self, fault: &Fault) -> Result<(), Error> {
-        if !matches!(fault.class, Class::Throttled | Class::Unavailable | Class::Busy | Class::Missing) {
-            return Err(Error::from(fault.clone()));
-        }
         self.retries += 1;
         let waiting_for = format!("{} to be possible", fault.action);
         self.waiter.pause(self.retries, &waiting_for, &fault.to_string(), &self.done).await

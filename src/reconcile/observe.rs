@@ -12,7 +12,7 @@ use crate::engine::FAMILIES;
 use crate::error::Error;
 use crate::names::Names;
 use crate::observed::{
-    Account, FoundSnapshot, Group, Lookup, Member, Observed, ParameterGroup, Secret, SecurityGroup, Status,
+    Account, FoundSnapshot, Group, Lookup, Member, Observed, ParameterGroup, Secret, SecurityGroup, Status, SubnetGroup,
 };
 
 /// What to look for.
@@ -68,10 +68,9 @@ pub async fn observe(waiter: &Waiter<'_>, target: Target<'_>) -> Result<Observed
     let aws = waiter.aws;
     let names = target.names;
     let security_group = names.security_group();
-    let subnet_group = names.subnet_group();
     let ((group, members), subnet_group, security_groups, parameter_groups, secret, seed) = tokio::try_join!(
         group(waiter, &names.replication_group),
-        waiter.persist(|| aws.subnet_group(&subnet_group)),
+        subnet_group(waiter, target),
         waiter.persist(|| aws.security_groups_named(&security_group)),
         parameter_groups(waiter, target),
         secret(waiter, target),
@@ -91,13 +90,39 @@ pub async fn observe(waiter: &Waiter<'_>, target: Target<'_>) -> Result<Observed
 /// Parameter groups under the target's names. One list tells which of them there are; a few are asked for by name.
 async fn parameter_groups(waiter: &Waiter<'_>, target: Target<'_>) -> Result<Vec<ParameterGroup>, Error> {
     let aws = waiter.aws;
-    let Some(known) = target.parameter_groups else {
-        let families = FAMILIES.iter();
-        let names: BTreeSet<String> = families.map(|family| target.names.parameter_group(family)).collect();
-        return waiter.persist(|| aws.parameter_groups(&names)).await;
+    let found = match target.parameter_groups {
+        None => {
+            let families = FAMILIES.iter();
+            let names: BTreeSet<String> = families.map(|family| target.names.parameter_group(family)).collect();
+            waiter.persist(|| aws.parameter_groups(&names)).await?
+        }
+        Some(known) => {
+            let groups = try_join_all(known.iter().map(|name| waiter.persist(|| aws.parameter_group(name)))).await?;
+            groups.into_iter().flatten().collect()
+        }
     };
-    let groups = try_join_all(known.iter().map(|name| waiter.persist(|| aws.parameter_group(name)))).await?;
-    Ok(groups.into_iter().flatten().collect())
+    let whole = try_join_all(found.into_iter().map(|group| whole(waiter, group))).await?;
+    Ok(whole.into_iter().flatten().collect())
+}
+
+/// A parameter group with its values and tags; `None` when it has gone since it was found.
+async fn whole(waiter: &Waiter<'_>, group: ParameterGroup) -> Result<Option<ParameterGroup>, Error> {
+    let aws = waiter.aws;
+    let (values, tags) = tokio::try_join!(
+        waiter.persist(|| aws.parameter_values(&group.name)),
+        waiter.persist(|| aws.cache_tags(&group.arn)),
+    )?;
+    Ok(values.zip(tags).map(|(values, tags)| ParameterGroup { values, tags, ..group }))
+}
+
+/// The subnet group with its tags. One that has gone between the two calls is not there; without its tags it would look
+/// like somebody else's.
+async fn subnet_group(waiter: &Waiter<'_>, target: Target<'_>) -> Result<Option<SubnetGroup>, Error> {
+    let aws = waiter.aws;
+    let name = target.names.subnet_group();
+    let Some(group) = waiter.persist(|| aws.subnet_group(&name)).await? else { return Ok(None) };
+    let tags = waiter.persist(|| aws.cache_tags(&group.arn)).await?;
+    Ok(tags.map(|tags| SubnetGroup { tags, ..group }))
 }
 
 /// Names of security groups are unique in a VPC only: ours is the one that carries our tags; without one, a group of the

@@ -12,9 +12,10 @@
 //! | busy, throttled, unavailable | try again until time runs out | the same | the same |
 //! | denied, quota, capacity, invalid | fail, naming action and remedy | the same | the same |
 //!
-//! One exception: a parameter group that the template names is not going to appear by waiting.
+//! Two exceptions: a parameter group that the template names is not going to appear by waiting, and the right to change a
+//! security group hangs on its tags, which are not there yet just after it was made and not any more once it is gone.
 
-use super::plan::Step;
+use super::plan::{Step, TagTarget};
 use crate::aws::{Class, Fault};
 
 /// What a failed step means.
@@ -39,11 +40,24 @@ impl Reaction {
                 Reaction::Fail
             }
             Class::Missing => Reaction::TryAFewTimes,
+            Class::Denied if needs_a_tag(step) => Reaction::TryAFewTimes,
             Class::Exists if step.creates() => Reaction::AsGoodAsDone,
             Class::Busy | Class::Throttled | Class::Unavailable => Reaction::TryAgain,
             Class::Exists | Class::Denied | Class::Quota | Class::Capacity | Class::Invalid => Reaction::Fail,
         }
     }
+}
+
+/// Whether the policy in `template.yaml` allows the step only on what carries our tag.
+fn needs_a_tag(step: &Step) -> bool {
+    matches!(
+        step,
+        Step::AuthorizeIngress { .. }
+            | Step::RevokeIngress { .. }
+            | Step::DeleteSecurityGroup { .. }
+            | Step::Tag { target: TagTarget::SecurityGroup(_), .. }
+            | Step::Untag { target: TagTarget::SecurityGroup(_), .. }
+    )
 }
 
 fn names_foreign_parameters(step: &Step) -> bool {
@@ -168,6 +182,14 @@ mod tests {
                 assert_eq!(reactions, *expected, "{code}");
             }
         }
+    }
+
+    /// A second try of a delete that took effect is refused for lack of rights, because the tags are gone with the group.
+    #[test]
+    fn a_right_that_hangs_on_a_tag_may_come_or_go_with_it() {
+        let denied = Fault::answered("ec2:DeleteSecurityGroup", "sg-1", "UnauthorizedOperation", "", 403);
+        assert_eq!(Reaction::to(&Step::DeleteSecurityGroup { id: "sg-1".to_owned() }, &denied), Reaction::TryAFewTimes);
+        assert_eq!(Reaction::to(&removing(), &denied), Reaction::Fail);
     }
 
     /// The cause decides, not the step: a subnet group that is not visible yet is waited for, whatever parameter group

@@ -62,21 +62,28 @@ pub struct Waiter<'a> {
     pub deadline: Deadline,
     /// How often the longest pause is doubled, because AWS asked for fewer calls.
     slower: AtomicU32,
+    /// How much sooner the work is handed on while AWS asks for fewer calls.
+    sooner: Duration,
 }
 
 /// Most doublings of the longest pause: at the usual 5 s looks come every 80 s then.
 const MOST_SLOWER: u32 = 4;
 
+/// Largest part of an invocation that is given up so that many functions do not all hand on in the same few seconds.
+const SOONER: f64 = 0.1;
+
 impl<'a> Waiter<'a> {
     /// Waits for one request.
     #[must_use]
     pub fn new(aws: &'a Aws, poll_interval: Duration, deadline: Deadline) -> Waiter<'a> {
-        Waiter { aws, poll_interval, deadline, slower: AtomicU32::new(0) }
+        let left = deadline.hand_over_at.saturating_duration_since(Instant::now());
+        let sooner = left.mul_f64(SOONER * fastrand::f64());
+        Waiter { aws, poll_interval, deadline, slower: AtomicU32::new(0), sooner }
     }
 
     /// Many functions may share what AWS lets an account do in a second: whoever is throttled looks less often until
     /// looks get through again.
-    fn heed(&self, fault: Option<&Fault>) {
+    pub(super) fn heed(&self, fault: Option<&Fault>) {
         let slower = self.slower.load(Ordering::Relaxed);
         let next = match fault.map(|fault| fault.class) {
             Some(Class::Throttled) => (slower + 1).min(MOST_SLOWER),
@@ -88,7 +95,9 @@ impl<'a> Waiter<'a> {
 
     /// Sleeps before look number `look`, or fails when there is no time for it.
     pub(super) async fn pause(&self, look: u32, waiting_for: &str, last: &str, done: &[String]) -> Result<(), Error> {
-        let longest = self.poll_interval * 2_u32.pow(self.slower.load(Ordering::Relaxed));
+        let slower = self.slower.load(Ordering::Relaxed);
+        let longest = self.poll_interval * 2_u32.pow(slower);
+        let sooner = if slower > 0 { self.sooner } else { Duration::ZERO };
         let pause = pause(look, longest, fastrand::f64());
         if Instant::now() + pause >= self.deadline.answer_by {
             return Err(Error::TimedOut {
@@ -98,7 +107,7 @@ impl<'a> Waiter<'a> {
                 done: done.to_vec(),
             });
         }
-        if Instant::now() + pause >= self.deadline.hand_over_at {
+        if Instant::now() + pause + sooner >= self.deadline.hand_over_at {
             return Err(Error::HandOver);
         }
         tokio::time::sleep(pause).await;

@@ -68,6 +68,16 @@ async fn everything_goes_in_the_order_of_its_dependencies() {
     assert_eq!((last.action.as_str(), &last.params["RecoveryWindowInDays"]), ("DeleteSecret", &json!(7)));
 }
 
+/// The answer to the delete of the security group is lost; asked again, EC2 finds no group, hence no tag, hence no right.
+#[tokio::test(start_paused = true)]
+async fn a_security_group_that_is_gone_already_is_no_lack_of_rights() {
+    let setup = standing(quick_start()).await;
+    setup.aws.with(|world, _| world.elasticache.pace.interface_release = Duration::ZERO);
+    setup.aws.fault(Fault::on("DeleteSecurityGroup", 1, Kind::CutAfter));
+    let outcome = setup.stack.delete(CACHE).await;
+    assert_eq!(outcome.status, StackStatus::DeleteComplete, "{}", outcome.reason);
+}
+
 /// S73.
 #[tokio::test(start_paused = true)]
 async fn a_busy_group_is_waited_for_and_deleted_once() {

@@ -88,7 +88,8 @@ impl Exchange<'_> {
             let outcome = match (&fault, &answer) {
                 (Some(Kind::CutBefore), _) => Err("CutBefore".into()),
                 (Some(Kind::CutAfter), _) => Err("CutAfter".into()),
-                (_, Ok(tree)) => Ok(tree.clone()),
+                (_, Ok(tree)) if self.aws.keeps_outputs() => Ok(tree.clone()),
+                (_, Ok(_)) => Ok(Value::Null),
                 (_, Err(error)) => Err(error.code.clone()),
             };
             let service = self.service.signing_name().into();

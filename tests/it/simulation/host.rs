@@ -60,7 +60,9 @@ impl Host {
     /// A fresh account. `region` keeps what the SDK remembers of failures apart from that of other accounts, so that a
     /// run depends on nothing but its seed.
     pub(crate) fn new(region: &str) -> Host {
-        Host::in_account(&LocalAws::new(1.0, Some(policy())), region, "app")
+        let aws = LocalAws::new(1.0, Some(policy()));
+        aws.journal_without_outputs();
+        Host::in_account(&aws, region, "app")
     }
 
     /// One more stack in an account.

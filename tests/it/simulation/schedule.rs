@@ -65,10 +65,27 @@ impl Schedule {
         Schedule { base, operations, rng, texts: Vec::new() }
     }
 
-    /// Slower and later than usual, for the whole run.
+    /// Quicker or as usual, and later than usual, for the whole run.
     pub(crate) fn set_pace(&mut self, aws: &LocalAws) {
         let rng = &mut self.rng;
+        let quicker = [1, 3, 10, 30][rng.usize(..4)];
         aws.with(|world, _| {
+            let pace = &mut world.elasticache.pace;
+            for span in [
+                &mut pace.create,
+                &mut pace.create_tls,
+                &mut pace.settings,
+                &mut pace.engine_version,
+                &mut pace.node_type,
+                &mut pace.add_replica,
+                &mut pace.remove_replica,
+                &mut pace.tls,
+                &mut pace.auth,
+                &mut pace.delete,
+                &mut pace.parameters_settle,
+            ] {
+                *span /= quicker;
+            }
             world.elasticache.pace.visibility = Duration::from_secs(rng.u64(0..12));
             world.elasticache.pace.member_lag = Duration::from_secs(rng.u64(0..90));
             world.elasticache.pace.interface_release = Duration::from_secs(rng.u64(0..200));
@@ -98,6 +115,12 @@ impl Schedule {
         {
             // The way back from a newer version is closed, and the product says so.
             self.texts.push("EngineVersion (8.2): is 9.0".to_owned());
+        }
+        if let Operation::Update { to, .. } | Operation::Cancel { to, .. } = operation
+            && to["AuthTokenEnabled"] == true
+        {
+            self.texts.push("AWS cannot take a token away".to_owned());
+            self.texts.push("cannot take the one away that an earlier update added".to_owned());
         }
         // What is killed is tried again; nobody could tell that from a Create that comes after its Delete.
         let mortal = !matches!(operation, Operation::Abandon { .. });
