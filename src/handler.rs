@@ -47,6 +47,8 @@ pub struct Function {
 const LAST_PART: Duration = Duration::from_secs(30);
 /// Kept of [`LAST_PART`] for the answer when the work cannot be handed on.
 const ANSWER_PART: Duration = Duration::from_secs(10);
+/// Longest pause between two tries to hand the work on.
+const HAND_OVER_PAUSE: Duration = Duration::from_secs(2);
 
 impl Function {
     /// A function with its connections.
@@ -154,7 +156,8 @@ impl Function {
                 return Err(format!("PhysicalResourceId is not the id of a replication group: {physical_id:?}"));
             }
             Request::Update { properties, old_properties, .. } => {
-                run.update(Update { owner: &owner, physical_id, properties, earlier: old_properties }).await
+                let update = Update { owner: &owner, physical_id, properties, earlier: old_properties };
+                Box::pin(run.update(update)).await
             }
             Request::Delete { properties, .. } => {
                 let removed = absent(&mut run, properties, &owner, physical_id, request_key.as_str()).await;
@@ -213,7 +216,7 @@ impl Function {
         let mut tries = 0;
         loop {
             tries += 1;
-            let pause = Duration::from_secs(1) * tries;
+            let pause = (Duration::from_secs(1) * tries).min(HAND_OVER_PAUSE).mul_f64(1.0 - 0.5 * fastrand::f64());
             match self.aws.invoke(&invocation.function, payload.clone()).await {
                 Ok(()) => {
                     info!(hop = next.hop, "handed the work on to the next invocation");

@@ -187,7 +187,9 @@ impl<'a> Run<'a> {
         let through =
             !steps.is_empty() && steps.iter().all(|step| self.has_taken(step) && step.shows_at_once(observed));
         if through {
-            steps.iter().for_each(|step| step.show(observed));
+            for step in steps {
+                step.show(observed);
+            }
         }
         through
     }

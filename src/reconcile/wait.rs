@@ -1,7 +1,7 @@
 //! Waiting: deadline and pauses. Calls AWS, one look at a time.
 
 use std::collections::BTreeSet;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -62,23 +62,26 @@ pub struct Waiter<'a> {
     pub deadline: Deadline,
     /// How often the longest pause is doubled, because AWS asked for fewer calls.
     slower: AtomicU32,
-    /// How much sooner the work is handed on while AWS asks for fewer calls.
+    /// Whether AWS has asked for fewer calls.
+    throttled: AtomicBool,
+    /// How much sooner the work is handed on then.
     sooner: Duration,
 }
 
 /// Most doublings of the longest pause: at the usual 5 s looks come every 80 s then.
 const MOST_SLOWER: u32 = 4;
 
-/// Largest part of an invocation that is given up so that many functions do not all hand on in the same few seconds.
-const SOONER: f64 = 0.1;
+/// Largest part of an invocation that is given up when calls are few, so that many functions do not all hand on in the same
+/// few seconds and each has the time to get its call through.
+const SOONER: f64 = 0.25;
 
 impl<'a> Waiter<'a> {
     /// Waits for one request.
     #[must_use]
     pub fn new(aws: &'a Aws, poll_interval: Duration, deadline: Deadline) -> Waiter<'a> {
         let left = deadline.hand_over_at.saturating_duration_since(Instant::now());
-        let sooner = left.mul_f64(SOONER * fastrand::f64());
-        Waiter { aws, poll_interval, deadline, slower: AtomicU32::new(0), sooner }
+        let sooner = left.mul_f64(SOONER * (1.0 + fastrand::f64()) / 2.0);
+        Waiter { aws, poll_interval, deadline, slower: AtomicU32::new(0), throttled: AtomicBool::new(false), sooner }
     }
 
     /// Many functions may share what AWS lets an account do in a second: whoever is throttled looks less often until
@@ -86,7 +89,10 @@ impl<'a> Waiter<'a> {
     pub(super) fn heed(&self, fault: Option<&Fault>) {
         let slower = self.slower.load(Ordering::Relaxed);
         let next = match fault.map(|fault| fault.class) {
-            Some(Class::Throttled) => (slower + 1).min(MOST_SLOWER),
+            Some(Class::Throttled) => {
+                self.throttled.store(true, Ordering::Relaxed);
+                (slower + 1).min(MOST_SLOWER)
+            }
             Some(_) => slower,
             None => slower.saturating_sub(1),
         };
@@ -97,7 +103,7 @@ impl<'a> Waiter<'a> {
     pub(super) async fn pause(&self, look: u32, waiting_for: &str, last: &str, done: &[String]) -> Result<(), Error> {
         let slower = self.slower.load(Ordering::Relaxed);
         let longest = self.poll_interval * 2_u32.pow(slower);
-        let sooner = if slower > 0 { self.sooner } else { Duration::ZERO };
+        let sooner = if self.throttled.load(Ordering::Relaxed) { self.sooner } else { Duration::ZERO };
         let pause = pause(look, longest, fastrand::f64());
         if Instant::now() + pause >= self.deadline.answer_by {
             return Err(Error::TimedOut {

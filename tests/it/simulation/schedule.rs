@@ -107,7 +107,8 @@ impl Schedule {
                 host.aws.fault(planned);
             }
         }
-        if rng.u8(..10) == 0 {
+        // Of two twins one may see AWS give up and the other try again with success; the first answer counts.
+        if !twins && rng.u8(..10) == 0 {
             self.texts.extend(gives_up(rng, &host.aws, operation));
         }
         if let Operation::Update { to, .. } | Operation::Cancel { to, .. } = operation
