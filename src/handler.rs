@@ -145,6 +145,12 @@ impl Function {
                 Ok(mut desired) => {
                     run.settle_cluster_mode(&mut desired).await;
                     let converged = run.present(Wish { desired: &desired, previous: None, renamed: None }).await;
+                    if converged.is_err() && run.is_swept_away() {
+                        // The Delete that came across did not see what this run was just making, and none will follow.
+                        let made = &desired.names.replication_group;
+                        let removal = Removal::new(properties, &owner, made, request_key.as_str());
+                        run.absent(&removal).await.map_err(|error| error.to_string())?;
+                    }
                     converged.map(|converged| (desired, converged))
                 }
                 Err(problems) => {

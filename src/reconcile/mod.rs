@@ -55,6 +55,8 @@ pub struct Run<'a> {
     seen: BTreeSet<String>,
     /// Parameter groups that may exist, by the replication group that they are named after.
     parameter_groups: BTreeMap<String, BTreeSet<String>>,
+    /// Whether the subnet group that this request put itself on was taken away.
+    swept_away: bool,
     /// The subnet groups of ours that were seen, by ARN: their tags tell the newest request.
     order_kept_at: BTreeSet<String>,
 }
@@ -98,6 +100,7 @@ impl<'a> Run<'a> {
             misses: 0,
             seen: BTreeSet::new(),
             parameter_groups: BTreeMap::new(),
+            swept_away: false,
             order_kept_at: BTreeSet::new(),
         }
     }
@@ -234,7 +237,7 @@ impl<'a> Run<'a> {
     ///
     /// A Delete may follow a failed Create so closely that AWS does not show yet what was made last. The security group
     /// shows latest and stands in every complete set, so where none was seen the end is confirmed by one more look.
-    pub(super) async fn absent(&mut self, removal: &Removal) -> Result<(), Error> {
+    pub async fn absent(&mut self, removal: &Removal) -> Result<(), Error> {
         self.order.removes(&removal.names.subnet_group());
         let group = removal.names.replication_group.clone();
         let mut seen = false;
@@ -258,6 +261,12 @@ impl<'a> Run<'a> {
                 plan => self.follow(plan, &group, &observed).await?,
             }
         }
+    }
+
+    /// Whether a Delete took away what this request was making.
+    #[must_use]
+    pub fn is_swept_away(&self) -> bool {
+        self.swept_away
     }
 
     /// Whether anything under the target's names is the owner's.

@@ -18,6 +18,7 @@ impl Run<'_> {
                 Turn::Stop => return Err(Error::Overtaken),
                 Turn::GoOn | Turn::Claim { .. } => break,
                 Turn::Gone if look > LOOKS_TO_SHOW => {
+                    self.swept_away = true;
                     return Err(Error::DeletedMeanwhile { group: target.names.replication_group.clone() });
                 }
                 Turn::Gone => {

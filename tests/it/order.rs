@@ -154,6 +154,21 @@ async fn a_delete_stops_the_create_that_it_overtakes() {
     }
 }
 
+/// The Delete is through while a call of the Create is still on its way: the Create takes away what it made after it.
+#[tokio::test(start_paused = true)]
+async fn a_create_that_was_swept_away_leaves_nothing_behind() {
+    let setup = Setup::new();
+    setup.aws.fault(Fault::on("CreateSecurityGroup", 1, Kind::throttled()).times(12));
+    let create = setup.stack.send("Create", CACHE, properties(&quick_start()));
+    let gone = with(properties(&quick_start()), json!({"PhysicalResourceId": QUICK}));
+    let delete = after(&setup, Duration::from_millis(500), send(&setup, "Delete", gone));
+    let (_, delete) = tokio::join!(create, delete);
+    assert!(delete.is_success(), "{}", delete.reason());
+    setup.stack.settle().await;
+    assert!(setup.write_names().iter().filter(|name| *name == "CreateSecurityGroup").count() > 8);
+    setup.assert_nothing_left();
+}
+
 /// S91: the same, and the Create never says a word once the group is there.
 #[tokio::test(start_paused = true)]
 async fn a_create_that_waits_for_its_group_is_not_answered_after_a_delete() {

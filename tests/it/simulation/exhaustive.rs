@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use simulator::cloudformation::{Outcome, StackStatus};
+use simulator::cloudformation::{Answer, Outcome, StackStatus};
 use simulator::faults::{Fault, Kind};
 use simulator::journal::Caller;
 
@@ -116,7 +116,7 @@ async fn clean_run(case: &Case) -> usize {
     let host = host(case, "clean").await;
     let before = calls(&host).len();
     let outcome = operate(&host, case).await;
-    assert!(outcome.answers.iter().all(|answer| answer.is_success()), "{}: {}", case.name, outcome.reason);
+    assert!(outcome.answers.iter().all(Answer::is_success), "{}: {}", case.name, outcome.reason);
     calls(&host).len() - before
 }
 

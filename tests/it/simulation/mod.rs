@@ -16,7 +16,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use simulator::cloudformation::{Outcome, StackStatus};
+use simulator::cloudformation::{Answer, Outcome, StackStatus};
 
 use crate::harness::{CACHE, logged};
 use host::{Host, Life};
@@ -189,7 +189,7 @@ impl StackLife {
         );
         if outcome.status != wanted || elsewhere {
             let calls = self.host.aws.journal().split_off(before);
-            let reasons: Vec<&str> = outcome.answers.iter().filter(|a| !a.is_success()).map(|a| a.reason()).collect();
+            let reasons: Vec<&str> = outcome.answers.iter().filter(|a| !a.is_success()).map(Answer::reason).collect();
             for reason in reasons {
                 let denied = promises::denied(&calls).iter().any(|action| reason.contains(action));
                 let planned = texts.iter().any(|text| reason.contains(text.as_str()));

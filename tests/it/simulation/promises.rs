@@ -7,7 +7,7 @@ use elasticache_resource::desired::TAG_STACK_ID;
 use serde_json::{Value, json};
 use simulator::LocalAws;
 use simulator::cloudformation::Outcome;
-use simulator::ec2::{Ec2, Source};
+use simulator::ec2::{Ec2, SecurityGroup, Source};
 use simulator::elasticache::{ElastiCache, ReplicationGroup};
 use simulator::journal::{Caller, Entry};
 use simulator::nodes::Tls;
@@ -21,8 +21,8 @@ pub(crate) const GROUP: &str = "production-myapp-valkey";
 const SECRET: &str = "elasticache/production-myapp-valkey/auth-token";
 
 /// Most calls in a simulated minute by one invocation: eighteen looks at everything, with pauses that grow to five seconds,
-/// of ten calls each, with room for the writes of a minute and the SDK's own retries.
-const CALLS_PER_MINUTE: usize = 200;
+/// of up to thirteen calls each, with room for the writes of a minute and the SDK's own retries.
+const CALLS_PER_MINUTE: usize = 250;
 
 /// Codes with which the services refuse for lack of rights.
 const DENIED: [&str; 3] = ["AccessDenied", "AccessDeniedException", "UnauthorizedOperation"];
@@ -129,7 +129,7 @@ fn is_locked_by(group: &ReplicationGroup, token: Option<&str>) -> bool {
 
 fn sources(world: &World, group: &ReplicationGroup) -> BTreeSet<String> {
     let own = |id: &String| world.ec2.security_group(id).filter(|group| group.tags.contains_key(TAG_STACK_ID));
-    let rules = group.security_groups.iter().filter_map(own).flat_map(|group| group.rules());
+    let rules = group.security_groups.iter().filter_map(own).flat_map(SecurityGroup::rules);
     let source = |source: &Source| match source {
         Source::Group(id) => Some(id.clone()),
         Source::Ipv4(_) | Source::Ipv6(_) | Source::PrefixList(_) => None,

@@ -89,7 +89,7 @@ impl Schedule {
             world.elasticache.pace.visibility = Duration::from_secs(rng.u64(0..12));
             world.elasticache.pace.member_lag = Duration::from_secs(rng.u64(0..90));
             world.elasticache.pace.interface_release = Duration::from_secs(rng.u64(0..200));
-            world.ec2.visibility_lag = Duration::from_secs(rng.u64(0..8));
+            world.ec2.visibility_lag = Duration::from_secs(rng.u64(0..4));
         });
     }
 
@@ -209,12 +209,12 @@ fn fate(mut rng: Rng, mortal: bool) -> impl FnMut(&Value) -> Life + Send + 'stat
     move |event| {
         let mut deaths = deaths.lock().unwrap();
         let died = deaths.entry(event.to_string()).or_default();
-        let dies = deadly && *died < 2 && rng.u8(..3) == 0;
-        *died += u32::from(dies);
+        let is_last = deadly && *died < 2 && rng.u8(..3) == 0;
+        *died += u32::from(is_last);
         Life {
             delay: if mortal { Duration::from_millis(rng.u64(0..8000)) } else { Duration::ZERO },
             timeout: if short { Duration::from_secs(rng.u64(45..200)) } else { Life::CALM.timeout },
-            dies_after: dies.then(|| rng.usize(1..90)),
+            dies_after: is_last.then(|| rng.usize(1..90)),
         }
     }
 }
