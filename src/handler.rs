@@ -12,7 +12,7 @@ use tracing::{Instrument, error, info, info_span, warn};
 
 use crate::attributes::attributes;
 use crate::aws::{Aws, Class};
-use crate::cfn::request::{ReplyTo, Request};
+use crate::cfn::request::{ReplyTo, Request, time_to_answer};
 use crate::cfn::response::{self, Answer, Data, Outcome};
 use crate::continuation::Continuation;
 use crate::desired::{Desired, Owner, Purpose, References, Removal};
@@ -124,7 +124,7 @@ impl Function {
         invocation: &Invocation,
     ) -> Result<Option<Done>, String> {
         let owner = Owner { stack_id: reply_to.stack_id.clone(), logical_id: reply_to.logical_id.clone() };
-        let deadline = invocation.deadline(request.service_timeout());
+        let deadline = invocation.deadline(time_to_answer(request.properties()));
         let request_key = format!("{}|{}", reply_to.stack_id, reply_to.request_id);
         let mut run = Run::new(&self.aws, &request_key, self.settings.poll_interval, deadline)
             .resumed(&invocation.continuation.memory);
@@ -229,13 +229,12 @@ struct Invocation {
 
 impl Invocation {
     /// When the request must be answered, before CloudFormation stops waiting; and when this invocation must hand on.
-    fn deadline(&self, service_timeout: Duration) -> Deadline {
+    fn deadline(&self, time_to_answer: Duration) -> Deadline {
         let elapsed = self.continuation.elapsed(self.now_epoch_ms);
-        let margin = (service_timeout / 10).min(Duration::from_mins(1));
         let now = Instant::now();
         Deadline {
             started: now.checked_sub(elapsed).unwrap_or(now),
-            answer_by: now + service_timeout.saturating_sub(margin).saturating_sub(elapsed),
+            answer_by: now + time_to_answer.saturating_sub(elapsed),
             hand_over_at: self.end.checked_sub(LAST_PART).unwrap_or(self.end),
         }
     }
