@@ -12,7 +12,7 @@ use tracing::{Instrument, error, info, info_span, warn};
 
 use crate::attributes::attributes;
 use crate::aws::{Aws, Class};
-use crate::cfn::request::{ReplyTo, Request};
+use crate::cfn::request::{ReplyTo, Request, time_to_answer};
 use crate::cfn::response::{self, Answer, Data, Outcome};
 use crate::continuation::Continuation;
 use crate::desired::{Desired, Owner, Purpose, References, Removal};
@@ -135,7 +135,7 @@ impl Function {
         invocation: &Invocation,
     ) -> Result<Option<Done>, String> {
         let owner = Owner { stack_id: reply_to.stack_id.clone(), logical_id: reply_to.logical_id.clone() };
-        let deadline = invocation.deadline(request.service_timeout());
+        let deadline = invocation.deadline(time_to_answer(request.properties()));
         let url = &reply_to.url;
         let request_key = RequestKey::new(&reply_to.stack_id, &reply_to.request_id, url.expose(), url.issued());
         let mut run = Run::new(&self.aws, &request_key, self.settings.poll_interval, deadline)
@@ -260,16 +260,15 @@ const URL_LIFETIME: Duration = Duration::from_hours(2);
 
 impl Invocation {
     /// When the request must be answered, before CloudFormation stops waiting; and when this invocation must hand on.
-    fn deadline(&self, service_timeout: Duration) -> Deadline {
+    fn deadline(&self, time_to_answer: Duration) -> Deadline {
         // An attempt that died left no word of when it began; CloudFormation has been waiting since it signed the URL.
         let age = self.issued_epoch_ms.and_then(|issued| self.now_epoch_ms.checked_sub(issued));
         let age = age.map(Duration::from_millis).filter(|age| *age <= URL_LIFETIME).unwrap_or_default();
         let elapsed = self.continuation.elapsed(self.now_epoch_ms).max(age);
-        let margin = (service_timeout / 10).min(Duration::from_mins(1));
         let now = Instant::now();
         Deadline {
             started: now.checked_sub(elapsed).unwrap_or(now),
-            answer_by: now + service_timeout.saturating_sub(margin).saturating_sub(elapsed),
+            answer_by: now + time_to_answer.saturating_sub(elapsed),
             hand_over_at: self.end.checked_sub(LAST_PART).unwrap_or(self.end),
         }
     }

@@ -27,6 +27,7 @@ pub mod handler;
 pub mod logs;
 pub mod names;
 pub mod observed;
+pub mod preview;
 pub mod problem;
 pub mod properties;
 pub mod reconcile;

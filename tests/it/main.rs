@@ -12,6 +12,7 @@ mod examples;
 mod harness;
 mod in_place;
 mod order;
+mod plans;
 mod policy;
 mod properties;
 mod protocol;
