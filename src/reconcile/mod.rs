@@ -51,6 +51,8 @@ pub struct Run<'a> {
     retries: u32,
     /// Rounds in a row in which something that a step needs was not there.
     misses: u32,
+    /// Steps that were denied although they may be done already.
+    denied: BTreeMap<String, Fault>,
     /// Groups that were seen standing while this request was worked on.
     seen: BTreeSet<String>,
     /// Parameter groups that may exist, by the replication group that they are named after.
@@ -98,6 +100,7 @@ impl<'a> Run<'a> {
             done: Vec::new(),
             retries: 0,
             misses: 0,
+            denied: BTreeMap::new(),
             seen: BTreeSet::new(),
             parameter_groups: BTreeMap::new(),
             swept_away: false,
@@ -123,7 +126,7 @@ impl<'a> Run<'a> {
         Memory {
             taken: changes.collect(),
             done: self.done.clone(),
-            seen: self.seen.clone(),
+            seen: self.seen.union(&self.waiter.shown()).cloned().collect(),
             claims: self.order.claims().clone(),
         }
     }
@@ -146,7 +149,7 @@ impl<'a> Run<'a> {
             let stands = observed.group.as_ref().is_some_and(|group| group.status != Status::Deleting);
             if stands {
                 self.seen.insert(group.clone());
-            } else if self.seen.contains(&group) {
+            } else if self.seen.contains(&group) || self.waiter.shown().contains(&group) {
                 return Err(Error::DeletedMeanwhile { group });
             }
             if !matches!(plan, Plan::Refuse(_)) {
@@ -302,6 +305,11 @@ impl<'a> Run<'a> {
         if fresh.is_empty() {
             return self.await_effect(&repeated, observed).await;
         }
+        // Denied before, and a look has shown that it is still to be done.
+        let denied: Vec<Fault> = fresh.iter().filter_map(|step| self.denied.get(&step.to_string())).cloned().collect();
+        if !denied.is_empty() {
+            return Err(Error::Calls(denied));
+        }
         for step in &mut fresh {
             self.order.stamp(step);
             info!(step = %step, "taking a step");
@@ -328,6 +336,11 @@ impl<'a> Run<'a> {
                 {
                     info!(step = %step, %fault, "will be tried again");
                     missed |= reaction == Reaction::TryAFewTimes;
+                    passing = Some(fault);
+                }
+                Err((Reaction::FailIfStillPlanned, fault)) => {
+                    info!(step = %step, %fault, "looking whether it is done");
+                    self.denied.insert(step.to_string(), fault.clone());
                     passing = Some(fault);
                 }
                 Err((Reaction::TryAgain | Reaction::TryAFewTimes | Reaction::Fail, fault)) => {

@@ -13,9 +13,9 @@
 //! | denied, quota, capacity, invalid | fail, naming action and remedy | the same | the same |
 //!
 //! Two exceptions: a parameter group that the template names is not going to appear by waiting, and the right to change a
-//! security group hangs on its tags, which are not there yet just after it was made and not any more once it is gone.
+//! delete a security group hangs on its tag, so that EC2 denies the delete of one that is gone already.
 
-use super::plan::{Step, TagTarget};
+use super::plan::Step;
 use crate::aws::{Class, Fault};
 
 /// What a failed step means.
@@ -27,6 +27,8 @@ pub(super) enum Reaction {
     TryAFewTimes,
     /// It will work later.
     TryAgain,
+    /// It will not work, unless a look shows that there is nothing left to do.
+    FailIfStillPlanned,
     /// It will not work.
     Fail,
 }
@@ -40,7 +42,7 @@ impl Reaction {
                 Reaction::Fail
             }
             Class::Missing => Reaction::TryAFewTimes,
-            Class::Denied if needs_a_tag(step) => Reaction::TryAFewTimes,
+            Class::Denied if hangs_on_a_tag(step) => Reaction::FailIfStillPlanned,
             Class::Exists if step.creates() => Reaction::AsGoodAsDone,
             Class::Busy | Class::Throttled | Class::Unavailable => Reaction::TryAgain,
             Class::Exists | Class::Denied | Class::Quota | Class::Capacity | Class::Invalid => Reaction::Fail,
@@ -48,16 +50,9 @@ impl Reaction {
     }
 }
 
-/// Whether the policy in `template.yaml` allows the step only on what carries our tag.
-fn needs_a_tag(step: &Step) -> bool {
-    matches!(
-        step,
-        Step::AuthorizeIngress { .. }
-            | Step::RevokeIngress { .. }
-            | Step::DeleteSecurityGroup { .. }
-            | Step::Tag { target: TagTarget::SecurityGroup(_), .. }
-            | Step::Untag { target: TagTarget::SecurityGroup(_), .. }
-    )
+/// Whether the step removes something that the policy in `template.yaml` lets the function touch only by its tag.
+fn hangs_on_a_tag(step: &Step) -> bool {
+    matches!(step, Step::DeleteSecurityGroup { .. })
 }
 
 fn names_foreign_parameters(step: &Step) -> bool {
@@ -113,6 +108,7 @@ mod tests {
                     "ReplicationGroupAlreadyExists",
                     "CacheSubnetGroupAlreadyExists",
                     "CacheParameterGroupAlreadyExists",
+                    "SnapshotAlreadyExistsFault",
                     "InvalidGroup.Duplicate",
                     "InvalidPermission.Duplicate",
                     "ResourceExistsException",
@@ -166,7 +162,6 @@ mod tests {
                     "InvalidVPCNetworkStateFault",
                     "InvalidKMSKeyFault",
                     "UserGroupNotFound",
-                    "SnapshotAlreadyExistsFault",
                     "SnapshotFeatureNotSupportedFault",
                     "InvalidPermission.Malformed",
                     "InvalidVpcID.NotFound",
@@ -186,9 +181,10 @@ mod tests {
 
     /// A second try of a delete that took effect is refused for lack of rights, because the tags are gone with the group.
     #[test]
-    fn a_right_that_hangs_on_a_tag_may_come_or_go_with_it() {
+    fn a_right_that_hangs_on_a_tag_goes_with_it() {
         let denied = Fault::answered("ec2:DeleteSecurityGroup", "sg-1", "UnauthorizedOperation", "", 403);
-        assert_eq!(Reaction::to(&Step::DeleteSecurityGroup { id: "sg-1".to_owned() }, &denied), Reaction::TryAFewTimes);
+        let delete = Step::DeleteSecurityGroup { id: "sg-1".to_owned() };
+        assert_eq!(Reaction::to(&delete, &denied), Reaction::FailIfStillPlanned);
         assert_eq!(Reaction::to(&removing(), &denied), Reaction::Fail);
     }
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -62,6 +63,8 @@ pub struct Waiter<'a> {
     pub deadline: Deadline,
     /// How often the longest pause is doubled, because AWS asked for fewer calls.
     slower: AtomicU32,
+    /// Groups that were asked for and have appeared.
+    shown: Mutex<BTreeSet<String>>,
     /// Whether AWS has asked for fewer calls.
     throttled: AtomicBool,
     /// How much sooner the work is handed on then.
@@ -81,7 +84,20 @@ impl<'a> Waiter<'a> {
     pub fn new(aws: &'a Aws, poll_interval: Duration, deadline: Deadline) -> Waiter<'a> {
         let left = deadline.hand_over_at.saturating_duration_since(Instant::now());
         let sooner = left.mul_f64(SOONER * (1.0 + fastrand::f64()) / 2.0);
-        Waiter { aws, poll_interval, deadline, slower: AtomicU32::new(0), throttled: AtomicBool::new(false), sooner }
+        Waiter {
+            aws,
+            poll_interval,
+            deadline,
+            slower: AtomicU32::new(0),
+            throttled: AtomicBool::new(false),
+            sooner,
+            shown: Mutex::default(),
+        }
+    }
+
+    /// Groups that were asked for and have appeared.
+    pub(super) fn shown(&self) -> MutexGuard<'_, BTreeSet<String>> {
+        self.shown.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Many functions may share what AWS lets an account do in a second: whoever is throttled looks less often until
@@ -154,6 +170,9 @@ impl<'a> Waiter<'a> {
             let (over, seen) = match self.look(awaited, group).await {
                 Ok(result) => {
                     self.heed(None);
+                    if *awaited == Awaited::GroupMade && result.1 != NOT_THERE {
+                        self.shown().insert(group.to_owned());
+                    }
                     result
                 }
                 Err(fault) if matches!(fault.class, Class::Throttled | Class::Unavailable) => {
@@ -162,7 +181,9 @@ impl<'a> Waiter<'a> {
                 }
                 Err(fault) => return Err(fault.into()),
             };
-            let missing = *awaited == Awaited::GroupMade && seen == NOT_THERE && look >= LOOKS_TO_SHOW;
+            let missing = *awaited == Awaited::GroupMade
+                && seen == NOT_THERE
+                && (look >= LOOKS_TO_SHOW || self.shown().contains(group));
             if seen != last {
                 let seconds = self.deadline.started.elapsed().as_secs();
                 info!(group, seen, elapsed_seconds = seconds, "waiting for {waiting_for}");
