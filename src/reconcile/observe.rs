@@ -80,6 +80,7 @@ pub async fn observe(waiter: &Waiter<'_>, target: Target<'_>) -> Result<Observed
         parameter_groups,
         secret,
         seed,
+        asked_parameter_group: None,
     })
 }
 

@@ -11,6 +11,7 @@ mod delete;
 mod examples;
 mod harness;
 mod in_place;
+mod model;
 mod plans;
 mod policy;
 mod properties;
