@@ -88,6 +88,17 @@ impl Fault {
         Fault { action, on: on.to_owned(), code, message, request_id, class }
     }
 
+    /// The fault of a call that could not even be put together.
+    pub fn unsent(action: &'static str, on: &str, error: &dyn Error) -> Fault {
+        let (code, message) = (String::new(), error.to_string());
+        Fault { action, on: on.to_owned(), code, message, request_id: None, class: Class::Invalid }
+    }
+
+    /// Not found is a value; everything else stays an error.
+    pub(crate) fn unless_missing<T>(self) -> Result<Option<T>, Fault> {
+        if self.class == Class::Missing { Ok(None) } else { Err(self) }
+    }
+
     /// The same fault without `secret` in its text, should AWS have repeated it.
     #[must_use]
     pub fn without(mut self, secret: &str) -> Fault {
