@@ -19,7 +19,7 @@ use crate::desired::{Desired, Owner, Purpose, References, Removal};
 use crate::error::Error;
 use crate::names;
 use crate::reconcile::Run;
-use crate::reconcile::observe::Target;
+use crate::reconcile::observe::{self, Target};
 use crate::reconcile::plan::Wish;
 use crate::reconcile::wait::Deadline;
 
@@ -132,7 +132,7 @@ impl Function {
             Request::Create { properties } => match Desired::new(properties, &owner, Purpose::Create) {
                 Ok(mut desired) => {
                     run.settle_cluster_mode(&mut desired).await;
-                    present(&mut run, Wish { desired: &desired, previous: None, keeps_name: true }).await
+                    present(&self.aws, &mut run, Wish { desired: &desired, previous: None, keeps_name: true }).await
                 }
                 Err(problems) => {
                     let references = References::read(properties, Purpose::Create);
@@ -152,7 +152,12 @@ impl Function {
                             run.settle_cluster_mode(previous).await;
                         }
                         let keeps_name = desired.is_named_by(properties);
-                        present(&mut run, Wish { desired: &desired, previous: previous.as_ref(), keeps_name }).await
+                        present(
+                            &self.aws,
+                            &mut run,
+                            Wish { desired: &desired, previous: previous.as_ref(), keeps_name },
+                        )
+                        .await
                     }
                     Err(problems) => {
                         let earlier = References::read(old_properties, purpose);
@@ -239,9 +244,11 @@ impl Invocation {
     }
 }
 
-async fn present(run: &mut Run<'_>, wish: Wish<'_>) -> Result<Data, Error> {
-    let converged = run.present(wish).await?;
-    Ok(attributes(wish, &converged.observed, &converged.warnings))
+async fn present(aws: &Aws, run: &mut Run<'_>, wish: Wish<'_>) -> Result<Data, Error> {
+    // The price is looked up meanwhile, and no longer wanted when the work fails.
+    let price = async { Ok(observe::price(aws, wish.desired).await) };
+    let (converged, price) = tokio::try_join!(Box::pin(run.present(wish)), Box::pin(price))?;
+    Ok(attributes(wish, &converged.observed, &converged.warnings, price.as_ref()))
 }
 
 /// Removes what stands under the physical id. When CloudFormation never got an answer to a Create it makes an id up; then

@@ -8,20 +8,23 @@ mod ec2;
 mod elasticache;
 pub mod fault;
 mod lambda;
+mod pricing;
 mod secrets;
 
-use aws_config::SdkConfig;
+use aws_config::{Region, SdkConfig};
 
 pub use elasticache::Found;
 pub use fault::{Class, Fault};
 
-/// The services that a cluster lives in, and Lambda for handing work on.
+/// The services that a cluster lives in, Lambda for handing work on, and the price list.
 #[derive(Clone, Debug)]
 pub struct Aws {
     elasticache: aws_sdk_elasticache::Client,
     ec2: aws_sdk_ec2::Client,
     lambda: aws_sdk_lambda::Client,
+    pricing: Option<aws_sdk_pricing::Client>,
     secrets: aws_sdk_secretsmanager::Client,
+    region: String,
 }
 
 impl Aws {
@@ -32,7 +35,14 @@ impl Aws {
             elasticache: aws_sdk_elasticache::Client::new(config),
             ec2: aws_sdk_ec2::Client::new(config),
             lambda: aws_sdk_lambda::Client::new(config),
+            pricing: pricing::client(config),
             secrets: aws_sdk_secretsmanager::Client::new(config),
+            region: config.region().map(Region::to_string).unwrap_or_default(),
         }
+    }
+
+    /// The region that everything is in.
+    pub(crate) fn region(&self) -> &str {
+        &self.region
     }
 }

@@ -1,12 +1,15 @@
 //! One look at everything. Calls AWS, reading only.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use futures_util::future::try_join_all;
-use tracing::warn;
+use tokio::time::timeout;
+use tracing::{info, warn};
 
 use super::wait::Waiter;
 use crate::aws::{Aws, Fault};
+use crate::cost::{NodeKind, Price};
 use crate::desired::{Desired, Owner, References, Removal};
 use crate::engine::FAMILIES;
 use crate::error::Error;
@@ -170,6 +173,28 @@ pub async fn events(aws: &Aws, group: &Group) -> Vec<String> {
         Err(fault) => {
             warn!(%fault, "the events that would explain this could not be read");
             Vec::new()
+        }
+    }
+}
+
+/// Longest that a price may be looked for, all tries and pages together.
+const PRICE_PATIENCE: Duration = Duration::from_secs(2);
+
+/// What one node costs: from the built-in table, else from the price list. Not knowing is never a failure.
+pub async fn price(aws: &Aws, desired: &Desired) -> Option<Price> {
+    let kind = NodeKind { region: aws.region(), engine: desired.engine, node_type: &desired.node_type };
+    if let Some(price) = kind.built_in_price() {
+        return Some(price);
+    }
+    match timeout(PRICE_PATIENCE, Box::pin(aws.price_documents(kind))).await {
+        Ok(Ok(documents)) => kind.listed_price(&documents),
+        Ok(Err(fault)) => {
+            info!(%fault, "the price list could not be read; the cost is not estimated");
+            None
+        }
+        Err(_) => {
+            info!("the price list did not answer in time; the cost is not estimated");
+            None
         }
     }
 }

@@ -98,7 +98,10 @@ impl Account {
 #[tokio::test]
 async fn the_quick_start_comes_changes_and_goes() {
     let account = Account::open().await;
+    // A type without a built-in price: the price list is found under the one address of the local AWS too.
+    let quick_start = || with(quick_start(), json!({"NodeType": "cache.r7g.xlarge"}));
     let created = account.setup.created(quick_start()).await;
+    assert_eq!(created.get_att("EstimatedCost.MonthlyEstimate"), Ok("255.21"));
     assert_eq!(created.physical_id, "development-myapp-valkey");
     assert_eq!(created.get_att("Connection.TlsEnabled"), Ok("false"));
     let endpoint = created.get_att("Connection.Endpoint").unwrap();

@@ -179,14 +179,19 @@ pub(crate) fn policy() -> Policy {
 
 /// The function under the real SDK, with the local AWS in place of the network.
 pub(crate) fn function(aws: &LocalAws) -> Function {
-    function_over(SharedHttpConnector::new(InProcess::new(aws.clone())))
+    function_in("us-east-1", aws)
 }
 
-fn function_over(http: SharedHttpConnector) -> Function {
+/// The same, told that it runs in another region; the local AWS is where it always is.
+pub(crate) fn function_in(region: &'static str, aws: &LocalAws) -> Function {
+    function_over(region, SharedHttpConnector::new(InProcess::new(aws.clone())))
+}
+
+fn function_over(region: &'static str, http: SharedHttpConnector) -> Function {
     let for_clients = http.clone();
     let config = aws_types::SdkConfig::builder()
         .behavior_version(BehaviorVersion::latest())
-        .region(Region::new("us-east-1"))
+        .region(Region::new(region))
         .credentials_provider(aws_credential_types::provider::SharedCredentialsProvider::new(Credentials::new(
             "AKIDFUNCTION",
             "secret",
@@ -207,7 +212,7 @@ fn function_over(http: SharedHttpConnector) -> Function {
 /// The function with a bug: it panics at its first call of `action`.
 pub(crate) fn function_that_panics_at(action: &'static str, aws: &LocalAws) -> Function {
     let inner = SharedHttpConnector::new(InProcess::new(aws.clone()));
-    function_over(SharedHttpConnector::new(Panicking { inner, action, calls: Arc::default() }))
+    function_over("us-east-1", SharedHttpConnector::new(Panicking { inner, action, calls: Arc::default() }))
 }
 
 /// What the panic of [`function_that_panics_at`] says; it belongs into no answer.

@@ -6,6 +6,7 @@
 
 mod attributes;
 mod binary;
+mod cost;
 mod create;
 mod delete;
 mod examples;
