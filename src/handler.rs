@@ -1,6 +1,6 @@
 //! One invocation: read the event, do what it asks for, always answer. The only place that turns an error into FAILED.
 
-use std::panic::AssertUnwindSafe;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use aws_smithy_runtime_api::client::http::SharedHttpConnector;
@@ -11,12 +11,14 @@ use tokio::time::Instant;
 use tracing::{Instrument, error, info, info_span, warn};
 
 use crate::attributes::attributes;
-use crate::aws::{Aws, Class};
+use crate::aws::{Aws, Class, Fault};
+use crate::cfn::reason::Reason;
 use crate::cfn::request::{ReplyTo, Request};
 use crate::cfn::response::{self, Answer, Data, Outcome};
 use crate::continuation::Continuation;
 use crate::desired::{Desired, Owner, Purpose, References, Removal};
-use crate::error::Error;
+use crate::error::{Error, Message};
+use crate::metrics::{self, Ended, Ending, Meter, Phase, timed};
 use crate::names;
 use crate::reconcile::Run;
 use crate::reconcile::observe::{self, Target};
@@ -42,8 +44,16 @@ pub struct Function {
 
 /// Kept of an invocation for handing the work on, or for sending the answer.
 const LAST_PART: Duration = Duration::from_secs(30);
-/// Tries to hand the work on.
-const HAND_OVER_TRIES: u32 = 4;
+/// Kept of that for sending the answer, should handing on fail.
+const ANSWER_PART: Duration = Duration::from_secs(12);
+/// Kept of that for saying that the answer could not be sent; Lambda then tries the event again.
+const LAST_SECOND: Duration = Duration::from_secs(1);
+/// Longest that AWS may take to accept the work.
+const HAND_OVER_TIMEOUT: Duration = Duration::from_secs(6);
+/// What CloudFormation is told after a panic; the hook has logged where it happened.
+const PANICKED: &str = "the function failed unexpectedly; its log says where. Please report it";
+/// Longest reason in a log line.
+const LOGGED_BYTES: usize = 8192;
 
 impl Function {
     /// A function with its connections.
@@ -70,10 +80,33 @@ impl Function {
         let invocation = Invocation {
             function: context.invoked_function_arn,
             now_epoch_ms,
+            began: Instant::now(),
             end: Instant::now() + Duration::from_millis(context.deadline.saturating_sub(now_epoch_ms)),
             continuation,
         };
-        self.answer(&event, &reply_to, &invocation).instrument(span).await
+        self.metered(&event, &reply_to, &invocation).instrument(span).await
+    }
+
+    /// Handles the event, and says at the end what that took.
+    async fn metered(
+        &self,
+        event: &Value,
+        reply_to: &ReplyTo,
+        invocation: &Invocation,
+    ) -> Result<(), lambda_runtime::Error> {
+        let meter = Meter::start(invocation.now_epoch_ms);
+        let result = metrics::metered(&meter, self.answer(event, reply_to, invocation)).await;
+        let known = |kind: &&str| ["Create", "Update", "Delete"].contains(kind);
+        let ending = Ending {
+            request_type: event.get("RequestType").and_then(Value::as_str).filter(known).unwrap_or("Unknown"),
+            outcome: *result.as_ref().unwrap_or(&Ended::Undelivered),
+            elapsed: invocation.started().elapsed(),
+            request_id: &reply_to.request_id,
+            stack_id: &reply_to.stack_id,
+            logical_id: &reply_to.logical_id,
+        };
+        info!(target: metrics::TARGET, "{}", meter.line(&ending));
+        result.map(drop)
     }
 
     async fn answer(
@@ -81,36 +114,37 @@ impl Function {
         event: &Value,
         reply_to: &ReplyTo,
         invocation: &Invocation,
-    ) -> Result<(), lambda_runtime::Error> {
-        let request = Request::read(event);
-        let physical_id = physical_id(reply_to, &request);
+    ) -> Result<Ended, lambda_runtime::Error> {
+        // A panic anywhere must not leave the stack waiting for an hour.
+        let request = caught(|| Request::read(event)).and_then(|request| request);
+        let physical_id = caught(|| physical_id(reply_to, &request)).unwrap_or_else(|_| unread_id(reply_to));
         let outcome = match &request {
             Ok(request) => {
-                // A panic must not leave the stack waiting for an hour; the hook has logged where it happened.
-                let work = AssertUnwindSafe(Box::pin(self.work(event, request, reply_to, &physical_id, invocation)));
-                work.catch_unwind().await.unwrap_or_else(|_| {
-                    Err("the function failed unexpectedly; its log says where. Please report it".to_owned())
-                })
+                let work = self.work(event, request, reply_to, &physical_id, invocation);
+                AssertUnwindSafe(work.boxed()).catch_unwind().await.unwrap_or_else(|_| Err(PANICKED.to_owned().into()))
             }
-            Err(reason) => Err(reason.clone()),
+            Err(reason) => Err(reason.clone().into()),
         };
-        let outcome = match outcome {
-            Ok(None) => return Ok(()),
+        let elapsed_seconds = invocation.started().elapsed().as_secs();
+        let (outcome, ended) = match outcome {
+            Ok(None) => return Ok(Ended::Open),
             Ok(Some(data)) => {
-                info!(physical_id, "succeeded");
-                Outcome::Success(data)
+                info!(physical_id, elapsed_seconds, why = "nothing is left to do", "answering SUCCESS");
+                (Outcome::Success(data), Ended::Success)
             }
             Err(reason) => {
-                error!(physical_id, reason, "failed");
-                Outcome::Failed(reason)
+                error!(physical_id, elapsed_seconds, why = reason.within(LOGGED_BYTES, ""), "answering FAILED");
+                (Outcome::Failed(reason), Ended::Failed)
             }
         };
         let answer = Answer { physical_id, outcome };
         let body = answer.body(reply_to, &self.settings.log_stream);
-        match response::deliver(&self.http, reply_to, &body, invocation.end).await {
-            Err(undelivered) if !undelivered.refused => Err(undelivered.into()),
+        let give_up = invocation.before_end(LAST_SECOND);
+        match timed(Phase::Answer, response::deliver(&self.http, reply_to, &body, give_up)).await {
+            Ok(()) => Ok(ended),
             // An expired URL stays expired; another try of the event could not answer either.
-            Ok(()) | Err(_) => Ok(()),
+            Err(undelivered) if undelivered.refused => Ok(Ended::Undelivered),
+            Err(undelivered) => Err(undelivered.into()),
         }
     }
 
@@ -122,7 +156,7 @@ impl Function {
         reply_to: &ReplyTo,
         physical_id: &str,
         invocation: &Invocation,
-    ) -> Result<Option<Data>, String> {
+    ) -> Result<Option<Data>, Reason> {
         let owner = Owner { stack_id: reply_to.stack_id.clone(), logical_id: reply_to.logical_id.clone() };
         let deadline = invocation.deadline(request.service_timeout());
         let request_key = format!("{}|{}", reply_to.stack_id, reply_to.request_id);
@@ -140,7 +174,8 @@ impl Function {
                 }
             },
             Request::Update { .. } if names::id_defect(physical_id).is_some() => {
-                return Err(format!("PhysicalResourceId is not the id of a replication group: {physical_id:?}"));
+                let defect = format!("PhysicalResourceId is not the id of a replication group: {physical_id:?}");
+                return Err(defect.into());
             }
             Request::Update { properties, old_properties, .. } => {
                 let purpose = Purpose::Update(physical_id);
@@ -175,7 +210,7 @@ impl Function {
         match result {
             Ok(data) => Ok(Some(data)),
             Err(Error::HandOver) => self.hand_over(event, &run, invocation, deadline).await.map(|()| None),
-            Err(error) => Err(error.to_string()),
+            Err(error) => Err(reason(error.message())),
         }
     }
 
@@ -186,7 +221,7 @@ impl Function {
         run: &Run<'_>,
         invocation: &Invocation,
         deadline: Deadline,
-    ) -> Result<(), String> {
+    ) -> Result<(), Reason> {
         let before = &invocation.continuation;
         let next = Continuation {
             hop: before.hop + 1,
@@ -198,23 +233,67 @@ impl Function {
             memory: run.memory(),
         };
         let payload = next.payload(event);
-        let mut tries = 0;
-        loop {
-            tries += 1;
-            match self.aws.invoke(&invocation.function, payload.clone()).await {
+        // Time must be left to say that it did not work.
+        let give_up = invocation.before_end(ANSWER_PART);
+        for tries in 1.. {
+            let failure = match self.invoke_next(invocation, &payload, give_up).await {
                 Ok(()) => {
+                    metrics::count_hand_over();
                     info!(hop = next.hop, "handed the work on to the next invocation");
                     return Ok(());
                 }
-                Err(fault) if tries >= HAND_OVER_TRIES || fault.class == Class::Denied => {
-                    let elapsed = deadline.started.elapsed().as_secs();
-                    return Err(format!("after {elapsed} s the work could not be handed on: {fault}"));
-                }
-                Err(fault) => warn!(tries, %fault, "handing on failed"),
+                Err(failure) => failure,
+            };
+            let pause = Duration::from_secs(1) * tries;
+            if failure.is_final || Instant::now() + pause >= give_up {
+                let elapsed = deadline.started.elapsed().as_secs();
+                return Err(format!("after {elapsed} s the work could not be handed on: {}", failure.text).into());
             }
-            tokio::time::sleep(Duration::from_secs(1) * tries).await;
+            warn!(tries, failure = failure.text, "handing on failed");
+            tokio::time::sleep(pause).await;
+        }
+        Ok(())
+    }
+
+    /// One try to hand the work on, which may not take for ever.
+    async fn invoke_next(
+        &self,
+        invocation: &Invocation,
+        payload: &str,
+        give_up: Instant,
+    ) -> Result<(), HandOverFailure> {
+        let until = give_up.min(Instant::now() + HAND_OVER_TIMEOUT);
+        match tokio::time::timeout_at(until, self.aws.invoke(&invocation.function, payload.to_owned())).await {
+            Ok(result) => result.map_err(HandOverFailure::from),
+            Err(_) => {
+                Err(HandOverFailure { text: "lambda:InvokeFunction: no answer in time".to_owned(), is_final: false })
+            }
         }
     }
+}
+
+/// Why the work was not handed on.
+#[derive(Debug)]
+struct HandOverFailure {
+    text: String,
+    /// Whether another try would fail too.
+    is_final: bool,
+}
+
+impl From<Fault> for HandOverFailure {
+    fn from(fault: Fault) -> HandOverFailure {
+        HandOverFailure { text: fault.to_string(), is_final: fault.class == Class::Denied }
+    }
+}
+
+/// The result, or what to say after a panic.
+fn caught<T>(read: impl FnOnce() -> T) -> Result<T, String> {
+    catch_unwind(AssertUnwindSafe(read)).map_err(|_| PANICKED.to_owned())
+}
+
+fn reason(message: Message) -> Reason {
+    let Message { head, items, separator, tail } = message;
+    Reason { head, items, separator, tail }
 }
 
 /// One run of the function by Lambda.
@@ -224,6 +303,8 @@ struct Invocation {
     function: String,
     /// Wall clock at its start.
     now_epoch_ms: u64,
+    /// When it began.
+    began: Instant,
     /// When Lambda ends it.
     end: Instant,
     /// What the one before handed on.
@@ -231,16 +312,20 @@ struct Invocation {
 }
 
 impl Invocation {
+    /// When the first invocation for this request began.
+    fn started(&self) -> Instant {
+        self.began.checked_sub(self.continuation.elapsed(self.now_epoch_ms)).unwrap_or(self.began)
+    }
+
+    fn before_end(&self, part: Duration) -> Instant {
+        self.end.checked_sub(part).unwrap_or(self.end)
+    }
+
     /// When the request must be answered, before CloudFormation stops waiting; and when this invocation must hand on.
     fn deadline(&self, service_timeout: Duration) -> Deadline {
-        let elapsed = self.continuation.elapsed(self.now_epoch_ms);
         let margin = (service_timeout / 10).min(Duration::from_mins(1));
-        let now = Instant::now();
-        Deadline {
-            started: now.checked_sub(elapsed).unwrap_or(now),
-            answer_by: now + service_timeout.saturating_sub(margin).saturating_sub(elapsed),
-            hand_over_at: self.end.checked_sub(LAST_PART).unwrap_or(self.end),
-        }
+        let left = service_timeout.saturating_sub(margin).saturating_sub(self.continuation.elapsed(self.now_epoch_ms));
+        Deadline { started: self.started(), answer_by: self.began + left, hand_over_at: self.before_end(LAST_PART) }
     }
 }
 
@@ -278,6 +363,12 @@ fn physical_id(reply_to: &ReplyTo, request: &Result<Request, String>) -> String 
         (Some(id), Ok(Request::Update { .. } | Request::Delete { .. }) | Err(_)) => id.clone(),
         _ => derived().unwrap_or_else(|| names::fallback_id(&reply_to.logical_id, &reply_to.stack_id)),
     }
+}
+
+/// The id to answer with when the request cannot be looked into.
+fn unread_id(reply_to: &ReplyTo) -> String {
+    let made_up = || names::fallback_id(&reply_to.logical_id, &reply_to.stack_id);
+    reply_to.physical_id.clone().unwrap_or_else(made_up)
 }
 
 /// Milliseconds since the epoch; Lambda tells its deadline in them.

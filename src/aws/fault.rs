@@ -129,6 +129,20 @@ fn innermost(error: &dyn Error) -> String {
     cause.to_string()
 }
 
+/// Whether a code says that there were too many calls. The last one is declared by the service but unknown to the SDK's
+/// own list.
+pub(super) fn is_throttling_code(code: &str) -> bool {
+    matches!(
+        code,
+        "Throttling"
+            | "ThrottlingException"
+            | "RequestLimitExceeded"
+            | "TooManyRequestsException"
+            | "RequestThrottled"
+            | "APICallRateForCustomerExceeded"
+    )
+}
+
 /// What each code means. Codes are the strings on the wire, which only partly end in `Fault`.
 fn classify(code: &str, message: &str, status: Option<u16>) -> Class {
     match code {
@@ -154,13 +168,7 @@ fn classify(code: &str, message: &str, status: Option<u16>) -> Class {
         "InvalidRequestException" if message.contains("deletion") || message.contains("deleted") => Class::Busy,
         "NoOperationFault" | "InvalidPermission.NotFound" | "TagNotFound" => Class::Unchanged,
         "InvalidParameterCombination" if message.contains("No modifications were requested") => Class::Unchanged,
-        // The last one is declared by the service but unknown to the SDK's own list of throttling codes.
-        "Throttling"
-        | "ThrottlingException"
-        | "RequestLimitExceeded"
-        | "TooManyRequestsException"
-        | "RequestThrottled"
-        | "APICallRateForCustomerExceeded" => Class::Throttled,
+        code if is_throttling_code(code) => Class::Throttled,
         "AccessDenied" | "AccessDeniedException" | "UnauthorizedOperation" | "UnrecognizedClientException" => {
             Class::Denied
         }

@@ -8,6 +8,7 @@ mod ec2;
 mod elasticache;
 pub mod fault;
 mod lambda;
+mod meter;
 mod pricing;
 mod secrets;
 
@@ -15,6 +16,7 @@ use aws_config::{Region, SdkConfig};
 
 pub use elasticache::Found;
 pub use fault::{Class, Fault};
+use meter::Counting;
 
 /// The services that a cluster lives in, Lambda for handing work on, and the price list.
 #[derive(Clone, Debug)]
@@ -31,12 +33,17 @@ impl Aws {
     /// Clients from one configuration; nothing is looked up before the first call.
     #[must_use]
     pub fn new(config: &SdkConfig) -> Aws {
+        macro_rules! client {
+            ($sdk:ident) => {
+                $sdk::Client::from_conf($sdk::config::Builder::from(config).interceptor(Counting).build())
+            };
+        }
         Aws {
-            elasticache: aws_sdk_elasticache::Client::new(config),
-            ec2: aws_sdk_ec2::Client::new(config),
-            lambda: aws_sdk_lambda::Client::new(config),
+            elasticache: client!(aws_sdk_elasticache),
+            ec2: client!(aws_sdk_ec2),
+            lambda: client!(aws_sdk_lambda),
             pricing: pricing::client(config),
-            secrets: aws_sdk_secretsmanager::Client::new(config),
+            secrets: client!(aws_sdk_secretsmanager),
             region: config.region().map(Region::to_string).unwrap_or_default(),
         }
     }

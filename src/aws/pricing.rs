@@ -4,6 +4,7 @@ use aws_config::{Region, SdkConfig};
 use aws_sdk_pricing::config::Builder;
 use aws_sdk_pricing::types::{Filter, FilterType};
 
+use super::meter::Counting;
 use super::{Aws, Fault};
 use crate::cost::NodeKind;
 
@@ -27,7 +28,7 @@ fn api_region(region: &str) -> Option<&'static str> {
 /// A client, where there is an API.
 pub(super) fn client(config: &SdkConfig) -> Option<aws_sdk_pricing::Client> {
     let region = api_region(config.region().map(Region::as_ref).unwrap_or_default())?;
-    let config = Builder::from(config).region(Region::from_static(region)).build();
+    let config = Builder::from(config).region(Region::from_static(region)).interceptor(Counting).build();
     Some(aws_sdk_pricing::Client::from_conf(config))
 }
 

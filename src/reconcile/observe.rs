@@ -13,6 +13,7 @@ use crate::cost::{NodeKind, Price};
 use crate::desired::{Desired, Owner, References, Removal};
 use crate::engine::FAMILIES;
 use crate::error::Error;
+use crate::metrics::{Phase, timed};
 use crate::names::Names;
 use crate::observed::{Account, Group, Member, Observed, Secret, SecurityGroup, Status};
 
@@ -58,6 +59,10 @@ impl<'a> From<&'a Removal> for Target<'a> {
 /// Looks at everything under the target's names, side by side. A look-up that is throttled is repeated alone, so that few
 /// calls a second are enough for a whole look.
 pub async fn observe(waiter: &Waiter<'_>, target: Target<'_>) -> Result<Observed, Error> {
+    timed(Phase::Look, everything(waiter, target)).await
+}
+
+async fn everything(waiter: &Waiter<'_>, target: Target<'_>) -> Result<Observed, Error> {
     let aws = waiter.aws;
     let names = target.names;
     let parameter_groups: BTreeSet<String> = FAMILIES.iter().map(|family| names.parameter_group(family)).collect();
@@ -119,6 +124,10 @@ async fn secret(waiter: &Waiter<'_>, target: Target<'_>) -> Result<Option<Secret
 /// Looks up what the properties point at, side by side. What cannot be looked up is not checked, with a log line; only
 /// a token that is needed must be readable.
 pub async fn account(aws: &Aws, references: &References) -> Result<Account, Fault> {
+    timed(Phase::Look, referenced(aws, references)).await
+}
+
+async fn referenced(aws: &Aws, references: &References) -> Result<Account, Fault> {
     let security_groups = references.all_security_groups();
     let foreign = async {
         match &references.token_secret {

@@ -67,12 +67,18 @@ impl Account {
         let printed = self.printed();
         for line in &printed {
             let parsed: Value = serde_json::from_str(line).unwrap_or_else(|_| panic!("not JSON: {line}"));
+            assert!(!line.contains("X-Amz-Signature"), "{line}");
+            // Metrics stand alone in their line.
+            if parsed["_aws"].is_object() {
+                continue;
+            }
             let span = &parsed["span"];
             for field in ["request_id", "stack_id", "logical_id"] {
                 assert!(span[field].is_string(), "no {field} in {line}");
             }
-            assert!(!line.contains("X-Amz-Signature"), "{line}");
         }
+        let metrics = printed.iter().filter(|line| line.contains(r#""_aws":{"#)).count();
+        assert!(metrics >= outcomes.len(), "{metrics} lines of metrics");
         let text = printed.join("\n");
         assert!(text.contains("taking a step") && text.contains("waiting for"), "{text}");
         for secret in secrets {

@@ -187,7 +187,7 @@ pub(crate) fn function_in(region: &'static str, aws: &LocalAws) -> Function {
     function_over(region, SharedHttpConnector::new(InProcess::new(aws.clone())))
 }
 
-fn function_over(region: &'static str, http: SharedHttpConnector) -> Function {
+pub(crate) fn function_over(region: &'static str, http: SharedHttpConnector) -> Function {
     let for_clients = http.clone();
     let config = aws_types::SdkConfig::builder()
         .behavior_version(BehaviorVersion::latest())
@@ -297,7 +297,7 @@ pub(crate) fn with(mut base: Value, changes: Value) -> Value {
 pub(crate) async fn logged<T>(work: impl Future<Output = T>) -> (T, String) {
     let buffer = Arc::new(Mutex::new(Vec::new()));
     let writer = Buffer(buffer.clone());
-    let lines = tracing_subscriber::fmt::layer().json().with_writer(move || writer.clone());
+    let lines = logs::lines(move || writer.clone());
     let subscriber = tracing_subscriber::registry().with(logs::levels(Some("debug"))).with(lines);
     let result = {
         let _guard = tracing::subscriber::set_default(subscriber);
