@@ -15,6 +15,7 @@ mod hand_over;
 mod harness;
 mod in_place;
 mod metrics;
+mod operations;
 mod policy;
 mod properties;
 mod protocol;
