@@ -151,6 +151,24 @@ async fn when_nothing_can_be_reached_at_the_end_lambda_tries_again() {
     setup.deleted().await;
 }
 
+/// An event that died three times waits in the dead-letter queue; sent again while CloudFormation still waits, it ends well.
+#[tokio::test(start_paused = true)]
+async fn an_event_that_died_three_times_can_be_sent_again() {
+    let setup = Setup::new();
+    setup.aws.fault(Fault::on("DescribeReplicationGroups", 1, Kind::Slow(Duration::from_hours(2))).times(3));
+    let redrive = async {
+        setup.aws.clock().sleep(Duration::from_mins(50)).await;
+        assert_eq!(setup.invocations().len(), 3);
+        assert!(setup.invocations().iter().all(Result::is_err));
+        assert!(setup.writes().is_empty());
+        let event = setup.last_event();
+        setup.stack.invoke(event).await.unwrap();
+    };
+    let (outcome, ()) = tokio::join!(setup.create(quick_start()), redrive);
+    assert_eq!(outcome.status, StackStatus::CreateComplete, "{}", outcome.reason);
+    setup.deleted().await;
+}
+
 /// After an hour the answer says what was waited for, what was seen last, how long it took in all, and what was done,
 /// also by invocations before.
 #[tokio::test(start_paused = true)]

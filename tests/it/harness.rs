@@ -40,6 +40,7 @@ pub(crate) struct Setup {
     pub(crate) aws: LocalAws,
     pub(crate) stack: Stack,
     invocations: Arc<Mutex<Vec<Result<(), String>>>>,
+    last_event: Arc<Mutex<Value>>,
     kill: Arc<Mutex<Option<Duration>>>,
 }
 
@@ -58,7 +59,10 @@ impl Setup {
         let invocations = Arc::new(Mutex::new(Vec::new()));
         let kill = Arc::new(Mutex::new(None::<Duration>));
         let (ended, planned) = (Arc::clone(&invocations), Arc::clone(&kill));
+        let last_event = Arc::new(Mutex::new(Value::Null));
+        let last = Arc::clone(&last_event);
         let deliver = move |event: Value| {
+            *last.lock().unwrap() = event.clone();
             let (function, ended) = (function.clone(), Arc::clone(&ended));
             let lifetime = planned.lock().unwrap().take();
             async move {
@@ -72,7 +76,7 @@ impl Setup {
             }
         };
         let stack = Stack::new(&aws, deliver, "app");
-        Setup { aws, stack, invocations, kill }
+        Setup { aws, stack, invocations, last_event, kill }
     }
 
     /// The next invocation dies after this time; Lambda tries its event again.
@@ -83,7 +87,12 @@ impl Setup {
     /// A stack whose function is a compiled program behind the Runtime API.
     pub(crate) fn over_runtime_api(aws: LocalAws) -> Setup {
         let stack = Stack::new(&aws, aws.lambda().clone(), "app");
-        Setup { aws, stack, invocations: Arc::default(), kill: Arc::default() }
+        Setup { aws, stack, invocations: Arc::default(), last_event: Arc::default(), kill: Arc::default() }
+    }
+
+    /// What the function was invoked with last.
+    pub(crate) fn last_event(&self) -> Value {
+        self.last_event.lock().unwrap().clone()
     }
 
     /// How the invocations of the function ended, as Lambda sees it.
