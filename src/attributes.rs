@@ -5,13 +5,11 @@ use crate::cost::Price;
 use crate::desired::{Desired, Tls};
 use crate::engine::Version;
 use crate::observed::{Endpoint, Observed};
-use crate::reconcile::plan::Wish;
 
 /// The attributes of a converged group, in the order of `docs/attributes.md`. The application examples are marked as the
 /// first to go when the answer is full, then the warnings. `price` is that of one node, if it is known.
 #[must_use]
-pub fn attributes(wish: Wish<'_>, observed: &Observed, warnings: &[String], price: Option<&Price>) -> Data {
-    let desired = wish.desired;
+pub fn attributes(desired: &Desired, observed: &Observed, warnings: &[String], price: Option<&Price>) -> Data {
     let mut data = Data::default();
     connection(desired, observed, &mut data);
     configuration(desired, observed, price, &mut data);

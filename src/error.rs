@@ -92,13 +92,9 @@ impl Error {
 
 fn timed_out(waiting_for: &str, last: &str, elapsed: Duration, done: &[String]) -> Message {
     let (minutes, seconds) = (elapsed.as_secs() / 60, elapsed.as_secs() % 60);
-    let mut head = format!("not finished after {minutes} min {seconds} s: waiting for {waiting_for}");
-    if !last.is_empty() {
-        head.push_str(&format!(" (last seen: {last})"));
-    }
-    if !done.is_empty() {
-        head.push_str("; done so far: ");
-    }
+    let last = if last.is_empty() { String::new() } else { format!(" (last seen: {last})") };
+    let so_far = if done.is_empty() { "" } else { "; done so far: " };
+    let head = format!("not finished after {minutes} min {seconds} s: waiting for {waiting_for}{last}{so_far}");
     Message { head, items: done.to_vec(), separator: ", ", tail: "; deploy again to go on from there" }
 }
 

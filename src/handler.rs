@@ -16,6 +16,7 @@ use crate::cfn::reason::Reason;
 use crate::cfn::request::{ReplyTo, Request};
 use crate::cfn::response::{self, Answer, Data, Outcome};
 use crate::continuation::Continuation;
+use crate::cost::Price;
 use crate::desired::{Desired, Owner, Purpose, References, Removal};
 use crate::error::{Error, Message};
 use crate::metrics::{self, Ended, Ending, Meter, Phase, timed};
@@ -23,6 +24,7 @@ use crate::names;
 use crate::reconcile::Run;
 use crate::reconcile::observe::{self, Target};
 use crate::reconcile::plan::Wish;
+use crate::reconcile::update::Update;
 use crate::reconcile::wait::Deadline;
 
 /// What the function takes from its environment.
@@ -126,18 +128,17 @@ impl Function {
             Err(reason) => Err(reason.clone().into()),
         };
         let elapsed_seconds = invocation.started().elapsed().as_secs();
-        let (outcome, ended) = match outcome {
+        let (answer, ended) = match outcome {
             Ok(None) => return Ok(Ended::Open),
-            Ok(Some(data)) => {
+            Ok(Some(Done { physical_id, data })) => {
                 info!(physical_id, elapsed_seconds, why = "nothing is left to do", "answering SUCCESS");
-                (Outcome::Success(data), Ended::Success)
+                (Answer { physical_id, outcome: Outcome::Success(data) }, Ended::Success)
             }
             Err(reason) => {
                 error!(physical_id, elapsed_seconds, why = reason.within(LOGGED_BYTES, ""), "answering FAILED");
-                (Outcome::Failed(reason), Ended::Failed)
+                (Answer { physical_id, outcome: Outcome::Failed(reason) }, Ended::Failed)
             }
         };
-        let answer = Answer { physical_id, outcome };
         let body = answer.body(reply_to, &self.settings.log_stream);
         let give_up = invocation.before_end(LAST_SECOND);
         match timed(Phase::Answer, response::deliver(&self.http, reply_to, &body, give_up)).await {
@@ -148,7 +149,7 @@ impl Function {
         }
     }
 
-    /// Does what the request asks for: attributes, `None` when the next invocation goes on with it, or why it failed.
+    /// Does what the request asks for: what to answer, `None` when the next invocation goes on with it, or why it failed.
     async fn work(
         &self,
         event: &Value,
@@ -156,7 +157,7 @@ impl Function {
         reply_to: &ReplyTo,
         physical_id: &str,
         invocation: &Invocation,
-    ) -> Result<Option<Data>, Reason> {
+    ) -> Result<Option<Done>, Reason> {
         let owner = Owner { stack_id: reply_to.stack_id.clone(), logical_id: reply_to.logical_id.clone() };
         let deadline = invocation.deadline(request.service_timeout());
         let request_key = format!("{}|{}", reply_to.stack_id, reply_to.request_id);
@@ -166,7 +167,8 @@ impl Function {
             Request::Create { properties } => match Desired::new(properties, &owner, Purpose::Create) {
                 Ok(mut desired) => {
                     run.settle_cluster_mode(&mut desired).await;
-                    present(&self.aws, &mut run, Wish { desired: &desired, previous: None, keeps_name: true }).await
+                    let work = run.present(Wish { desired: &desired, previous: None, renamed: None });
+                    self.priced(Some(&desired), work).await.map(|(converged, price)| (desired, converged, price))
                 }
                 Err(problems) => {
                     let references = References::read(properties, Purpose::Create);
@@ -178,38 +180,52 @@ impl Function {
                 return Err(defect.into());
             }
             Request::Update { properties, old_properties, .. } => {
-                let purpose = Purpose::Update(physical_id);
-                match Desired::new(properties, &owner, purpose) {
-                    Ok(mut desired) => {
-                        let mut previous = Desired::new(old_properties, &owner, purpose).ok();
-                        run.settle_cluster_mode(&mut desired).await;
-                        if let Some(previous) = &mut previous {
-                            run.settle_cluster_mode(previous).await;
-                        }
-                        let keeps_name = desired.is_named_by(properties);
-                        present(
-                            &self.aws,
-                            &mut run,
-                            Wish { desired: &desired, previous: previous.as_ref(), keeps_name },
-                        )
-                        .await
-                    }
-                    Err(problems) => {
-                        let earlier = References::read(old_properties, purpose);
-                        let references = References::read(properties, purpose).beside(&earlier);
-                        // Whatever else is wrong, a Removal says what stands under the id.
-                        let standing = Removal::new(old_properties, &owner, physical_id, &request_key);
-                        Err(run.refused(problems, &references, Some(Target::from(&standing))).await)
-                    }
-                }
+                let update = Update { owner: &owner, physical_id, properties, earlier: old_properties };
+                let desired = Desired::new(properties, &owner, Purpose::Update(physical_id)).ok();
+                let result = self.priced(desired.as_ref(), Box::pin(run.update(update))).await;
+                result.map(|((desired, converged), price)| (desired, converged, price))
             }
             Request::Delete { properties, .. } => {
-                absent(&mut run, properties, &owner, physical_id, &request_key).await.map(|()| Data::default())
+                let removed = absent(&mut run, properties, &owner, physical_id, &request_key).await;
+                return self
+                    .ended(removed.map(|()| Done::removed(physical_id)), event, &run, invocation, deadline)
+                    .await;
             }
         };
+        let done = result.map(|(desired, converged, price)| Done {
+            physical_id: desired.names.replication_group.clone(),
+            data: attributes(&desired, &converged.observed, &converged.warnings, price.as_ref()),
+        });
+        self.ended(done, event, &run, invocation, deadline).await
+    }
+
+    /// Work towards what is wanted, with the price of a node looked up meanwhile; it is no longer wanted when the work fails.
+    async fn priced<T>(
+        &self,
+        desired: Option<&Desired>,
+        work: impl Future<Output = Result<T, Error>>,
+    ) -> Result<(T, Option<Price>), Error> {
+        let price = async {
+            match desired {
+                Some(desired) => Ok(observe::price(&self.aws, desired).await),
+                None => Ok(None),
+            }
+        };
+        tokio::try_join!(Box::pin(work), Box::pin(price))
+    }
+
+    /// What the end of a run means: work that does not fit into this invocation is handed on.
+    async fn ended(
+        &self,
+        result: Result<Done, Error>,
+        event: &Value,
+        run: &Run<'_>,
+        invocation: &Invocation,
+        deadline: Deadline,
+    ) -> Result<Option<Done>, Reason> {
         match result {
-            Ok(data) => Ok(Some(data)),
-            Err(Error::HandOver) => self.hand_over(event, &run, invocation, deadline).await.map(|()| None),
+            Ok(done) => Ok(Some(done)),
+            Err(Error::HandOver) => self.hand_over(event, run, invocation, deadline).await.map(|()| None),
             Err(error) => Err(reason(error.message())),
         }
     }
@@ -329,11 +345,17 @@ impl Invocation {
     }
 }
 
-async fn present(aws: &Aws, run: &mut Run<'_>, wish: Wish<'_>) -> Result<Data, Error> {
-    // The price is looked up meanwhile, and no longer wanted when the work fails.
-    let price = async { Ok(observe::price(aws, wish.desired).await) };
-    let (converged, price) = tokio::try_join!(Box::pin(run.present(wish)), Box::pin(price))?;
-    Ok(attributes(wish, &converged.observed, &converged.warnings, price.as_ref()))
+/// What a request ended with.
+#[derive(Debug)]
+struct Done {
+    physical_id: String,
+    data: Data,
+}
+
+impl Done {
+    fn removed(physical_id: &str) -> Done {
+        Done { physical_id: physical_id.to_owned(), data: Data::default() }
+    }
 }
 
 /// Removes what stands under the physical id. When CloudFormation never got an answer to a Create it makes an id up; then
@@ -346,14 +368,14 @@ async fn absent(
     request_key: &str,
 ) -> Result<(), Error> {
     let removal = Removal::new(properties, owner, physical_id, request_key);
-    let derived = Desired::derived_id(properties).filter(|stem| !names::is_generation_of(physical_id, stem));
+    let derived = Desired::derived_id(properties).filter(|stem| names::generation(physical_id, stem).is_none());
     if let Some(stem) = derived
         && !(names::id_defect(physical_id).is_none() && run.owns_anything(Target::from(&removal)).await?)
     {
         info!(physical_id, stem, "nothing of ours has this id; removing what the properties name");
-        return run.absent(&Removal::new(properties, owner, &stem, request_key)).await;
+        return run.remove(&Removal::new(properties, owner, &stem, request_key), properties).await;
     }
-    run.absent(&removal).await
+    run.remove(&removal, properties).await
 }
 
 /// The id to answer with: the one that came in, else the one that the properties derive, else a made-up legal one.

@@ -28,7 +28,7 @@ pub fn levels(rust_log: Option<&str>) -> Targets {
     let own = own.unwrap_or(LevelFilter::INFO);
     let is_own = |target: &str| target.strip_prefix(OWN).is_some_and(|rest| rest.is_empty() || rest.starts_with("::"));
     let mut levels = Targets::new().with_default(own.min(LevelFilter::WARN)).with_target(OWN, own);
-    for (target, level) in asked.iter() {
+    for (target, level) in &asked {
         levels = levels.with_target(target, if is_own(target) { level } else { level.min(LevelFilter::WARN) });
     }
     // Alarms live on them.

@@ -15,7 +15,7 @@ use crate::engine::FAMILIES;
 use crate::error::Error;
 use crate::metrics::{Phase, timed};
 use crate::names::Names;
-use crate::observed::{Account, Group, Member, Observed, Secret, SecurityGroup, Status};
+use crate::observed::{Account, FoundSnapshot, Group, Lookup, Member, Observed, Secret, SecurityGroup, Status};
 
 /// What to look for.
 #[derive(Clone, Copy, Debug)]
@@ -30,6 +30,8 @@ pub struct Target<'a> {
     pub vpc_id: Option<&'a str>,
     /// Whether the secret's content is needed.
     pub secret_content: bool,
+    /// Our snapshot from which a new generation is made.
+    pub seed: Option<&'a str>,
 }
 
 impl<'a> From<&'a Desired> for Target<'a> {
@@ -40,6 +42,7 @@ impl<'a> From<&'a Desired> for Target<'a> {
             owner: &desired.owner,
             vpc_id: Some(&desired.vpc_id),
             secret_content: desired.auth.keeps_secret(),
+            seed: desired.seed.as_deref(),
         }
     }
 }
@@ -52,6 +55,7 @@ impl<'a> From<&'a Removal> for Target<'a> {
             owner: &removal.owner,
             vpc_id: None,
             secret_content: false,
+            seed: None,
         }
     }
 }
@@ -59,7 +63,7 @@ impl<'a> From<&'a Removal> for Target<'a> {
 /// Looks at everything under the target's names, side by side. A look-up that is throttled is repeated alone, so that few
 /// calls a second are enough for a whole look.
 pub async fn observe(waiter: &Waiter<'_>, target: Target<'_>) -> Result<Observed, Error> {
-    timed(Phase::Look, everything(waiter, target)).await
+    timed(Phase::Look, Box::pin(everything(waiter, target))).await
 }
 
 async fn everything(waiter: &Waiter<'_>, target: Target<'_>) -> Result<Observed, Error> {
@@ -68,12 +72,13 @@ async fn everything(waiter: &Waiter<'_>, target: Target<'_>) -> Result<Observed,
     let parameter_groups: BTreeSet<String> = FAMILIES.iter().map(|family| names.parameter_group(family)).collect();
     let security_group = names.security_group();
     let subnet_group = names.subnet_group();
-    let ((group, members), subnet_group, security_groups, parameter_groups, secret) = tokio::try_join!(
+    let ((group, members), subnet_group, security_groups, parameter_groups, secret, seed) = tokio::try_join!(
         group(waiter, &names.replication_group),
         waiter.persist(|| aws.subnet_group(&subnet_group)),
         waiter.persist(|| aws.security_groups_named(&security_group)),
         waiter.persist(|| aws.parameter_groups(&parameter_groups)),
         secret(waiter, target),
+        seed(waiter, target.seed),
     )?;
     Ok(Observed {
         group,
@@ -82,6 +87,7 @@ async fn everything(waiter: &Waiter<'_>, target: Target<'_>) -> Result<Observed,
         security_group: choose(security_groups, target),
         parameter_groups,
         secret,
+        seed,
     })
 }
 
@@ -121,10 +127,18 @@ async fn secret(waiter: &Waiter<'_>, target: Target<'_>) -> Result<Option<Secret
     Ok(Some(secret))
 }
 
+async fn seed(waiter: &Waiter<'_>, name: Option<&str>) -> Result<Option<FoundSnapshot>, Error> {
+    let Some(name) = name else { return Ok(None) };
+    Ok(match waiter.persist(|| waiter.aws.snapshot(name)).await? {
+        Lookup::Found(snapshot) => Some(snapshot),
+        Lookup::Missing | Lookup::NotDone => None,
+    })
+}
+
 /// Looks up what the properties point at, side by side. What cannot be looked up is not checked, with a log line; only
 /// a token that is needed must be readable.
 pub async fn account(aws: &Aws, references: &References) -> Result<Account, Fault> {
-    timed(Phase::Look, referenced(aws, references)).await
+    timed(Phase::Look, Box::pin(referenced(aws, references))).await
 }
 
 async fn referenced(aws: &Aws, references: &References) -> Result<Account, Fault> {

@@ -169,7 +169,7 @@ async fn a_service_error_is_cut_in_the_middle() {
 #[tokio::test(start_paused = true)]
 async fn the_log_says_why_each_answer_was_given() {
     let setup = Setup::new();
-    let (_, log) = logged(async {
+    let ((), log) = logged(async {
         setup.created(quick_start()).await;
         setup.update(with(quick_start(), json!({"Port": 0}))).await;
         setup.deleted().await;

@@ -21,6 +21,7 @@ mod properties;
 mod protocol;
 mod reference;
 mod refusals;
+mod replacement;
 mod shapes;
 mod structure;
 mod token;

@@ -60,7 +60,7 @@ fn dimensions(line: &Value) -> (&str, &str) {
 async fn each_invocation_prints_one_line_of_metrics() {
     let setup = Setup::new();
     setup.aws.with(|world, _| world.elasticache.pace.create = Duration::from_mins(20));
-    let (_, log) = logged(async {
+    let ((), log) = logged(async {
         setup.created(production()).await;
         setup.deleted().await;
     })
