@@ -131,7 +131,7 @@ async fn everything_that_is_fixed_at_creation_is_replaced_with_its_data() {
             setup.updated(with(with(before, change.clone()), json!({"ReplacementPolicy": "Snapshot"}))).await;
         assert_ne!(outcome.physical_id, first, "{change}");
         assert_eq!(read(&setup, &outcome.physical_id, "greeting").as_deref(), Some("hello"), "{change}");
-        assert_eq!(groups(&setup), [outcome.physical_id.clone()], "{change}");
+        assert_eq!(groups(&setup), std::slice::from_ref(&outcome.physical_id), "{change}");
         setup.deleted().await;
     }
 }
