@@ -13,7 +13,7 @@ use tracing::{Instrument, error, info, info_span, warn};
 use crate::attributes::attributes;
 use crate::aws::{Aws, Class, Fault};
 use crate::cfn::reason::Reason;
-use crate::cfn::request::{ReplyTo, Request};
+use crate::cfn::request::{ReplyTo, Request, time_to_answer};
 use crate::cfn::response::{self, Answer, Data, Outcome};
 use crate::continuation::Continuation;
 use crate::cost::Price;
@@ -159,7 +159,7 @@ impl Function {
         invocation: &Invocation,
     ) -> Result<Option<Done>, Reason> {
         let owner = Owner { stack_id: reply_to.stack_id.clone(), logical_id: reply_to.logical_id.clone() };
-        let deadline = invocation.deadline(request.service_timeout());
+        let deadline = invocation.deadline(time_to_answer(request.properties()));
         let request_key = format!("{}|{}", reply_to.stack_id, reply_to.request_id);
         let mut run = Run::new(&self.aws, &request_key, self.settings.poll_interval, deadline)
             .resumed(&invocation.continuation.memory);
@@ -338,9 +338,8 @@ impl Invocation {
     }
 
     /// When the request must be answered, before CloudFormation stops waiting; and when this invocation must hand on.
-    fn deadline(&self, service_timeout: Duration) -> Deadline {
-        let margin = (service_timeout / 10).min(Duration::from_mins(1));
-        let left = service_timeout.saturating_sub(margin).saturating_sub(self.continuation.elapsed(self.now_epoch_ms));
+    fn deadline(&self, time_to_answer: Duration) -> Deadline {
+        let left = time_to_answer.saturating_sub(self.continuation.elapsed(self.now_epoch_ms));
         Deadline { started: self.started(), answer_by: self.began + left, hand_over_at: self.before_end(LAST_PART) }
     }
 }

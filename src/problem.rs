@@ -81,6 +81,13 @@ pub fn listed(problems: &[Problem]) -> (String, Vec<String>) {
     (head, sorted.into_iter().map(Problem::to_string).collect())
 }
 
+/// All problems as one text.
+#[must_use]
+pub fn summary(problems: &[Problem]) -> String {
+    let (head, items) = listed(problems);
+    format!("{head}{}.", items.join(". "))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -89,8 +96,10 @@ mod tests {
     fn problems_are_listed_in_order_and_each_once() {
         let port = Problem::new("Port", "must be between 1 and 65535", "write 6379").with_value("0");
         let env = Problem::new("Env", "is required", "set it");
-        let (head, items) = listed(&[port.clone(), env, port]);
-        assert_eq!(head, "2 problems with the properties: ");
-        assert_eq!(items, ["Env: is required; set it", "Port (0): must be between 1 and 65535; write 6379"]);
+        let text = summary(&[port.clone(), env, port]);
+        assert_eq!(
+            text,
+            "2 problems with the properties: Env: is required; set it. Port (0): must be between 1 and 65535; write 6379."
+        );
     }
 }

@@ -7,8 +7,9 @@ use serde_json::Value;
 use tracing::{info, warn};
 
 use super::observe::Target;
-use super::plan::{self, Awaited, Generation, Plan, Replacing, Step, Wish};
+use super::plan::{self, Awaited, Forecast, Generation, Plan, Replacing, Step, Wish};
 use super::{Converged, Run, check};
+use crate::cfn::request::time_to_answer;
 use crate::desired::{Desired, Owner, Purpose, References, Removal, Succession, next_generations};
 use crate::error::Error;
 use crate::names::{Names, hash};
@@ -70,6 +71,10 @@ impl Run<'_> {
         let (desired, mut converged) = match generation {
             Generation::Same => {
                 check(wish, &observed, &account)?;
+                // What is under way already, a rollback most likely, is not refused.
+                if plan::is_at_rest(&observed) {
+                    self.announce(&Forecast::in_place(wish, &observed, &account), update)?;
+                }
                 let converged = self.converge(wish, observed, &account).await?;
                 (desired, converged)
             }
@@ -80,6 +85,18 @@ impl Run<'_> {
         };
         converged.warnings.extend(warning);
         Ok((desired, converged))
+    }
+
+    /// Logs what is going to be done, and refuses it when it cannot be done in time. Only at the beginning: what a
+    /// request has begun it also tries to end.
+    fn announce(&self, forecast: &Forecast, update: Update<'_>) -> Result<(), Error> {
+        if !self.done.is_empty() || forecast.is_empty() {
+            return Ok(());
+        }
+        info!(%forecast, "the plan");
+        forecast
+            .too_long(time_to_answer(update.properties))
+            .map_or(Ok(()), |problem| Err(Error::Refused(vec![problem])))
     }
 
     /// Goes back to the generation that was replaced, when it still stands and is as the properties say.
@@ -182,8 +199,7 @@ impl Run<'_> {
         let (observed, account) = self.first_look(wish).await?;
         check(wish, &observed, &account)?;
         if observed.group.is_none() {
-            let properties: Vec<&str> = changes.iter().map(|change| change.property).collect();
-            info!(standing = update.physical_id, next, properties = properties.join(", "), "replacing the generation");
+            self.announce(&Forecast::replacement(wish, update.physical_id, changes, &account), update)?;
             let succession = Succession { to: next.to_owned(), request: self.request_hash() };
             let seed = carries_data.then_some((seed.as_str(), &desired.tags));
             let target = Target { seed: seed.map(|(name, _)| name), ..Target::from(standing) };

@@ -16,6 +16,7 @@ mod harness;
 mod in_place;
 mod metrics;
 mod operations;
+mod plans;
 mod policy;
 mod properties;
 mod protocol;

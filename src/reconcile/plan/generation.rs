@@ -52,6 +52,12 @@ pub fn is_decided(wish: Wish<'_>, observed: &Observed) -> bool {
         || !replacement::obstacles(wish, observed).is_none()
 }
 
+/// Whether nothing is under way at the group.
+#[must_use]
+pub fn is_at_rest(observed: &Observed) -> bool {
+    observed.group.as_ref().is_none_or(|group| is_settled(group, true)) && observed.busy_member().is_none()
+}
+
 /// The generation to go back to, if the standing one took its place in an Update that is rolled back now.
 #[must_use]
 pub fn way_back<'o>(wish: Wish<'_>, observed: &'o Observed) -> Option<&'o str> {

@@ -8,7 +8,10 @@
 mod account;
 mod cluster_mode;
 mod create;
+mod duration;
+mod effect;
 mod engine;
+mod forecast;
 mod generation;
 mod login;
 mod nodes;
@@ -24,9 +27,10 @@ mod warnings;
 use std::fmt;
 
 pub use account::{network_problems, problems as account_problems};
+pub use forecast::Forecast;
 pub use generation::{
-    Generation, fits, generation, has_replaced, is_decided, is_unfinished, not_replaced, seed_unused, successor,
-    way_back,
+    Generation, fits, generation, has_replaced, is_at_rest, is_decided, is_unfinished, not_replaced, seed_unused,
+    successor, way_back,
 };
 pub use removal::absent;
 pub use replacement::Replacing;
