@@ -8,6 +8,7 @@ use tracing::{debug, info};
 use super::plan::Awaited;
 use crate::aws::{Aws, Class, Fault};
 use crate::error::Error;
+use crate::metrics::{Phase, timed};
 use crate::observed::{Lookup, Status};
 
 /// When a request must have been answered.
@@ -58,7 +59,7 @@ impl Waiter<'_> {
         if Instant::now() + pause >= self.deadline.hand_over_at {
             return Err(Error::HandOver);
         }
-        tokio::time::sleep(pause).await;
+        timed(Phase::Wait, tokio::time::sleep(pause)).await;
         Ok(())
     }
 
@@ -86,7 +87,7 @@ impl Waiter<'_> {
         let mut last = String::new();
         for look in 0.. {
             self.pause(look, &waiting_for, &last, done).await?;
-            let (over, seen) = match self.look(awaited, group).await {
+            let (over, seen) = match timed(Phase::Look, self.look(awaited, group)).await {
                 Ok(result) => result,
                 Err(fault) if matches!(fault.class, Class::Throttled | Class::Unavailable) => {
                     (false, fault.to_string())
