@@ -86,7 +86,7 @@ clippy: ## Check the code with clippy
 	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
 
 .PHONY: lint-templates
-lint-templates: $(STAMPS)/templates ## Check the templates with cfn-lint and SAM
+lint-templates: $(STAMPS)/templates ## Check the templates with cfn-lint, SAM and the schema of the properties
 
 .PHONY: package
 package: $(STAMPS)/package-tools ## Build the function for Lambda into .aws-sam/build (ARCHITECTURE=x86_64 or arm64)
@@ -138,7 +138,8 @@ $(STAMPS)/package-tools: requirements-package.txt $(STAMPS)/venv
 	@$(PIP_INSTALL) --requirement $<
 	@touch $@
 
-$(STAMPS)/templates: $(TEMPLATES) .cfnlintrc.yaml $(STAMPS)/venv
+$(STAMPS)/templates: $(TEMPLATES) .cfnlintrc.yaml scripts/schema.py schema/custom-elasticache.json $(STAMPS)/venv
 	$(BIN)/cfn-lint
 	$(BIN)/sam validate --lint --template template.yaml
+	$(BIN)/python scripts/schema.py --schema schema/custom-elasticache.json $(TEMPLATES)
 	@touch $@

@@ -1,18 +1,18 @@
 //! What `Fn::GetAtt` gives: pure. Always the same keys, all strings; no token in any of them.
 
 use crate::cfn::response::Data;
-use crate::cost;
+use crate::cost::Price;
 use crate::desired::{Desired, Tls};
 use crate::engine::Version;
 use crate::observed::{Endpoint, Observed};
 
 /// The attributes of a converged group, in the order of `docs/attributes.md`. The application examples are marked as the
-/// first to go when the answer is full, then the warnings.
+/// first to go when the answer is full, then the warnings. `price` is that of one node, if it is known.
 #[must_use]
-pub fn attributes(desired: &Desired, observed: &Observed, warnings: &[String]) -> Data {
+pub fn attributes(desired: &Desired, observed: &Observed, warnings: &[String], price: Option<&Price>) -> Data {
     let mut data = Data::default();
     connection(desired, observed, &mut data);
-    configuration(desired, observed, &mut data);
+    configuration(desired, observed, price, &mut data);
     identifiers(desired, observed, &mut data);
     examples(desired, observed, &mut data);
     data.optional("Warnings", warnings.join("; "));
@@ -51,7 +51,7 @@ fn port(endpoint: Option<&Endpoint>) -> String {
     endpoint.map(|endpoint| endpoint.port.to_string()).unwrap_or_default()
 }
 
-fn configuration(desired: &Desired, observed: &Observed, data: &mut Data) {
+fn configuration(desired: &Desired, observed: &Observed, price: Option<&Price>, data: &mut Data) {
     let group = observed.group.as_ref();
     let nodes = group.map_or(0, |group| i32::try_from(group.member_ids.len()).unwrap_or(i32::MAX));
     let actual = observed.first_member().and_then(|member| member.version.as_ref()).map(Version::to_string);
@@ -66,12 +66,10 @@ fn configuration(desired: &Desired, observed: &Observed, data: &mut Data) {
     data.add("HighAvailability.MultiAzEnabled", desired.multi_az.to_string());
     let failover_time = if failover && nodes > 1 { "typically a few seconds" } else { "" };
     data.add("HighAvailability.FailoverTime", failover_time);
-    let region = group.and_then(|group| group.arn.split(':').nth(3)).unwrap_or_default();
-    let estimate = cost::estimate(region, desired.engine, &desired.node_type, nodes);
     data.add("EstimatedCost.NodeType", desired.node_type.clone());
     data.add("EstimatedCost.NumNodes", nodes.to_string());
-    data.add("EstimatedCost.MonthlyEstimate", estimate.as_ref().map(|e| e.monthly_usd.clone()).unwrap_or_default());
-    data.add("EstimatedCost.Basis", estimate.map(|e| e.basis).unwrap_or_default());
+    data.add("EstimatedCost.MonthlyEstimate", price.map(|price| price.monthly_usd(nodes)).unwrap_or_default());
+    data.add("EstimatedCost.Basis", price.map(|price| price.basis.clone()).unwrap_or_default());
 }
 
 fn identifiers(desired: &Desired, observed: &Observed, data: &mut Data) {

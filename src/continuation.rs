@@ -35,6 +35,8 @@ pub struct Memory {
     pub seen: BTreeSet<String>,
     /// Subnet groups that the request put itself on, and what their tag said before.
     pub claims: BTreeMap<String, String>,
+    /// Parameter group that was asked for last; AWS does not show one that waits for the maintenance window.
+    pub asked_parameter_group: Option<String>,
 }
 
 impl Continuation {

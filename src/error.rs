@@ -60,10 +60,57 @@ impl From<Fault> for Error {
 /// Events that are worth repeating in a message.
 const EVENTS_SHOWN: usize = 3;
 
+/// A message in parts, so that whole items can be left out where it must be short.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Message {
+    /// What failed.
+    pub head: String,
+    /// A list that belongs to it; may be empty.
+    pub items: Vec<String>,
+    /// Between two items.
+    pub separator: &'static str,
+    /// What is said at the end.
+    pub tail: &'static str,
+}
+
+impl Error {
+    /// What the user is told.
+    #[must_use]
+    pub fn message(&self) -> Message {
+        match self {
+            Error::Refused(problems) => {
+                let (head, items) = problem::listed(problems);
+                Message { head, items, separator: ". ", tail: "." }
+            }
+            Error::TimedOut { waiting_for, last, elapsed, done } => timed_out(waiting_for, last, *elapsed, done),
+            Error::Calls(_)
+            | Error::CreateFailed { .. }
+            | Error::NotAchieved { .. }
+            | Error::DeletedMeanwhile { .. }
+            | Error::Overtaken
+            | Error::HandOver => Message { head: self.to_string(), ..Message::default() },
+        }
+    }
+}
+
+fn timed_out(waiting_for: &str, last: &str, elapsed: Duration, done: &[String]) -> Message {
+    let (minutes, seconds) = (elapsed.as_secs() / 60, elapsed.as_secs() % 60);
+    let last = if last.is_empty() { String::new() } else { format!(" (last seen: {last})") };
+    let so_far = if done.is_empty() { "" } else { "; done so far: " };
+    let head = format!("not finished after {minutes} min {seconds} s: waiting for {waiting_for}{last}{so_far}");
+    Message { head, items: done.to_vec(), separator: ", ", tail: "; deploy again to go on from there" }
+}
+
+impl fmt::Display for Message {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}{}{}", self.head, self.items.join(self.separator), self.tail)
+    }
+}
+
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Error::Refused(problems) => f.write_str(&problem::summary(problems)),
+            Error::Refused(_) | Error::TimedOut { .. } => self.message().fmt(f),
             Error::Calls(faults) => {
                 let texts: Vec<String> = faults.iter().map(ToString::to_string).collect();
                 f.write_str(&texts.join("; "))
@@ -82,17 +129,6 @@ impl fmt::Display for Error {
             }
             Error::Overtaken => f.write_str("a newer request took over"),
             Error::HandOver => f.write_str("the invocation ends before the work is done"),
-            Error::TimedOut { waiting_for, last, elapsed, done } => {
-                let minutes = elapsed.as_secs() / 60;
-                write!(f, "not finished after {minutes} min {} s: waiting for {waiting_for}", elapsed.as_secs() % 60)?;
-                if !last.is_empty() {
-                    write!(f, " (last seen: {last})")?;
-                }
-                if !done.is_empty() {
-                    write!(f, "; done so far: {}", done.join(", "))?;
-                }
-                f.write_str("; deploy again to go on from there")
-            }
         }
     }
 }

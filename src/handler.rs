@@ -1,6 +1,6 @@
 //! One invocation: read the event, do what it asks for, always answer. The only place that turns an error into FAILED.
 
-use std::panic::AssertUnwindSafe;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use aws_smithy_runtime_api::client::http::SharedHttpConnector;
@@ -11,15 +11,18 @@ use tokio::time::Instant;
 use tracing::{Instrument, error, info, info_span, warn};
 
 use crate::attributes::attributes;
-use crate::aws::{Aws, Class};
+use crate::aws::{Aws, Class, Fault};
+use crate::cfn::reason::Reason;
 use crate::cfn::request::{ReplyTo, Request, time_to_answer};
 use crate::cfn::response::{self, Answer, Data, Outcome};
 use crate::continuation::Continuation;
+use crate::cost::Price;
 use crate::desired::{Desired, Owner, Purpose, References, Removal};
-use crate::error::Error;
+use crate::error::{Error, Message};
+use crate::metrics::{self, Ended, Ending, Meter, Phase, timed};
 use crate::names;
 use crate::reconcile::Run;
-use crate::reconcile::observe::Target;
+use crate::reconcile::observe::{self, Target};
 use crate::reconcile::order::RequestKey;
 use crate::reconcile::plan::Wish;
 use crate::reconcile::update::Update;
@@ -45,10 +48,18 @@ pub struct Function {
 
 /// Kept of an invocation for handing the work on, or for sending the answer.
 const LAST_PART: Duration = Duration::from_secs(30);
-/// Kept of [`LAST_PART`] for the answer when the work cannot be handed on.
-const ANSWER_PART: Duration = Duration::from_secs(10);
+/// Kept of that for sending the answer, should handing on fail.
+const ANSWER_PART: Duration = Duration::from_secs(12);
+/// Kept of that for saying that the answer could not be sent; Lambda then tries the event again.
+const LAST_SECOND: Duration = Duration::from_secs(1);
+/// Longest that AWS may take to accept the work.
+const HAND_OVER_TIMEOUT: Duration = Duration::from_secs(6);
 /// Longest pause between two tries to hand the work on.
 const HAND_OVER_PAUSE: Duration = Duration::from_secs(2);
+/// What CloudFormation is told after a panic; the hook has logged where it happened.
+const PANICKED: &str = "the function failed unexpectedly; its log says where. Please report it";
+/// Longest reason in a log line.
+const LOGGED_BYTES: usize = 8192;
 
 impl Function {
     /// A function with its connections.
@@ -81,11 +92,34 @@ impl Function {
         let invocation = Invocation {
             function: context.invoked_function_arn,
             now_epoch_ms,
+            began: Instant::now(),
             end: Instant::now() + Duration::from_millis(context.deadline.saturating_sub(now_epoch_ms)),
             issued_epoch_ms: reply_to.url.issued_epoch_ms(),
             continuation,
         };
-        self.answer(&event, &reply_to, &invocation).instrument(span).await
+        self.metered(&event, &reply_to, &invocation).instrument(span).await
+    }
+
+    /// Handles the event, and says at the end what that took.
+    async fn metered(
+        &self,
+        event: &Value,
+        reply_to: &ReplyTo,
+        invocation: &Invocation,
+    ) -> Result<(), lambda_runtime::Error> {
+        let meter = Meter::start(invocation.now_epoch_ms);
+        let result = metrics::metered(&meter, self.answer(event, reply_to, invocation)).await;
+        let known = |kind: &&str| ["Create", "Update", "Delete"].contains(kind);
+        let ending = Ending {
+            request_type: event.get("RequestType").and_then(Value::as_str).filter(known).unwrap_or("Unknown"),
+            outcome: *result.as_ref().unwrap_or(&Ended::Undelivered),
+            elapsed: invocation.started().elapsed(),
+            request_id: &reply_to.request_id,
+            stack_id: &reply_to.stack_id,
+            logical_id: &reply_to.logical_id,
+        };
+        info!(target: metrics::TARGET, "{}", meter.line(&ending));
+        result.map(drop)
     }
 
     async fn answer(
@@ -93,35 +127,36 @@ impl Function {
         event: &Value,
         reply_to: &ReplyTo,
         invocation: &Invocation,
-    ) -> Result<(), lambda_runtime::Error> {
-        let request = Request::read(event);
-        let physical_id = physical_id(reply_to, &request);
+    ) -> Result<Ended, lambda_runtime::Error> {
+        // A panic anywhere must not leave the stack waiting for an hour.
+        let request = caught(|| Request::read(event)).and_then(|request| request);
+        let physical_id = caught(|| physical_id(reply_to, &request)).unwrap_or_else(|_| unread_id(reply_to));
         let outcome = match &request {
             Ok(request) => {
-                // A panic must not leave the stack waiting for an hour; the hook has logged where it happened.
-                let work = AssertUnwindSafe(Box::pin(self.work(event, request, reply_to, &physical_id, invocation)));
-                work.catch_unwind().await.unwrap_or_else(|_| {
-                    Err("the function failed unexpectedly; its log says where. Please report it".to_owned())
-                })
+                let work = self.work(event, request, reply_to, &physical_id, invocation);
+                AssertUnwindSafe(work.boxed()).catch_unwind().await.unwrap_or_else(|_| Err(PANICKED.to_owned().into()))
             }
-            Err(reason) => Err(reason.clone()),
+            Err(reason) => Err(reason.clone().into()),
         };
-        let answer = match outcome {
-            Ok(None) => return Ok(()),
+        let elapsed_seconds = invocation.started().elapsed().as_secs();
+        let (answer, ended) = match outcome {
+            Ok(None) => return Ok(Ended::Open),
             Ok(Some(Done { physical_id, data })) => {
-                info!(physical_id, "succeeded");
-                Answer { physical_id, outcome: Outcome::Success(data) }
+                info!(physical_id, elapsed_seconds, why = "nothing is left to do", "answering SUCCESS");
+                (Answer { physical_id, outcome: Outcome::Success(data) }, Ended::Success)
             }
             Err(reason) => {
-                error!(physical_id, reason, "failed");
-                Answer { physical_id, outcome: Outcome::Failed(reason) }
+                error!(physical_id, elapsed_seconds, why = reason.within(LOGGED_BYTES, ""), "answering FAILED");
+                (Answer { physical_id, outcome: Outcome::Failed(reason) }, Ended::Failed)
             }
         };
         let body = answer.body(reply_to, &self.settings.log_stream);
-        match response::deliver(&self.http, reply_to, &body, invocation.end).await {
-            Err(undelivered) if !undelivered.refused => Err(undelivered.into()),
+        let give_up = invocation.before_end(LAST_SECOND);
+        match timed(Phase::Answer, response::deliver(&self.http, reply_to, &body, give_up)).await {
+            Ok(()) => Ok(ended),
             // An expired URL stays expired; another try of the event could not answer either.
-            Ok(()) | Err(_) => Ok(()),
+            Err(undelivered) if undelivered.refused => Ok(Ended::Undelivered),
+            Err(undelivered) => Err(undelivered.into()),
         }
     }
 
@@ -133,7 +168,7 @@ impl Function {
         reply_to: &ReplyTo,
         physical_id: &str,
         invocation: &Invocation,
-    ) -> Result<Option<Done>, String> {
+    ) -> Result<Option<Done>, Reason> {
         let owner = Owner { stack_id: reply_to.stack_id.clone(), logical_id: reply_to.logical_id.clone() };
         let deadline = invocation.deadline(time_to_answer(request.properties()));
         let url = &reply_to.url;
@@ -144,14 +179,17 @@ impl Function {
             Request::Create { properties } => match Desired::new(properties, &owner, Purpose::Create) {
                 Ok(mut desired) => {
                     run.settle_cluster_mode(&mut desired).await;
-                    let converged = run.present(Wish { desired: &desired, previous: None, renamed: None }).await;
+                    let work = run.present(Wish { desired: &desired, previous: None, renamed: None });
+                    let converged = self.priced(Some(&desired), work).await;
                     if converged.is_err() && run.is_swept_away() {
                         // The Delete that came across did not see what this run was just making, and none will follow.
                         let made = &desired.names.replication_group;
                         let removal = Removal::new(properties, &owner, made, request_key.as_str());
-                        run.absent(&removal).await.map_err(|error| error.to_string())?;
+                        if let Err(error) = run.absent(&removal).await {
+                            return self.ended(Err(error), event, &run, invocation, deadline).await;
+                        }
                     }
-                    converged.map(|converged| (desired, converged))
+                    converged.map(|(converged, price)| (desired, converged, price))
                 }
                 Err(problems) => {
                     let references = References::read(properties, Purpose::Create);
@@ -159,11 +197,14 @@ impl Function {
                 }
             },
             Request::Update { .. } if names::id_defect(physical_id).is_some() => {
-                return Err(format!("PhysicalResourceId is not the id of a replication group: {physical_id:?}"));
+                let defect = format!("PhysicalResourceId is not the id of a replication group: {physical_id:?}");
+                return Err(defect.into());
             }
             Request::Update { properties, old_properties, .. } => {
                 let update = Update { owner: &owner, physical_id, properties, earlier: old_properties };
-                Box::pin(run.update(update)).await
+                let desired = Desired::new(properties, &owner, Purpose::Update(physical_id)).ok();
+                let result = self.priced(desired.as_ref(), Box::pin(run.update(update))).await;
+                result.map(|((desired, converged), price)| (desired, converged, price))
             }
             Request::Delete { properties, .. } => {
                 let removed = absent(&mut run, properties, &owner, physical_id, request_key.as_str()).await;
@@ -172,11 +213,26 @@ impl Function {
                     .await;
             }
         };
-        let done = result.map(|(desired, converged)| Done {
+        let done = result.map(|(desired, converged, price)| Done {
             physical_id: desired.names.replication_group.clone(),
-            data: attributes(&desired, &converged.observed, &converged.warnings),
+            data: attributes(&desired, &converged.observed, &converged.warnings, price.as_ref()),
         });
         self.ended(done, event, &run, invocation, deadline).await
+    }
+
+    /// Work towards what is wanted, with the price of a node looked up meanwhile; it is no longer wanted when the work fails.
+    async fn priced<T>(
+        &self,
+        desired: Option<&Desired>,
+        work: impl Future<Output = Result<T, Error>>,
+    ) -> Result<(T, Option<Price>), Error> {
+        let price = async {
+            match desired {
+                Some(desired) => Ok(observe::price(&self.aws, desired).await),
+                None => Ok(None),
+            }
+        };
+        tokio::try_join!(Box::pin(work), Box::pin(price))
     }
 
     /// What the end of a run means: work that does not fit into this invocation is handed on.
@@ -187,14 +243,14 @@ impl Function {
         run: &Run<'_>,
         invocation: &Invocation,
         deadline: Deadline,
-    ) -> Result<Option<Done>, String> {
+    ) -> Result<Option<Done>, Reason> {
         match result {
             Ok(done) => Ok(Some(done)),
             Err(Error::HandOver) => self.hand_over(event, run, invocation, deadline).await.map(|()| None),
             Err(Error::Overtaken) => Ok(overtaken()),
             // What failed may have failed because of a newer request, and nobody waits for this answer any more.
             Err(_) if run.is_overtaken().await => Ok(overtaken()),
-            Err(error) => Err(error.to_string()),
+            Err(error) => Err(reason(error.message())),
         }
     }
 
@@ -205,7 +261,7 @@ impl Function {
         run: &Run<'_>,
         invocation: &Invocation,
         deadline: Deadline,
-    ) -> Result<(), String> {
+    ) -> Result<(), Reason> {
         let before = &invocation.continuation;
         let next = Continuation {
             hop: before.hop + 1,
@@ -218,25 +274,66 @@ impl Function {
         };
         let payload = next.payload(event);
         // Time must be left to say that it did not work.
-        let give_up = invocation.end.checked_sub(ANSWER_PART).unwrap_or(invocation.end);
-        let mut tries = 0;
-        loop {
-            tries += 1;
-            let pause = (Duration::from_secs(1) * tries).min(HAND_OVER_PAUSE).mul_f64(1.0 - 0.5 * fastrand::f64());
-            match self.aws.invoke(&invocation.function, payload.clone()).await {
+        let give_up = invocation.before_end(ANSWER_PART);
+        for tries in 1.. {
+            let failure = match self.invoke_next(invocation, &payload, give_up).await {
                 Ok(()) => {
+                    metrics::count_hand_over();
                     info!(hop = next.hop, "handed the work on to the next invocation");
                     return Ok(());
                 }
-                Err(fault) if Instant::now() + pause >= give_up || fault.class == Class::Denied => {
-                    let elapsed = deadline.started.elapsed().as_secs();
-                    return Err(format!("after {elapsed} s the work could not be handed on: {fault}"));
-                }
-                Err(fault) => warn!(tries, %fault, "handing on failed"),
+                Err(failure) => failure,
+            };
+            let pause = (Duration::from_secs(1) * tries).min(HAND_OVER_PAUSE).mul_f64(1.0 - 0.5 * fastrand::f64());
+            if failure.is_final || Instant::now() + pause >= give_up {
+                let elapsed = deadline.started.elapsed().as_secs();
+                return Err(format!("after {elapsed} s the work could not be handed on: {}", failure.text).into());
             }
+            warn!(tries, failure = failure.text, "handing on failed");
             tokio::time::sleep(pause).await;
         }
+        Ok(())
     }
+
+    /// One try to hand the work on, which may not take for ever.
+    async fn invoke_next(
+        &self,
+        invocation: &Invocation,
+        payload: &str,
+        give_up: Instant,
+    ) -> Result<(), HandOverFailure> {
+        let until = give_up.min(Instant::now() + HAND_OVER_TIMEOUT);
+        match tokio::time::timeout_at(until, self.aws.invoke(&invocation.function, payload.to_owned())).await {
+            Ok(result) => result.map_err(HandOverFailure::from),
+            Err(_) => {
+                Err(HandOverFailure { text: "lambda:InvokeFunction: no answer in time".to_owned(), is_final: false })
+            }
+        }
+    }
+}
+
+/// Why the work was not handed on.
+#[derive(Debug)]
+struct HandOverFailure {
+    text: String,
+    /// Whether another try would fail too.
+    is_final: bool,
+}
+
+impl From<Fault> for HandOverFailure {
+    fn from(fault: Fault) -> HandOverFailure {
+        HandOverFailure { text: fault.to_string(), is_final: fault.class == Class::Denied }
+    }
+}
+
+/// The result, or what to say after a panic.
+fn caught<T>(read: impl FnOnce() -> T) -> Result<T, String> {
+    catch_unwind(AssertUnwindSafe(read)).map_err(|_| PANICKED.to_owned())
+}
+
+fn reason(message: Message) -> Reason {
+    let Message { head, items, separator, tail } = message;
+    Reason { head, items, separator, tail }
 }
 
 /// One run of the function by Lambda.
@@ -246,6 +343,8 @@ struct Invocation {
     function: String,
     /// Wall clock at its start.
     now_epoch_ms: u64,
+    /// When it began.
+    began: Instant,
     /// When Lambda ends it.
     end: Instant,
     /// When CloudFormation asked, as far as the response URL tells.
@@ -259,18 +358,27 @@ struct Invocation {
 const URL_LIFETIME: Duration = Duration::from_hours(2);
 
 impl Invocation {
-    /// When the request must be answered, before CloudFormation stops waiting; and when this invocation must hand on.
-    fn deadline(&self, time_to_answer: Duration) -> Deadline {
+    /// When the first invocation for this request began.
+    fn started(&self) -> Instant {
+        self.began.checked_sub(self.elapsed()).unwrap_or(self.began)
+    }
+
+    /// How long the request had been worked on when this invocation began.
+    fn elapsed(&self) -> Duration {
         // An attempt that died left no word of when it began; CloudFormation has been waiting since it signed the URL.
         let age = self.issued_epoch_ms.and_then(|issued| self.now_epoch_ms.checked_sub(issued));
         let age = age.map(Duration::from_millis).filter(|age| *age <= URL_LIFETIME).unwrap_or_default();
-        let elapsed = self.continuation.elapsed(self.now_epoch_ms).max(age);
-        let now = Instant::now();
-        Deadline {
-            started: now.checked_sub(elapsed).unwrap_or(now),
-            answer_by: now + time_to_answer.saturating_sub(elapsed),
-            hand_over_at: self.end.checked_sub(LAST_PART).unwrap_or(self.end),
-        }
+        self.continuation.elapsed(self.now_epoch_ms).max(age)
+    }
+
+    fn before_end(&self, part: Duration) -> Instant {
+        self.end.checked_sub(part).unwrap_or(self.end)
+    }
+
+    /// When the request must be answered, before CloudFormation stops waiting; and when this invocation must hand on.
+    fn deadline(&self, time_to_answer: Duration) -> Deadline {
+        let left = time_to_answer.saturating_sub(self.elapsed());
+        Deadline { started: self.started(), answer_by: self.began + left, hand_over_at: self.before_end(LAST_PART) }
     }
 }
 
@@ -320,6 +428,12 @@ fn physical_id(reply_to: &ReplyTo, request: &Result<Request, String>) -> String 
         (Some(id), Ok(Request::Update { .. } | Request::Delete { .. }) | Err(_)) => id.clone(),
         _ => derived().unwrap_or_else(|| names::fallback_id(&reply_to.logical_id, &reply_to.stack_id)),
     }
+}
+
+/// The id to answer with when the request cannot be looked into.
+fn unread_id(reply_to: &ReplyTo) -> String {
+    let made_up = || names::fallback_id(&reply_to.logical_id, &reply_to.stack_id);
+    reply_to.physical_id.clone().unwrap_or_else(made_up)
 }
 
 /// Milliseconds since the epoch; Lambda tells its deadline in them.

@@ -25,6 +25,7 @@ pub mod error;
 pub mod group_request;
 pub mod handler;
 pub mod logs;
+pub mod metrics;
 pub mod names;
 pub mod observed;
 pub mod preview;

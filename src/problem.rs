@@ -54,14 +54,6 @@ impl fmt::Display for Problem {
     }
 }
 
-/// Bytes of the Reason that problems may fill; the rest of a 4096-byte answer is the envelope.
-const REASON_BYTES: usize = 2600;
-
-/// Bytes of a text in a JSON body, where quotes and backslashes grow.
-fn json_bytes(text: &str) -> usize {
-    text.len() + text.chars().filter(|c| matches!(c, '"' | '\\')).count()
-}
-
 /// The known name that was probably meant.
 #[must_use]
 pub fn nearest<'n>(given: &str, known: &[&'n str]) -> Option<&'n str> {
@@ -78,24 +70,22 @@ pub fn nearest<'n>(given: &str, known: &[&'n str]) -> Option<&'n str> {
 /// Similarity above which a name is offered as what was meant.
 const SIMILAR: f64 = 0.55;
 
-/// All problems as one text, sorted; whole problems are left out when it would not fit into an answer.
+/// What a list of problems begins with, and the problems, sorted and each once.
 #[must_use]
-pub fn summary(problems: &[Problem]) -> String {
+pub fn listed(problems: &[Problem]) -> (String, Vec<String>) {
     let mut sorted: Vec<&Problem> = problems.iter().collect();
     sorted.sort();
     sorted.dedup();
     let count = sorted.len();
-    let mut text = format!("{count} problem{} with the properties: ", if count == 1 { "" } else { "s" });
-    for (index, problem) in sorted.iter().enumerate() {
-        let item = format!("{}{problem}.", if index == 0 { "" } else { " " });
-        let more = format!(" And {} more.", count - index);
-        if json_bytes(&text) + json_bytes(&item) + more.len() > REASON_BYTES {
-            text.push_str(&more);
-            break;
-        }
-        text.push_str(&item);
-    }
-    text
+    let head = format!("{count} problem{} with the properties: ", if count == 1 { "" } else { "s" });
+    (head, sorted.into_iter().map(Problem::to_string).collect())
+}
+
+/// All problems as one text.
+#[must_use]
+pub fn summary(problems: &[Problem]) -> String {
+    let (head, items) = listed(problems);
+    format!("{head}{}.", items.join(". "))
 }
 
 #[cfg(test)]
@@ -111,15 +101,5 @@ mod tests {
             text,
             "2 problems with the properties: Env: is required; set it. Port (0): must be between 1 and 65535; write 6379."
         );
-    }
-
-    #[test]
-    fn whole_problems_are_left_out_when_the_answer_is_full() {
-        let many: Vec<Problem> = (0..100)
-            .map(|i| Problem::new(format!("P{i:03}"), "x".repeat(50), "y".repeat(50)).with_value("ü".repeat(80)))
-            .collect();
-        let text = summary(&many);
-        assert!(text.len() < REASON_BYTES + 20, "{} bytes", text.len());
-        assert!(text.ends_with(" more."), "{text}");
     }
 }

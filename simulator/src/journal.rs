@@ -20,7 +20,7 @@ pub struct Entry {
     pub at: Time,
     /// Who called.
     pub caller: Caller,
-    /// Signing name of the service: `elasticache`, `ec2`, `secretsmanager`, `lambda`.
+    /// Signing name of the service: `elasticache`, `ec2`, `secretsmanager`, `lambda`, `pricing`.
     pub service: String,
     /// Operation.
     pub action: String,

@@ -9,15 +9,12 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use crate::clock::{Clock, Time};
 use crate::cloudformation::AnswerBox;
-use crate::ec2::Ec2;
-use crate::elasticache::ElastiCache;
 use crate::faults::{Fault, Faults};
 use crate::gateway;
 use crate::in_process::InProcess;
 use crate::journal::Entry;
 use crate::lambda::Lambda;
 use crate::policy::Policy;
-use crate::secrets_manager::SecretsManager;
 use crate::world::{Right, World};
 
 /// A handle on a local AWS; clones share it.
@@ -113,8 +110,7 @@ impl LocalAws {
     /// [`ADMINISTRATOR_KEY`](crate::wire::credential::ADMINISTRATOR_KEY) are not the function and may do everything.
     #[must_use]
     pub fn new(speed: f64, policy: Option<Policy>) -> LocalAws {
-        let world =
-            World { elasticache: ElastiCache::default(), ec2: Ec2::default(), secrets: SecretsManager::default() };
+        let world = World::default();
         LocalAws(Arc::new(Inner {
             world: Mutex::new(world),
             checks: Mutex::new(Checks { policy, ..Checks::default() }),

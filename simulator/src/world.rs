@@ -5,6 +5,7 @@ use serde_json::Value;
 use crate::clock::Time;
 use crate::ec2::Ec2;
 use crate::elasticache::ElastiCache;
+use crate::price_list::PriceList;
 use crate::secrets_manager::SecretsManager;
 
 /// The account that everything belongs to.
@@ -72,7 +73,7 @@ impl Right {
 
 /// All services of the account. A call may look into other services (a replication group holds a security group, a
 /// subnet group names subnets), so services get the whole world.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct World {
     /// ElastiCache.
     pub elasticache: ElastiCache,
@@ -80,6 +81,8 @@ pub struct World {
     pub ec2: Ec2,
     /// Secrets Manager.
     pub secrets: SecretsManager,
+    /// The Price List.
+    pub prices: PriceList,
 }
 
 impl World {

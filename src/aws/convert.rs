@@ -9,16 +9,40 @@ use crate::desired::{LogDelivery, Source, Tags};
 use crate::engine::{Engine, Version};
 use crate::observed::{Endpoint, Group, IngressRule, Member, ParameterGroup, SecurityGroup, Shard, Status, Subnet};
 
-/// Tags of ElastiCache.
-pub(super) fn cache_tags(tags: &[ec::Tag]) -> Tags {
-    let pair = |tag: &ec::Tag| Some((tag.key()?.to_owned(), tag.value().unwrap_or_default().to_owned()));
-    tags.iter().filter_map(pair).collect()
+/// The tag of one service; each has a type of its own for the same thing.
+pub(super) trait ServiceTag: Sized {
+    fn of(key: &str, value: &str) -> Self;
+    fn parts(&self) -> (Option<&str>, Option<&str>);
 }
 
-/// Tags of EC2.
-pub(super) fn ec2_tags(tags: &[ec2::Tag]) -> Tags {
-    let pair = |tag: &ec2::Tag| Some((tag.key()?.to_owned(), tag.value().unwrap_or_default().to_owned()));
-    tags.iter().filter_map(pair).collect()
+macro_rules! service_tag {
+    ($tag:ty) => {
+        impl ServiceTag for $tag {
+            fn of(key: &str, value: &str) -> Self {
+                Self::builder().key(key).value(value).build()
+            }
+
+            fn parts(&self) -> (Option<&str>, Option<&str>) {
+                (self.key(), self.value())
+            }
+        }
+    };
+}
+
+service_tag!(ec::Tag);
+service_tag!(ec2::Tag);
+service_tag!(aws_sdk_secretsmanager::types::Tag);
+
+/// Tags as we keep them.
+pub(super) fn tags(tags: &[impl ServiceTag]) -> Tags {
+    let pair =
+        |(key, value): (Option<&str>, Option<&str>)| Some((key?.to_owned(), value.unwrap_or_default().to_owned()));
+    tags.iter().filter_map(|tag| pair(tag.parts())).collect()
+}
+
+/// Tags as a service takes them.
+pub(super) fn tag_list<T: ServiceTag>(tags: &Tags) -> Vec<T> {
+    tags.iter().map(|(key, value)| T::of(key, value)).collect()
 }
 
 fn endpoint(endpoint: &ec::Endpoint) -> Option<Endpoint> {
@@ -126,8 +150,14 @@ pub(super) fn member(cluster: &ec::CacheCluster) -> Member {
             .collect(),
         maintenance_window: cluster.preferred_maintenance_window().unwrap_or_default().to_owned(),
         notification_topic: topic.and_then(|topic| topic.topic_arn()).map(str::to_owned),
+        zone: cluster.preferred_availability_zone().unwrap_or_default().to_owned(),
         pending: cluster.pending_modified_values().map(member_pending).unwrap_or_default(),
     }
+}
+
+/// A subnet's id with its zone.
+pub(super) fn subnet_zone(subnet: &ec::Subnet) -> Option<(String, String)> {
+    Some((subnet.subnet_identifier()?.to_owned(), subnet.subnet_availability_zone()?.name()?.to_owned()))
 }
 
 fn member_pending(pending: &ec::PendingModifiedValues) -> BTreeSet<String> {
@@ -155,7 +185,7 @@ pub(super) fn security_group(group: &ec2::SecurityGroup) -> SecurityGroup {
         name: group.group_name().unwrap_or_default().to_owned(),
         vpc_id: group.vpc_id().unwrap_or_default().to_owned(),
         ingress: group.ip_permissions().iter().flat_map(ingress).collect(),
-        tags: ec2_tags(group.tags()),
+        tags: tags(group.tags()),
     }
 }
 

@@ -12,10 +12,6 @@ fn filter(name: &str, values: impl IntoIterator<Item = String>) -> Filter {
     Filter::builder().name(name).set_values(Some(values.into_iter().collect())).build()
 }
 
-fn tag_list(tags: &Tags) -> Vec<Tag> {
-    tags.iter().map(|(key, value)| Tag::builder().key(key).value(value).build()).collect()
-}
-
 impl Aws {
     /// The subnets that exist among `ids`. Asked by filter, so that a missing one is just absent.
     pub(crate) async fn subnets(&self, ids: &BTreeSet<String>) -> Result<Vec<Subnet>, Fault> {
@@ -53,7 +49,7 @@ impl Aws {
     ) -> Result<(), Fault> {
         let tags = TagSpecification::builder()
             .resource_type(ResourceType::SecurityGroup)
-            .set_tags(Some(tag_list(tags)))
+            .set_tags(Some(convert::tag_list(tags)))
             .build();
         let call = self.ec2.create_security_group().group_name(name).description(description).vpc_id(vpc_id);
         let result = call.tag_specifications(tags).send().await;
@@ -95,7 +91,7 @@ impl Aws {
     }
 
     pub(crate) async fn tag_security_group(&self, id: &str, tags: &Tags) -> Result<(), Fault> {
-        let result = self.ec2.create_tags().resources(id).set_tags(Some(tag_list(tags))).send().await;
+        let result = self.ec2.create_tags().resources(id).set_tags(Some(convert::tag_list(tags))).send().await;
         result.map(drop).map_err(|e| Fault::new("ec2:CreateTags", id, &e))
     }
 

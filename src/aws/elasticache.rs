@@ -5,8 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use aws_sdk_elasticache::types::{
     AuthTokenUpdateStrategyType, CloudWatchLogsDestinationDetails, ClusterMode, ConfigureShard, DestinationDetails,
     DestinationType, Durability, IpDiscovery, KinesisFirehoseDestinationDetails, LogDeliveryConfigurationRequest,
-    LogFormat, LogType, NetworkType, NodeGroupConfiguration, ParameterNameValue, SourceType, Tag,
-    TransitEncryptionMode,
+    LogFormat, LogType, NetworkType, NodeGroupConfiguration, ParameterNameValue, SourceType, TransitEncryptionMode,
 };
 
 use super::{Aws, Class, Fault, convert};
@@ -17,14 +16,6 @@ use crate::properties::NodeGroupProperties;
 
 /// The result of a look-up: not found is a value.
 pub type Found<T> = Result<Option<T>, Fault>;
-
-fn absent<T>(fault: Fault) -> Found<T> {
-    if fault.class == Class::Missing { Ok(None) } else { Err(fault) }
-}
-
-fn tag_list(tags: &Tags) -> Vec<Tag> {
-    tags.iter().map(|(key, value)| Tag::builder().key(key).value(value).build()).collect()
-}
 
 fn list(ids: &BTreeSet<String>) -> Vec<String> {
     ids.iter().cloned().collect()
@@ -38,7 +29,7 @@ impl Aws {
     pub(crate) async fn group(&self, id: &str) -> Found<Group> {
         match self.elasticache.describe_replication_groups().replication_group_id(id).send().await {
             Ok(output) => Ok(output.replication_groups().first().map(convert::group)),
-            Err(e) => absent(Fault::new("elasticache:DescribeReplicationGroups", id, &e)),
+            Err(e) => Fault::new("elasticache:DescribeReplicationGroups", id, &e).unless_missing(),
         }
     }
 
@@ -46,7 +37,7 @@ impl Aws {
     pub(crate) async fn member(&self, id: &str) -> Found<Member> {
         match self.elasticache.describe_cache_clusters().cache_cluster_id(id).send().await {
             Ok(output) => Ok(output.cache_clusters().first().map(convert::member)),
-            Err(e) => absent(Fault::new("elasticache:DescribeCacheClusters", id, &e)),
+            Err(e) => Fault::new("elasticache:DescribeCacheClusters", id, &e).unless_missing(),
         }
     }
 
@@ -68,7 +59,7 @@ impl Aws {
     /// Tags of anything of ElastiCache; `None` while AWS does not list them.
     pub(crate) async fn cache_tags(&self, arn: &str) -> Found<Tags> {
         match self.elasticache.list_tags_for_resource().resource_name(arn).send().await {
-            Ok(output) => Ok(Some(convert::cache_tags(output.tag_list()))),
+            Ok(output) => Ok(Some(convert::tags(output.tag_list()))),
             Err(e) => {
                 let fault = Fault::new("elasticache:ListTagsForResource", arn, &e);
                 if matches!(fault.class, Class::Missing | Class::Busy) { Ok(None) } else { Err(fault) }
@@ -80,7 +71,7 @@ impl Aws {
     pub(crate) async fn subnet_group(&self, name: &str) -> Found<SubnetGroup> {
         let output = match self.elasticache.describe_cache_subnet_groups().cache_subnet_group_name(name).send().await {
             Ok(output) => output,
-            Err(e) => return absent(Fault::new("elasticache:DescribeCacheSubnetGroups", name, &e)),
+            Err(e) => return Fault::new("elasticache:DescribeCacheSubnetGroups", name, &e).unless_missing(),
         };
         let Some(group) = output.cache_subnet_groups().first() else { return Ok(None) };
         let arn = group.arn().unwrap_or_default();
@@ -89,6 +80,7 @@ impl Aws {
             arn: arn.to_owned(),
             vpc_id: group.vpc_id().unwrap_or_default().to_owned(),
             subnet_ids: group.subnets().iter().filter_map(|s| s.subnet_identifier().map(str::to_owned)).collect(),
+            zones: group.subnets().iter().filter_map(convert::subnet_zone).collect(),
             tags: Tags::new(),
         }))
     }
@@ -114,7 +106,7 @@ impl Aws {
     pub(crate) async fn parameter_group(&self, name: &str) -> Found<ParameterGroup> {
         match self.elasticache.describe_cache_parameter_groups().cache_parameter_group_name(name).send().await {
             Ok(output) => Ok(output.cache_parameter_groups().first().map(convert::parameter_group)),
-            Err(e) => absent(Fault::new("elasticache:DescribeCacheParameterGroups", name, &e)),
+            Err(e) => Fault::new("elasticache:DescribeCacheParameterGroups", name, &e).unless_missing(),
         }
     }
 
@@ -126,7 +118,7 @@ impl Aws {
         while let Some(page) = pages.next().await {
             let page = match page {
                 Ok(page) => page,
-                Err(e) => return absent(Fault::new("elasticache:DescribeCacheParameters", name, &e)),
+                Err(e) => return Fault::new("elasticache:DescribeCacheParameters", name, &e).unless_missing(),
             };
             let pair = |p: &aws_sdk_elasticache::types::Parameter| {
                 Some((p.parameter_name()?.to_owned(), p.parameter_value()?.to_owned()))
@@ -162,7 +154,7 @@ impl Aws {
     ) -> Result<(), Fault> {
         let call = self.elasticache.create_cache_subnet_group().cache_subnet_group_name(name);
         let call = call.cache_subnet_group_description(description).set_subnet_ids(Some(list(subnet_ids)));
-        let result = call.set_tags(Some(tag_list(tags))).send().await;
+        let result = call.set_tags(Some(convert::tag_list(tags))).send().await;
         result.map(drop).map_err(|e| Fault::new("elasticache:CreateCacheSubnetGroup", name, &e))
     }
 
@@ -186,7 +178,7 @@ impl Aws {
     ) -> Result<(), Fault> {
         let call = self.elasticache.create_cache_parameter_group().cache_parameter_group_name(name);
         let call = call.cache_parameter_group_family(family).description(description);
-        let result = call.set_tags(Some(tag_list(tags))).send().await;
+        let result = call.set_tags(Some(convert::tag_list(tags))).send().await;
         result.map(drop).map_err(|e| Fault::new("elasticache:CreateCacheParameterGroup", name, &e))
     }
 
@@ -278,7 +270,7 @@ impl Aws {
             .set_notification_topic_arn(notification_topic.clone())
             .set_data_tiering_enabled(*data_tiering)
             .set_durability(durability.as_deref().map(Durability::from))
-            .set_tags(Some(tag_list(tags)));
+            .set_tags(Some(convert::tag_list(tags)));
         if !restore.snapshot_arns.is_empty() {
             call = call.set_snapshot_arns(Some(restore.snapshot_arns.clone()));
         }
@@ -440,7 +432,7 @@ impl Aws {
 
     pub(crate) async fn create_snapshot(&self, name: &str, group: &str, tags: &Tags) -> Result<(), Fault> {
         let call = self.elasticache.create_snapshot().snapshot_name(name).replication_group_id(group);
-        let result = call.set_tags(Some(tag_list(tags))).send().await;
+        let result = call.set_tags(Some(convert::tag_list(tags))).send().await;
         result.map(drop).map_err(|e| Fault::new("elasticache:CreateSnapshot", name, &e))
     }
 
@@ -450,7 +442,7 @@ impl Aws {
     }
 
     pub(crate) async fn tag_cache(&self, arn: &str, tags: &Tags) -> Result<(), Fault> {
-        let call = self.elasticache.add_tags_to_resource().resource_name(arn).set_tags(Some(tag_list(tags)));
+        let call = self.elasticache.add_tags_to_resource().resource_name(arn).set_tags(Some(convert::tag_list(tags)));
         call.send().await.map(drop).map_err(|e| Fault::new("elasticache:AddTagsToResource", arn, &e))
     }
 

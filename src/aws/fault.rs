@@ -96,6 +96,17 @@ impl Fault {
         Fault { action, on, code, message, request_id: None, class }
     }
 
+    /// The fault of a call that could not even be put together.
+    pub fn unsent(action: &'static str, on: &str, error: &dyn Error) -> Fault {
+        let (code, message) = (String::new(), error.to_string());
+        Fault { action, on: on.to_owned(), code, message, request_id: None, class: Class::Invalid }
+    }
+
+    /// Not found is a value; everything else stays an error.
+    pub(crate) fn unless_missing<T>(self) -> Result<Option<T>, Fault> {
+        if self.class == Class::Missing { Ok(None) } else { Err(self) }
+    }
+
     /// The same fault without `secret` in its text, should AWS have repeated it.
     #[must_use]
     pub fn without(mut self, secret: &str) -> Fault {
@@ -124,6 +135,20 @@ fn innermost(error: &dyn Error) -> String {
         cause = source;
     }
     cause.to_string()
+}
+
+/// Whether a code says that there were too many calls. The last one is declared by the service but unknown to the SDK's
+/// own list.
+pub(super) fn is_throttling_code(code: &str) -> bool {
+    matches!(
+        code,
+        "Throttling"
+            | "ThrottlingException"
+            | "RequestLimitExceeded"
+            | "TooManyRequestsException"
+            | "RequestThrottled"
+            | "APICallRateForCustomerExceeded"
+    )
 }
 
 /// What each code means. Codes are the strings on the wire, which only partly end in `Fault`.
@@ -157,13 +182,7 @@ fn classify(code: &str, message: &str, status: Option<u16>) -> Class {
         "InvalidRequestException" if message.contains("deletion") || message.contains("deleted") => Class::Busy,
         "NoOperationFault" | "InvalidPermission.NotFound" | "TagNotFound" => Class::Unchanged,
         "InvalidParameterCombination" if message.contains("No modifications were requested") => Class::Unchanged,
-        // The last one is declared by the service but unknown to the SDK's own list of throttling codes.
-        "Throttling"
-        | "ThrottlingException"
-        | "RequestLimitExceeded"
-        | "TooManyRequestsException"
-        | "RequestThrottled"
-        | "APICallRateForCustomerExceeded" => Class::Throttled,
+        code if is_throttling_code(code) => Class::Throttled,
         "AccessDenied" | "AccessDeniedException" | "UnauthorizedOperation" | "UnrecognizedClientException" => {
             Class::Denied
         }

@@ -8,31 +8,48 @@ mod ec2;
 mod elasticache;
 pub mod fault;
 mod lambda;
+mod meter;
+mod pricing;
 mod secrets;
 
-use aws_config::SdkConfig;
+use aws_config::{Region, SdkConfig};
 
 pub use elasticache::Found;
 pub use fault::{Class, Fault};
+use meter::Counting;
 
-/// The services that a cluster lives in, and Lambda for handing work on.
+/// The services that a cluster lives in, Lambda for handing work on, and the price list.
 #[derive(Clone, Debug)]
 pub struct Aws {
     elasticache: aws_sdk_elasticache::Client,
     ec2: aws_sdk_ec2::Client,
     lambda: aws_sdk_lambda::Client,
+    pricing: Option<aws_sdk_pricing::Client>,
     secrets: aws_sdk_secretsmanager::Client,
+    region: String,
 }
 
 impl Aws {
     /// Clients from one configuration; nothing is looked up before the first call.
     #[must_use]
     pub fn new(config: &SdkConfig) -> Aws {
-        Aws {
-            elasticache: aws_sdk_elasticache::Client::new(config),
-            ec2: aws_sdk_ec2::Client::new(config),
-            lambda: aws_sdk_lambda::Client::new(config),
-            secrets: aws_sdk_secretsmanager::Client::new(config),
+        macro_rules! client {
+            ($sdk:ident) => {
+                $sdk::Client::from_conf($sdk::config::Builder::from(config).interceptor(Counting).build())
+            };
         }
+        Aws {
+            elasticache: client!(aws_sdk_elasticache),
+            ec2: client!(aws_sdk_ec2),
+            lambda: client!(aws_sdk_lambda),
+            pricing: pricing::client(config),
+            secrets: client!(aws_sdk_secretsmanager),
+            region: config.region().map(Region::to_string).unwrap_or_default(),
+        }
+    }
+
+    /// The region that everything is in.
+    pub(crate) fn region(&self) -> &str {
+        &self.region
     }
 }

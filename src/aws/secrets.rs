@@ -2,30 +2,24 @@
 
 use std::collections::BTreeSet;
 
-use aws_sdk_secretsmanager::types::Tag;
 use zeroize::Zeroizing;
 
-use super::{Aws, Class, Fault};
+use super::{Aws, Class, Fault, convert};
 use crate::desired::Tags;
 use crate::observed::Secret;
 use crate::secret::{AuthToken, SecretContent, TOKEN_EXCLUDED, TOKEN_LENGTH, foreign_token};
-
-fn tag_list(tags: &Tags) -> Vec<Tag> {
-    tags.iter().map(|(key, value)| Tag::builder().key(key).value(value).build()).collect()
-}
 
 impl Aws {
     /// The secret of this name, without its content.
     pub(crate) async fn secret(&self, name: &str) -> Result<Option<Secret>, Fault> {
         let output = match self.secrets.describe_secret().secret_id(name).send().await {
             Ok(output) => output,
-            Err(error) => return absent(Fault::new("secretsmanager:DescribeSecret", name, &error)),
+            Err(error) => return Fault::new("secretsmanager:DescribeSecret", name, &error).unless_missing(),
         };
-        let pair = |tag: &Tag| Some((tag.key()?.to_owned(), tag.value().unwrap_or_default().to_owned()));
         Ok(Some(Secret {
             arn: output.arn().unwrap_or_default().to_owned(),
             name: output.name().unwrap_or(name).to_owned(),
-            tags: output.tags().iter().filter_map(pair).collect(),
+            tags: convert::tags(output.tags()),
             deleted: output.deleted_date().is_some(),
             kms_key_id: output.kms_key_id().map(str::to_owned),
             content: None,
@@ -52,7 +46,7 @@ impl Aws {
     async fn secret_text(&self, arn: &str) -> Result<Option<Zeroizing<String>>, Fault> {
         match self.secrets.get_secret_value().secret_id(arn).send().await {
             Ok(output) => Ok(output.secret_string.map(Zeroizing::new)),
-            Err(error) => absent(Fault::new("secretsmanager:GetSecretValue", arn, &error)),
+            Err(error) => Fault::new("secretsmanager:GetSecretValue", arn, &error).unless_missing(),
         }
     }
 
@@ -75,7 +69,7 @@ impl Aws {
         tags: &Tags,
     ) -> Result<(), Fault> {
         let call = self.secrets.create_secret().name(name).description(description).client_request_token(version);
-        let call = call.set_kms_key_id(kms_key_id.map(str::to_owned)).set_tags(Some(tag_list(tags)));
+        let call = call.set_kms_key_id(kms_key_id.map(str::to_owned)).set_tags(Some(convert::tag_list(tags)));
         let result = call.secret_string(content.to_json().as_str()).send().await;
         result.map(drop).map_err(|e| Fault::new("secretsmanager:CreateSecret", name, &e).without(&content.password))
     }
@@ -102,7 +96,7 @@ impl Aws {
     }
 
     pub(crate) async fn tag_secret(&self, arn: &str, tags: &Tags) -> Result<(), Fault> {
-        let result = self.secrets.tag_resource().secret_id(arn).set_tags(Some(tag_list(tags))).send().await;
+        let result = self.secrets.tag_resource().secret_id(arn).set_tags(Some(convert::tag_list(tags))).send().await;
         result.map(drop).map_err(|e| Fault::new("secretsmanager:TagResource", arn, &e))
     }
 
@@ -111,9 +105,4 @@ impl Aws {
         let result = self.secrets.untag_resource().secret_id(arn).set_tag_keys(Some(keys)).send().await;
         result.map(drop).map_err(|e| Fault::new("secretsmanager:UntagResource", arn, &e))
     }
-}
-
-/// Not found is a value; everything else stays an error.
-fn absent<T>(fault: Fault) -> Result<Option<T>, Fault> {
-    if fault.class == Class::Missing { Ok(None) } else { Err(fault) }
 }

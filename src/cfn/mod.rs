@@ -1,4 +1,5 @@
 //! The CloudFormation side of the contract; knows nothing of ElastiCache.
 
+pub mod reason;
 pub mod request;
 pub mod response;

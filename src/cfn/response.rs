@@ -1,21 +1,22 @@
 //! The answer: body, size limit, and the upload with bounded retries. Calls CloudFormation's bucket.
 
 use std::collections::BTreeMap;
+use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
 use aws_smithy_runtime_api::client::http::{HttpConnector, SharedHttpConnector};
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use aws_smithy_types::body::SdkBody;
+use futures_util::FutureExt;
 use serde::Serialize;
 use tokio::time::Instant;
 use tracing::{error, info, warn};
 
+use super::reason::Reason;
 use super::request::ReplyTo;
 
 /// Longest answer that CloudFormation accepts, in bytes.
 pub const MAX_BYTES: usize = 4096;
-/// Longest physical id, in bytes.
-const MAX_PHYSICAL_ID: usize = 1024;
 
 /// Attributes with the order in which they go when the answer is full.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -58,7 +59,7 @@ pub enum Outcome {
     /// Everything is as the template says.
     Success(Data),
     /// It is not, and why.
-    Failed(String),
+    Failed(Reason),
 }
 
 /// An answer to one request.
@@ -85,16 +86,15 @@ struct Body<'a> {
 }
 
 impl Answer {
-    /// The JSON body, at most [`MAX_BYTES`] long: droppable attributes are emptied in their order, and a reason is cut
-    /// in the middle so that its beginning and the log stream at its end remain.
+    /// The JSON body, at most [`MAX_BYTES`] long: droppable attributes are emptied in their order, and a reason is
+    /// shortened. The ids are echoed as they came; when they alone are too long, nothing can be done about it.
     #[must_use]
     pub fn body(&self, reply_to: &ReplyTo, log_stream: &str) -> String {
-        let physical_id = cut(&self.physical_id, MAX_PHYSICAL_ID);
         let render = |status, reason: Option<String>, data: Option<&BTreeMap<String, String>>| {
             let body = Body {
                 status,
                 reason,
-                physical_resource_id: physical_id,
+                physical_resource_id: &self.physical_id,
                 stack_id: &reply_to.stack_id,
                 request_id: &reply_to.request_id,
                 logical_resource_id: &reply_to.logical_id,
@@ -119,50 +119,17 @@ impl Answer {
                 body
             }
             Outcome::Failed(reason) => {
-                let full = explain(reason, log_stream);
-                let shortened = |room| render("FAILED", Some(cut_middle(&full, room)), None);
+                let within = |bytes| render("FAILED", Some(reason.within(bytes, log_stream)), None);
                 // Quotes and control characters grow when they are written as JSON, so the room is searched for.
-                let (mut fits, mut too_long) = (0, full.len() + 1);
+                let (mut fits, mut too_long) = (0, MAX_BYTES);
                 while too_long - fits > 1 {
                     let room = usize::midpoint(fits, too_long);
-                    if shortened(room).len() <= MAX_BYTES { fits = room } else { too_long = room }
+                    if within(room).len() <= MAX_BYTES { fits = room } else { too_long = room }
                 }
-                shortened(fits)
+                within(fits)
             }
         }
     }
-}
-
-fn explain(reason: &str, log_stream: &str) -> String {
-    let reason = if reason.is_empty() { "failed without a reason" } else { reason };
-    match log_stream {
-        "" => reason.to_owned(),
-        stream => format!("{reason} (log stream {stream})"),
-    }
-}
-
-/// The longest prefix of at most `bytes` bytes that ends between characters.
-fn cut(text: &str, bytes: usize) -> &str {
-    let mut end = bytes.min(text.len());
-    while !text.is_char_boundary(end) {
-        end -= 1;
-    }
-    &text[..end]
-}
-
-/// At most `bytes` bytes of `text`: its beginning and the last part, where the log stream stands.
-fn cut_middle(text: &str, bytes: usize) -> String {
-    const GAP: &str = " … ";
-    if text.len() <= bytes {
-        return text.to_owned();
-    }
-    let tail_bytes = bytes / 3;
-    let mut start = text.len() - tail_bytes;
-    while !text.is_char_boundary(start) {
-        start += 1;
-    }
-    let head = cut(text, bytes.saturating_sub(text.len() - start + GAP.len()));
-    format!("{head}{GAP}{}", &text[start..])
 }
 
 /// The answer did not arrive.
@@ -196,17 +163,16 @@ pub async fn deliver(
 ) -> Result<(), Undelivered> {
     let mut refusals = 0;
     for tries in 1.. {
-        let last = match tokio::time::timeout(TRY_TIMEOUT, put(http, reply_to, body)).await {
-            Ok(Ok(status)) if (200..300).contains(&status) => {
-                info!(tries, "answer delivered");
+        let last = match put_in_time(http, reply_to, body, give_up).await {
+            Ok(status) if (200..300).contains(&status) => {
+                info!(tries, bytes = body.len(), "answer delivered");
                 return Ok(());
             }
-            Ok(Ok(status)) => {
+            Ok(status) => {
                 refusals += u32::from(status < 500 && !matches!(status, 408 | 429));
                 format!("HTTP status {status}")
             }
-            Ok(Err(text)) => text,
-            Err(_) => "no answer in time".to_owned(),
+            Err(text) => text,
         };
         let pause = FIRST_PAUSE * 2_u32.pow(tries.min(6) - 1);
         let pause = pause.mul_f64(0.8 + 0.4 * fastrand::f64());
@@ -219,6 +185,22 @@ pub async fn deliver(
         tokio::time::sleep(pause).await;
     }
     Ok(())
+}
+
+/// One upload within its time. One that panics has failed like any other, and the next try may do better.
+async fn put_in_time(
+    http: &SharedHttpConnector,
+    reply_to: &ReplyTo,
+    body: &str,
+    give_up: Instant,
+) -> Result<u16, String> {
+    let until = give_up.min(Instant::now() + TRY_TIMEOUT);
+    let upload = AssertUnwindSafe(put(http, reply_to, body)).catch_unwind();
+    match tokio::time::timeout_at(until, upload).await {
+        Ok(Ok(result)) => result,
+        Ok(Err(_)) => Err("the upload failed unexpectedly; the log says where".to_owned()),
+        Err(_) => Err("no answer in time".to_owned()),
+    }
 }
 
 /// One upload. The content type is empty because older presigned URLs sign an empty one.
@@ -254,7 +236,7 @@ mod tests {
     }
 
     fn failed(reason: &str) -> String {
-        let answer = Answer { physical_id: "p".into(), outcome: Outcome::Failed(reason.into()) };
+        let answer = Answer { physical_id: "p".into(), outcome: Outcome::Failed(reason.to_owned().into()) };
         answer.body(&reply_to(), "2026/11/22/[$LATEST]abc")
     }
 
@@ -265,7 +247,7 @@ mod tests {
             assert!(body.len() <= MAX_BYTES && body.len() > MAX_BYTES - 600, "{filler}: {} bytes", body.len());
             let value: serde_json::Value = serde_json::from_str(&body).unwrap();
             let reason = value["Reason"].as_str().unwrap();
-            assert!(reason.starts_with("START") && reason.ends_with("abc)"), "{filler}");
+            assert!(reason.starts_with("START") && reason.ends_with("]abc"), "{filler}");
         }
     }
 
@@ -284,7 +266,18 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_reason_is_still_a_reason() {
-        assert!(failed("").contains("failed without a reason"));
+    fn ids_are_echoed_and_leave_the_rest_to_the_reason() {
+        let long = |bytes| ReplyTo { logical_id: "l".repeat(bytes), ..reply_to() };
+        let answer = Answer { physical_id: "p".repeat(1100), outcome: Outcome::Failed("why ".repeat(500).into()) };
+        let body = |bytes| answer.body(&long(bytes), "stream");
+        for bytes in [10, 1000, 2700, 5000] {
+            let value: serde_json::Value = serde_json::from_str(&body(bytes)).unwrap();
+            assert_eq!(value["LogicalResourceId"].as_str().unwrap().len(), bytes);
+            assert_eq!(value["PhysicalResourceId"].as_str().unwrap().len(), 1100);
+            assert!(!value["Reason"].as_str().unwrap().is_empty());
+        }
+        assert!((MAX_BYTES - 8..=MAX_BYTES).contains(&body(1500).len()));
+        assert!(body(2700).len() <= MAX_BYTES);
+        assert!(body(5000).len() < 5000 + 1100 + 140, "the reason takes no room that is not there");
     }
 }

@@ -3,11 +3,16 @@
 use super::plan::{LoginChange, NewSecret, Step, TagTarget};
 use crate::aws::{Aws, Fault};
 use crate::group_request::LoginRequest;
+use crate::metrics::{Phase, timed};
 use crate::names::hash;
 use crate::secret::{AuthToken, SecretContent};
 
 /// Takes one step. `request` identifies the request, for calls that AWS recognises when repeated.
 pub async fn act(aws: &Aws, step: &Step, request: &str) -> Result<(), Fault> {
+    timed(Phase::Act, take(aws, step, request)).await
+}
+
+async fn take(aws: &Aws, step: &Step, request: &str) -> Result<(), Fault> {
     match step {
         Step::CreateSubnetGroup { name, description, subnet_ids, tags } => {
             aws.create_subnet_group(name, description, subnet_ids, tags).await

@@ -61,6 +61,8 @@ pub struct Run<'a> {
     swept_away: bool,
     /// The subnet groups of ours that were seen, by ARN: their tags tell the newest request.
     order_kept_at: BTreeSet<String>,
+    /// Parameter group that was asked for last.
+    asked_parameter_group: Option<String>,
 }
 
 /// What is remembered of a step that was taken.
@@ -105,6 +107,7 @@ impl<'a> Run<'a> {
             parameter_groups: BTreeMap::new(),
             swept_away: false,
             order_kept_at: BTreeSet::new(),
+            asked_parameter_group: None,
         }
     }
 
@@ -116,6 +119,7 @@ impl<'a> Run<'a> {
         self.done.clone_from(&memory.done);
         self.seen.clone_from(&memory.seen);
         self.order.resume(&memory.claims);
+        self.asked_parameter_group.clone_from(&memory.asked_parameter_group);
         self
     }
 
@@ -128,6 +132,7 @@ impl<'a> Run<'a> {
             done: self.done.clone(),
             seen: self.seen.union(&self.waiter.shown()).cloned().collect(),
             claims: self.order.claims().clone(),
+            asked_parameter_group: self.asked_parameter_group.clone(),
         }
     }
 
@@ -284,7 +289,7 @@ impl<'a> Run<'a> {
             Plan::Refuse(problems) => Err(Error::Refused(problems)),
             Plan::CreateFailed => {
                 let events = match &observed.group {
-                    Some(group) => observe::events(self.aws, group).await,
+                    Some(group) => observe::events(&self.waiter, group).await,
                     None => Vec::new(),
                 };
                 Err(Error::CreateFailed { group: group.to_owned(), events })
@@ -319,6 +324,9 @@ impl<'a> Run<'a> {
         let mut passing = None;
         let mut missed = false;
         for (step, result) in fresh.iter().zip(results) {
+            if let Some(name) = step.asks_for_parameter_group() {
+                self.asked_parameter_group = Some(name.to_owned());
+            }
             match result.map_err(|fault| (Reaction::to(step, &fault), fault)) {
                 Ok(()) => {
                     self.order.took(step);
@@ -391,7 +399,7 @@ impl<'a> Run<'a> {
             }
             if step.changes_group() {
                 let events = match &observed.group {
-                    Some(group) => observe::events(self.aws, group).await,
+                    Some(group) => observe::events(&self.waiter, group).await,
                     None => Vec::new(),
                 };
                 return Err(Error::NotAchieved { step: text, events });
@@ -450,7 +458,7 @@ impl<'a> Run<'a> {
             other => other,
         })?;
         self.knows(target, &observed);
-        Ok(observed)
+        Ok(Observed { asked_parameter_group: self.asked_parameter_group.clone(), ..observed })
     }
 
     /// Pauses after a failure that may pass.

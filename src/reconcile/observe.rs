@@ -1,15 +1,19 @@
 //! One look at everything. Calls AWS, reading only.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use futures_util::future::try_join_all;
-use tracing::warn;
+use tokio::time::timeout;
+use tracing::{info, warn};
 
 use super::wait::Waiter;
 use crate::aws::{Aws, Fault};
+use crate::cost::{NodeKind, Price};
 use crate::desired::{Desired, Owner, References, Removal};
 use crate::engine::FAMILIES;
 use crate::error::Error;
+use crate::metrics::{Phase, timed};
 use crate::names::Names;
 use crate::observed::{
     Account, FoundSnapshot, Group, Lookup, Member, Observed, ParameterGroup, Secret, SecurityGroup, Status, SubnetGroup,
@@ -65,6 +69,10 @@ impl<'a> From<&'a Removal> for Target<'a> {
 /// Looks at everything under the target's names, side by side. A look-up that is throttled is repeated alone, so that few
 /// calls a second are enough for a whole look.
 pub async fn observe(waiter: &Waiter<'_>, target: Target<'_>) -> Result<Observed, Error> {
+    timed(Phase::Look, Box::pin(everything(waiter, target))).await
+}
+
+async fn everything(waiter: &Waiter<'_>, target: Target<'_>) -> Result<Observed, Error> {
     let aws = waiter.aws;
     let names = target.names;
     let security_group = names.security_group();
@@ -84,6 +92,7 @@ pub async fn observe(waiter: &Waiter<'_>, target: Target<'_>) -> Result<Observed
         parameter_groups,
         secret,
         seed,
+        asked_parameter_group: None,
     })
 }
 
@@ -182,6 +191,10 @@ async fn seed(waiter: &Waiter<'_>, name: Option<&str>) -> Result<Option<FoundSna
 /// Looks up what the properties point at, side by side. What cannot be looked up is not checked, with a log line; only
 /// a token that is needed must be readable.
 pub async fn account(aws: &Aws, references: &References) -> Result<Account, Fault> {
+    timed(Phase::Look, Box::pin(referenced(aws, references))).await
+}
+
+async fn referenced(aws: &Aws, references: &References) -> Result<Account, Fault> {
     let security_groups = references.all_security_groups();
     let foreign = async {
         match &references.token_secret {
@@ -230,12 +243,34 @@ async fn checked<T>(wanted: bool, look: impl Future<Output = Result<T, Fault>>) 
 }
 
 /// The newest events of a group; none when they may not be read, because they only explain.
-pub async fn events(aws: &Aws, group: &Group) -> Vec<String> {
-    match aws.events(group).await {
+pub async fn events(waiter: &Waiter<'_>, group: &Group) -> Vec<String> {
+    match waiter.persist(|| waiter.aws.events(group)).await {
         Ok(events) => events,
-        Err(fault) => {
-            warn!(%fault, "the events that would explain this could not be read");
+        Err(error) => {
+            warn!(%error, "the events that would explain this could not be read");
             Vec::new()
+        }
+    }
+}
+
+/// Longest that a price may be looked for, all tries and pages together.
+const PRICE_PATIENCE: Duration = Duration::from_secs(2);
+
+/// What one node costs: from the built-in table, else from the price list. Not knowing is never a failure.
+pub async fn price(aws: &Aws, desired: &Desired) -> Option<Price> {
+    let kind = NodeKind { region: aws.region(), engine: desired.engine, node_type: &desired.node_type };
+    if let Some(price) = kind.built_in_price() {
+        return Some(price);
+    }
+    match timeout(PRICE_PATIENCE, Box::pin(aws.price_documents(kind))).await {
+        Ok(Ok(documents)) => kind.listed_price(&documents),
+        Ok(Err(fault)) => {
+            info!(%fault, "the price list could not be read; the cost is not estimated");
+            None
+        }
+        Err(_) => {
+            info!("the price list did not answer in time; the cost is not estimated");
+            None
         }
     }
 }

@@ -81,7 +81,7 @@ impl Run<'_> {
             }
             Generation::Next(changes) => {
                 let next = self.next_generation(update, wish, &observed).await?;
-                self.replace(update, &desired, &next, &changes).await?
+                Box::pin(self.replace(update, &desired, &next, &changes)).await?
             }
         };
         converged.warnings.extend(warning);

@@ -13,6 +13,7 @@ use super::order::Order;
 use super::plan::Awaited;
 use crate::aws::{Aws, Class, Fault};
 use crate::error::Error;
+use crate::metrics::{Phase, timed};
 use crate::observed::{Lookup, Status};
 
 /// When a request must have been answered.
@@ -132,7 +133,7 @@ impl<'a> Waiter<'a> {
         if Instant::now() + pause + sooner >= self.deadline.hand_over_at {
             return Err(Error::HandOver);
         }
-        tokio::time::sleep(pause).await;
+        timed(Phase::Wait, tokio::time::sleep(pause)).await;
         Ok(())
     }
 
@@ -167,7 +168,7 @@ impl<'a> Waiter<'a> {
         let mut last = String::new();
         for look in 0.. {
             self.pause(look, &waiting_for, &last, done).await?;
-            let (over, seen) = match self.look(awaited, group).await {
+            let (over, seen) = match timed(Phase::Look, self.look(awaited, group)).await {
                 Ok(result) => {
                     self.heed(None);
                     if *awaited == Awaited::GroupMade && result.1 != NOT_THERE {

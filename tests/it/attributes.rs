@@ -78,7 +78,10 @@ async fn every_attribute_with_cluster_mode_off() {
             ("EstimatedCost.NodeType", s("cache.t4g.small")),
             ("EstimatedCost.NumNodes", s("2")),
             ("EstimatedCost.MonthlyEstimate", s("37.38")),
-            ("EstimatedCost.Basis", s("us-east-1 on-demand, 2026-10-02, backups and data transfer extra")),
+            (
+                "EstimatedCost.Basis",
+                s("us-east-1 on-demand, built-in prices of 2026-10-02, backups and data transfer extra"),
+            ),
             ("Identifiers.ReplicationGroupId", s("production-myapp-valkey")),
             ("Identifiers.Arn", text(group.get("ARN"))),
             ("Identifiers.ClusterId", s("production-myapp-valkey-001")),

@@ -40,6 +40,7 @@ pub(crate) struct Setup {
     pub(crate) aws: LocalAws,
     pub(crate) stack: Stack,
     invocations: Arc<Mutex<Vec<Result<(), String>>>>,
+    last_event: Arc<Mutex<Value>>,
     kill: Arc<Mutex<Option<Duration>>>,
 }
 
@@ -58,7 +59,10 @@ impl Setup {
         let invocations = Arc::new(Mutex::new(Vec::new()));
         let kill = Arc::new(Mutex::new(None::<Duration>));
         let (ended, planned) = (Arc::clone(&invocations), Arc::clone(&kill));
+        let last_event = Arc::new(Mutex::new(Value::Null));
+        let last = Arc::clone(&last_event);
         let deliver = move |event: Value| {
+            *last.lock().unwrap() = event.clone();
             let (function, ended) = (function.clone(), Arc::clone(&ended));
             let lifetime = planned.lock().unwrap().take();
             async move {
@@ -72,7 +76,7 @@ impl Setup {
             }
         };
         let stack = Stack::new(&aws, deliver, "app");
-        Setup { aws, stack, invocations, kill }
+        Setup { aws, stack, invocations, last_event, kill }
     }
 
     /// The next invocation dies after this time; Lambda tries its event again.
@@ -83,7 +87,12 @@ impl Setup {
     /// A stack whose function is a compiled program behind the Runtime API.
     pub(crate) fn over_runtime_api(aws: LocalAws) -> Setup {
         let stack = Stack::new(&aws, aws.lambda().clone(), "app");
-        Setup { aws, stack, invocations: Arc::default(), kill: Arc::default() }
+        Setup { aws, stack, invocations: Arc::default(), last_event: Arc::default(), kill: Arc::default() }
+    }
+
+    /// What the function was invoked with last.
+    pub(crate) fn last_event(&self) -> Value {
+        self.last_event.lock().unwrap().clone()
     }
 
     /// How the invocations of the function ended, as Lambda sees it.
@@ -193,11 +202,16 @@ pub(crate) fn policy() -> Policy {
 
 /// The function under the real SDK, with the local AWS in place of the network.
 pub(crate) fn function(aws: &LocalAws) -> Function {
-    function_over(SharedHttpConnector::new(InProcess::new(aws.clone())), "us-east-1")
+    function_in("us-east-1", aws)
+}
+
+/// The same, told that it runs in another region; the local AWS is where it always is.
+pub(crate) fn function_in(region: &'static str, aws: &LocalAws) -> Function {
+    function_over(region, SharedHttpConnector::new(InProcess::new(aws.clone())))
 }
 
 /// The function with this connector in place of the network. Clients of one region share what they may retry.
-pub(crate) fn function_over(http: SharedHttpConnector, region: &str) -> Function {
+pub(crate) fn function_over(region: &str, http: SharedHttpConnector) -> Function {
     let for_clients = http.clone();
     let config = aws_types::SdkConfig::builder()
         .behavior_version(BehaviorVersion::latest())
@@ -222,7 +236,7 @@ pub(crate) fn function_over(http: SharedHttpConnector, region: &str) -> Function
 /// The function with a bug: it panics at its first call of `action`.
 pub(crate) fn function_that_panics_at(action: &'static str, aws: &LocalAws) -> Function {
     let inner = SharedHttpConnector::new(InProcess::new(aws.clone()));
-    function_over(SharedHttpConnector::new(Panicking { inner, action, calls: Arc::default() }), "us-east-1")
+    function_over("us-east-1", SharedHttpConnector::new(Panicking { inner, action, calls: Arc::default() }))
 }
 
 /// What the panic of [`function_that_panics_at`] says; it belongs into no answer.
@@ -307,7 +321,7 @@ pub(crate) fn with(mut base: Value, changes: Value) -> Value {
 pub(crate) async fn logged<T>(work: impl Future<Output = T>) -> (T, String) {
     let buffer = Arc::new(Mutex::new(Vec::new()));
     let writer = Buffer(buffer.clone());
-    let lines = tracing_subscriber::fmt::layer().json().with_writer(move || writer.clone());
+    let lines = logs::lines(move || writer.clone());
     let subscriber = tracing_subscriber::registry().with(logs::levels(Some("debug"))).with(lines);
     let result = {
         let _guard = tracing::subscriber::set_default(subscriber);

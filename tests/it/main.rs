@@ -4,13 +4,19 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "clippy excepts test functions and not what they share")]
 
+mod answer;
 mod attributes;
 mod binary;
+mod cost;
 mod create;
 mod delete;
 mod examples;
+mod hand_over;
 mod harness;
 mod in_place;
+mod metrics;
+mod model;
+mod operations;
 mod order;
 mod plans;
 mod policy;

@@ -81,6 +81,8 @@ async fn shards(setup: &Setup) -> Outcome {
         let more = json!({
             "NumCacheNodes": null, "AutomaticFailoverEnabled": null, "AuthTokenEnabled": null,
             "NumNodeGroups": shards, "ReplicasPerNodeGroup": 1, "UserGroupIds": ["people"],
+            // No built-in price, so that the price list is read.
+            "NodeType": "cache.r7g.xlarge",
         });
         with(production(), more)
     };

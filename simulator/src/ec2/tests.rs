@@ -4,8 +4,6 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::clock::Time;
-use crate::elasticache::ElastiCache;
-use crate::secrets_manager::SecretsManager;
 use crate::wire::query;
 
 const VPC: &str = "vpc-0a1b2c3d4e5f60001";
@@ -19,8 +17,7 @@ struct Account {
 
 impl Account {
     fn new() -> Account {
-        let world =
-            World { elasticache: ElastiCache::default(), ec2: Ec2::default(), secrets: SecretsManager::default() };
+        let world = World::default();
         Account { world, now: Time::START }
     }
 

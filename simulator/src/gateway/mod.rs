@@ -12,6 +12,7 @@ use crate::elasticache::ElastiCache;
 use crate::faults::Kind;
 use crate::journal::{Caller, Entry};
 use crate::local_aws::{Cut, LocalAws};
+use crate::price_list::PriceList;
 use crate::secrets_manager::SecretsManager;
 use crate::wire::credential::Credential;
 use crate::wire::{Service, plain, xml};
@@ -78,6 +79,7 @@ impl Exchange<'_> {
                 Service::ElastiCache => ElastiCache::handle(world, &call),
                 Service::Ec2 => Ec2::handle(world, &call),
                 Service::SecretsManager => SecretsManager::handle(world, &call),
+                Service::PriceList => PriceList::handle(world, &call),
                 Service::Lambda => {
                     let response = self.aws.lambda().invoke(request, self.aws.clock());
                     let status = response.status();
@@ -147,6 +149,7 @@ impl Exchange<'_> {
             Service::ElastiCache => ElastiCache::rights(world, call),
             Service::Ec2 => Ec2::rights(world, call),
             Service::SecretsManager => SecretsManager::rights(world, call),
+            Service::PriceList => PriceList::rights(call),
             Service::Lambda => vec![Right::new("lambda:InvokeFunction", invoked_function(&call.params))],
         }
     }

@@ -3,8 +3,6 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::ec2::Ec2;
-use crate::elasticache::ElastiCache;
 
 const TOKEN_A: &str = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
 const TOKEN_B: &str = "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb";
@@ -17,8 +15,7 @@ struct Account {
 
 impl Account {
     fn new() -> Account {
-        let world =
-            World { elasticache: ElastiCache::default(), ec2: Ec2::default(), secrets: SecretsManager::default() };
+        let world = World::default();
         Account { world, now: Time::START }
     }
 

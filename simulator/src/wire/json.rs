@@ -1,4 +1,4 @@
-//! JSON 1.1 of Secrets Manager and the one REST call of Lambda.
+//! JSON 1.1 of Secrets Manager and the Price List, and the one REST call of Lambda.
 
 use bytes::Bytes;
 use http::Request;

@@ -22,6 +22,8 @@ pub enum Service {
     Ec2,
     /// JSON 1.1.
     SecretsManager,
+    /// JSON 1.1.
+    PriceList,
     /// REST with JSON.
     Lambda,
 }
@@ -38,6 +40,7 @@ impl Service {
             "elasticache" => Some(Service::ElastiCache),
             "ec2" => Some(Service::Ec2),
             "secretsmanager" => Some(Service::SecretsManager),
+            "pricing" => Some(Service::PriceList),
             "lambda" => Some(Service::Lambda),
             _ => None,
         }
@@ -50,6 +53,7 @@ impl Service {
             Service::ElastiCache => "elasticache",
             Service::Ec2 => "ec2",
             Service::SecretsManager => "secretsmanager",
+            Service::PriceList => "pricing",
             Service::Lambda => "lambda",
         }
     }
@@ -59,6 +63,7 @@ impl Service {
         match self {
             Service::ElastiCache | Service::Ec2 => query::decode(request.uri().query(), request.body()),
             Service::SecretsManager => json::decode(request, "secretsmanager"),
+            Service::PriceList => json::decode(request, "AWSPriceListService"),
             Service::Lambda => json::decode_invoke(request),
         }
     }
@@ -72,7 +77,7 @@ impl Service {
         };
         let content_type = match self {
             Service::ElastiCache | Service::Ec2 => "text/xml;charset=UTF-8",
-            Service::SecretsManager => "application/x-amz-json-1.1",
+            Service::SecretsManager | Service::PriceList => "application/x-amz-json-1.1",
             Service::Lambda => "application/json",
         };
         let mut response = plain(status, content_type, body);
@@ -92,7 +97,7 @@ impl Service {
         match self {
             Service::ElastiCache => xml::elasticache_response(action, tree, request_id),
             Service::Ec2 => xml::ec2_response(action, tree, request_id),
-            Service::SecretsManager | Service::Lambda => tree.to_string(),
+            Service::SecretsManager | Service::PriceList | Service::Lambda => tree.to_string(),
         }
     }
 
@@ -100,7 +105,9 @@ impl Service {
         match self {
             Service::ElastiCache => xml::elasticache_error(error, request_id),
             Service::Ec2 => xml::ec2_error(error, request_id),
-            Service::SecretsManager => json!({"__type": error.code, "Message": error.message}).to_string(),
+            Service::SecretsManager | Service::PriceList => {
+                json!({"__type": error.code, "Message": error.message}).to_string()
+            }
             Service::Lambda => json!({"Type": "User", "message": error.message}).to_string(),
         }
     }
@@ -111,7 +118,7 @@ impl Service {
         let (status, code, message) = match self {
             Service::ElastiCache => (400, "Throttling", "Rate exceeded"),
             Service::Ec2 => (503, "RequestLimitExceeded", "Request limit exceeded."),
-            Service::SecretsManager => (400, "ThrottlingException", "Rate exceeded"),
+            Service::SecretsManager | Service::PriceList => (400, "ThrottlingException", "Rate exceeded"),
             Service::Lambda => (429, "TooManyRequestsException", "Rate Exceeded."),
         };
         AwsError { status, code: code.into(), message: message.into() }
@@ -130,7 +137,7 @@ impl Service {
             Service::Ec2 => {
                 (403, "UnauthorizedOperation", format!("You are not authorized to perform this operation. {reason}"))
             }
-            Service::SecretsManager => (400, "AccessDeniedException", reason),
+            Service::SecretsManager | Service::PriceList => (400, "AccessDeniedException", reason),
             Service::Lambda => (403, "AccessDeniedException", reason),
         };
         AwsError { status, code: code.into(), message }

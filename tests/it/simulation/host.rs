@@ -70,7 +70,7 @@ impl Host {
         CLOCK.with_borrow_mut(|clock| *clock = Some(aws.clock().clone()));
         let connector =
             SharedHttpConnector::new(Mortal { inner: SharedHttpConnector::new(InProcess::new(aws.clone())) });
-        let function = function_over(connector, region).with_clock(epoch_ms);
+        let function = function_over(region, connector).with_clock(epoch_ms);
         let fate: Arc<Mutex<Fate>> = Arc::new(Mutex::new(Box::new(|_| Life::CALM)));
         let running = Arc::new(Running::default());
         let (fates, counts, clock) = (Arc::clone(&fate), Arc::clone(&running), aws.clock().clone());

@@ -13,9 +13,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::ec2::Ec2;
 use crate::nodes::Tls;
-use crate::secrets_manager::SecretsManager;
 
 const TOKEN_A: &str = "first-token-of-the-cache";
 const TOKEN_B: &str = "second-token-of-the-cache";
@@ -31,8 +29,7 @@ struct Account {
 impl Account {
     /// An account with a subnet group over two zones.
     fn new() -> Account {
-        let world =
-            World { elasticache: ElastiCache::default(), ec2: Ec2::default(), secrets: SecretsManager::default() };
+        let world = World::default();
         let mut account = Account { world, now: Time::START };
         account.ok(
             "CreateCacheSubnetGroup",

@@ -1,0 +1,211 @@
+//! Work that takes longer than one invocation may: what is handed on, what when that does not work, and what when the
+//! time of the request runs out.
+
+use std::time::Duration;
+
+use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
+use serde_json::{Value, json};
+use simulator::LocalAws;
+use simulator::cloudformation::{StackStatus, UploadFault};
+use simulator::faults::{Fault, Kind};
+use simulator::journal::Entry;
+
+use crate::answer::{Trouble, troubled};
+use crate::harness::{Setup, calls, policy, production, quick_start, with};
+
+const GROUP: &str = "production-myapp-valkey";
+const SECRET: &str = "elasticache/production-myapp-valkey/auth-token";
+/// Lambda ends an invocation after this time.
+const INVOCATION: Duration = Duration::from_mins(15);
+
+/// An account whose groups take this long to come.
+fn slow(create: Duration) -> Setup {
+    let setup = Setup::new();
+    setup.aws.with(|world, _| world.elasticache.pace.create = create);
+    setup
+}
+
+fn hand_overs(setup: &Setup) -> Vec<Entry> {
+    calls(&setup.aws.journal(), "Invoke").into_iter().filter(|entry| entry.outcome.is_ok()).cloned().collect()
+}
+
+/// S81: nearly an hour, over several invocations; the group is asked for once and there is one answer.
+#[tokio::test(start_paused = true)]
+async fn fifty_five_minutes_pass_over_four_invocations() {
+    // A minute comes on top for TLS.
+    let setup = slow(Duration::from_mins(54));
+    let outcome = setup.created(production()).await;
+    let took = outcome.events[1].at.since(outcome.events[0].at);
+    assert!((Duration::from_mins(55)..Duration::from_mins(56)).contains(&took), "{took:?}");
+    assert_eq!(hand_overs(&setup).len(), 3);
+    assert_eq!(setup.invocations(), [Ok(()), Ok(()), Ok(()), Ok(())]);
+    assert_eq!(setup.aws.answers().uploads().len(), 1);
+    assert_eq!(calls(&setup.writes(), "CreateReplicationGroup").len(), 1);
+    setup.deleted().await;
+}
+
+/// What is handed on is the event as it came, and beside it nothing secret.
+#[tokio::test(start_paused = true)]
+async fn a_hand_over_holds_no_secret_but_the_events_own() {
+    let setup = slow(Duration::from_mins(25));
+    let created = setup.created(production()).await;
+    let generated = setup.secret(SECRET)["password"].as_str().unwrap().to_owned();
+    // A first token later takes two changes, whose steps are remembered.
+    setup.aws.with(|world, _| world.elasticache.pace.node_type = Duration::from_mins(20));
+    let changed = setup.updated(with(production(), json!({"NodeType": "cache.t4g.medium", "Port": null}))).await.0;
+    let handed = hand_overs(&setup);
+    assert!(handed.len() >= 2, "{}", handed.len());
+    for entry in &handed {
+        let payload = &entry.params["Payload"];
+        let whole = payload.to_string();
+        assert!(!whole.contains(&generated), "the generated token was handed on");
+        let requests = created.requests.iter().chain(&changed.requests);
+        let event = requests.into_iter().find(|request| request["RequestId"] == payload["Event"]["RequestId"]);
+        assert_eq!(Some(&payload["Event"]), event, "the event goes on as it came");
+        let memory = payload["Continuation"].to_string();
+        assert!(!memory.contains("X-Amz-") && !memory.contains("https://"), "{memory}");
+        assert!(memory.contains(GROUP), "{memory}");
+        assert!(whole.len() < 16 * 1024, "{} bytes", whole.len());
+    }
+    setup.deleted().await;
+}
+
+/// A token that the template gives is in the event, and nowhere else in what is handed on.
+#[tokio::test(start_paused = true)]
+async fn a_given_token_is_handed_on_within_the_event_only() {
+    let literal = "A-literal-token-of-the-template-0";
+    let setup = slow(Duration::from_mins(25));
+    setup.created(with(production(), json!({"AuthTokenEnabled": null, "AuthToken": literal}))).await;
+    let handed = hand_overs(&setup);
+    assert_eq!(handed.len(), 1);
+    let payload = &handed[0].params["Payload"];
+    assert_eq!(payload["Event"]["ResourceProperties"]["AuthToken"], literal);
+    assert!(!payload["Continuation"].to_string().contains(literal));
+    setup.deleted().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hand_over_that_fails_for_a_moment_is_tried_again() {
+    for kind in [Kind::http_500(), Kind::Throttled, Kind::CutBefore] {
+        let setup = slow(Duration::from_mins(20));
+        setup.aws.fault(Fault::on("Invoke", 1, kind.clone()).times(5));
+        setup.created(quick_start()).await;
+        assert_eq!(hand_overs(&setup).len(), 1, "{kind:?}");
+        assert_eq!(setup.invocations(), [Ok(()), Ok(())]);
+        setup.deleted().await;
+    }
+}
+
+fn is_invoke(request: &HttpRequest) -> bool {
+    request.uri().contains("/2015-03-31/functions/")
+}
+
+/// Checks that a Create whose work cannot be handed on is answered in time, and rolled back.
+async fn assert_answered(setup: &Setup, said: &str) {
+    setup.aws.with(|world, _| world.elasticache.pace.create = Duration::from_mins(20));
+    let outcome = setup.create(quick_start()).await;
+    assert_eq!(outcome.status, StackStatus::RollbackComplete, "{}", outcome.reason);
+    let took = outcome.events[1].at.since(outcome.events[0].at);
+    assert!(took + Duration::from_secs(40) > INVOCATION && took < INVOCATION, "{took:?}");
+    let reason = outcome.answers[0].reason();
+    assert!(reason.contains("the work could not be handed on") && reason.contains(said), "{reason}");
+    assert!(reason.starts_with("after 8"), "{reason}");
+    assert_eq!(setup.invocations()[0], Ok(()), "Lambda would deliver again");
+    setup.assert_nothing_left();
+}
+
+#[tokio::test(start_paused = true)]
+async fn work_that_cannot_be_handed_on_is_answered_as_failed() {
+    for (kind, said) in [
+        (Kind::http_500(), "lambda:InvokeFunction"),
+        (Kind::Throttled, "TooManyRequestsException"),
+        (Kind::CutBefore, "deploy again later"),
+        (Kind::Denied, "allow lambda:InvokeFunction in the function's role"),
+    ] {
+        let setup = Setup::new();
+        setup.aws.fault(Fault::on("Invoke", 1, kind.clone()).times(usize::MAX));
+        assert_answered(&setup, said).await;
+        let tries = calls(&setup.aws.journal(), "Invoke").len();
+        assert!(if kind == Kind::Denied { tries == 1 } else { tries > 4 }, "{tries} for {kind:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hand_over_that_gets_no_answer_is_answered_as_failed_in_time() {
+    let aws = LocalAws::new(1.0, Some(policy()));
+    let setup = Setup::with_function(aws.clone(), troubled(&aws, is_invoke, &[Trouble::Hang; 100]));
+    assert_answered(&setup, "no answer in time").await;
+}
+
+/// Neither the next invocation nor the bucket can be reached: the invocation ends by itself, and Lambda's next try finds
+/// the group.
+#[tokio::test(start_paused = true)]
+async fn when_nothing_can_be_reached_at_the_end_lambda_tries_again() {
+    let setup = slow(Duration::from_mins(14) + Duration::from_secs(50));
+    setup.aws.fault(Fault::on("Invoke", 1, Kind::CutBefore).times(usize::MAX));
+    setup.aws.answers().fail_uploads([UploadFault::Reset; 8]);
+    setup.created(quick_start()).await;
+    let invocations = setup.invocations();
+    assert!(invocations[0].clone().unwrap_err().contains("could not be delivered"), "{invocations:?}");
+    assert_eq!(invocations[1], Ok(()));
+    setup.deleted().await;
+}
+
+/// An event that died three times waits in the dead-letter queue; sent again while CloudFormation still waits, it ends well.
+#[tokio::test(start_paused = true)]
+async fn an_event_that_died_three_times_can_be_sent_again() {
+    let setup = Setup::new();
+    setup.aws.fault(Fault::on("DescribeReplicationGroups", 1, Kind::Slow(Duration::from_hours(2))).times(3));
+    let redrive = async {
+        setup.aws.clock().sleep(Duration::from_mins(50)).await;
+        assert_eq!(setup.invocations().len(), 3);
+        assert!(setup.invocations().iter().all(Result::is_err));
+        assert!(setup.writes().is_empty());
+        let event = setup.last_event();
+        setup.stack.invoke(event).await.unwrap();
+    };
+    let (outcome, ()) = tokio::join!(setup.create(quick_start()), redrive);
+    assert_eq!(outcome.status, StackStatus::CreateComplete, "{}", outcome.reason);
+    setup.deleted().await;
+}
+
+/// After an hour the answer says what was waited for, what was seen last, how long it took in all, and what was done,
+/// also by invocations before.
+#[tokio::test(start_paused = true)]
+async fn the_answer_after_an_hour_says_what_happened_in_all_of_it() {
+    let setup = slow(Duration::from_hours(2));
+    let outcome = setup.create(production()).await;
+    let took = outcome.events[1].at.since(outcome.events[0].at);
+    assert!(took <= Duration::from_mins(59) && took > Duration::from_secs(59 * 60 - 10), "{took:?}");
+    let reason = outcome.answers[0].reason();
+    for part in [
+        "not finished after 58 min 5",
+        "waiting for the replication group to be available",
+        "(last seen: creating",
+        "done so far: ",
+        "create secret elasticache/production-myapp-valkey/auth-token with a generated token",
+        "create replication group production-myapp-valkey (valkey 8.2, cache.t4g.small)",
+        "; deploy again to go on from there",
+    ] {
+        assert!(reason.contains(part), "{part}: {reason}");
+    }
+    assert!(setup.invocations().iter().all(Result::is_ok));
+}
+
+/// A continuation that does not read is no reason to be silent: the event in it still says where to answer.
+#[tokio::test(start_paused = true)]
+async fn a_continuation_of_another_release_is_taken_up() {
+    let setup = Setup::new();
+    let created = setup.created(quick_start()).await;
+    for continuation in
+        [json!({}), json!({"Hop": "many", "Memory": 7}), json!({"Hop": 1, "NewThing": {"a": 1}}), json!(3)]
+    {
+        let mut event: Value = created.requests[0].clone();
+        event["RequestId"] = json!("another");
+        // Answered a second time under its own URL; what counts is that the event is understood.
+        let result = setup.stack.invoke(json!({"Continuation": continuation, "Event": event})).await;
+        assert_eq!(result, Ok(()), "{continuation}");
+    }
+    assert_eq!(calls(&setup.writes(), "CreateReplicationGroup").len(), 1);
+    setup.stack.delete(crate::harness::CACHE).await;
+}
