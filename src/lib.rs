@@ -24,6 +24,7 @@ pub mod engine;
 pub mod error;
 pub mod group_request;
 pub mod handler;
+pub mod login;
 pub mod logs;
 pub mod names;
 pub mod observed;

@@ -111,6 +111,16 @@ impl SecretContent {
         Zeroizing::new(serde_json::to_string(self).unwrap_or_default())
     }
 
+    /// The same with another token.
+    #[must_use]
+    pub fn with_token(&self, token: &AuthToken) -> SecretContent {
+        let url = match self.host.as_str() {
+            "" => Zeroizing::default(),
+            host => SecretContent::connection_url(host, self.port, token),
+        };
+        SecretContent { password: Zeroizing::new(token.expose().to_owned()), url, ..self.clone() }
+    }
+
     /// The token.
     #[must_use]
     pub fn token(&self) -> AuthToken {

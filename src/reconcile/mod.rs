@@ -99,7 +99,7 @@ impl<'a> Run<'a> {
             Some(previous) => wish.desired.references.clone().beside(&previous.references),
             None => wish.desired.references.clone(),
         };
-        let (mut observed, account) = self.first_look(wish.desired, &references).await?;
+        let (mut observed, account) = self.first_look(wish, &references).await?;
         let problems = match (wish.previous, &observed.group) {
             // A Create that finds its group checked everything before it made it.
             (None, Some(_)) => plan::network_problems(&references, &observed, &account),
@@ -131,7 +131,7 @@ impl<'a> Run<'a> {
                 return Ok(Converged { observed, warnings });
             }
             self.follow(plan, &group, &observed).await?;
-            observed = self.look(Target::from(wish.desired)).await?;
+            observed = self.look(Target::from(wish)).await?;
             plan = plan::present(wish, &observed, &account);
         }
     }
@@ -289,14 +289,16 @@ impl<'a> Run<'a> {
         self.waiter.pause(self.retries, &waiting_for, "", &self.done).await
     }
 
-    async fn first_look(&mut self, desired: &Desired, references: &References) -> Result<(Observed, Account), Error> {
+    async fn first_look(&mut self, wish: Wish<'_>, references: &References) -> Result<(Observed, Account), Error> {
         let looks = async {
             tokio::try_join!(
-                observe::observe(&self.waiter, Target::from(desired)),
+                observe::observe(&self.waiter, Target::from(wish)),
                 self.waiter.persist(|| observe::account(self.aws, references)),
             )
         };
-        Box::pin(looks).await
+        let (observed, mut account) = Box::pin(looks).await?;
+        account.token_in_force = observe::token_in_force(&self.waiter, wish, &observed, &account).await?;
+        Ok((observed, account))
     }
 
     async fn look(&mut self, target: Target<'_>) -> Result<Observed, Error> {

@@ -1,0 +1,379 @@
+//! The token of a standing group: where it comes from, and the way to another one.
+//!
+//! Every change takes two calls: ROTATE adds a token beside the old one, SET makes it the only one. AWS does not tell
+//! which of them was the last, so a tag on the subnet group does (`login::Progress`), and a run that finds it goes on from
+//! there. The order keeps the current version of our secret valid at every moment:
+//!
+//! 1. the tag names the version of the secret that the new token is in, or will be in;
+//! 2. the version is stored as AWSPENDING; 3. ROTATE; 4. the version becomes AWSCURRENT; 5. SET;
+//! 6. another tag records where the token in force comes from (`login::InForce`); 7. the first tag goes.
+//!
+//! A change that AWS has not begun is given up when the wish changes. One that it has begun is finished first, because a
+//! third token would push out the one that readers have.
+
+use super::step::{LoginChange, NewSecret, StagedSecret, Step, TagTarget};
+use super::{Pass, Wish};
+use crate::desired::{Auth, Desired, TAG_LOGIN};
+use crate::login::{InForce, Origin, Progress, Stage};
+use crate::names::hash;
+use crate::observed::{Account, ForeignToken, Group, Observed, Secret, SubnetGroup};
+use crate::secret::{AuthToken, SecretContent};
+
+/// The token that a new group gets, from wherever it is kept.
+pub(super) fn wanted(desired: &Desired, observed: &Observed, account: &Account) -> Option<AuthToken> {
+    match &desired.auth {
+        Auth::Generated { .. } | Auth::Literal(_) => {
+            observed.secret.as_ref().and_then(|secret| secret.content.as_ref()).map(SecretContent::token)
+        }
+        Auth::Foreign { .. } => foreign(account).map(|foreign| foreign.token.clone()),
+        Auth::Open | Auth::UserGroup(_) => None,
+    }
+}
+
+fn foreign(account: &Account) -> Option<&ForeignToken> {
+    account.foreign_token.as_ref()?.as_ref().ok()
+}
+
+/// What the subnet group says about the token in force.
+pub(super) fn recorded(observed: &Observed) -> Option<InForce> {
+    observed.subnet_group.as_ref().and_then(|group| InForce::read(&group.tags))
+}
+
+/// The change of the token under way.
+pub(super) fn progress(observed: &Observed) -> Option<Progress> {
+    observed.subnet_group.as_ref().and_then(|group| Progress::read(&group.tags))
+}
+
+/// What has to be recorded when the wanted token is in force.
+pub(super) fn wanted_record(desired: &Desired, account: &Account) -> Option<InForce> {
+    let origin = desired.origin()?;
+    let version = match &desired.auth {
+        Auth::Foreign { .. } => Some(foreign(account)?.version.clone()),
+        Auth::Open | Auth::Generated { .. } | Auth::Literal(_) | Auth::UserGroup(_) => None,
+    };
+    Some(InForce { origin, version })
+}
+
+/// The token in force, if it can still be read.
+fn in_force(desired: &Desired, observed: &Observed, account: &Account) -> Option<AuthToken> {
+    let stored = |secret: &Option<Secret>| secret.as_ref()?.content.as_ref().map(SecretContent::token);
+    let Some(record) = recorded(observed) else { return stored(&observed.secret) };
+    if record.origin.is_in(&desired.secret.name) {
+        return stored(&observed.secret);
+    }
+    if is_moved(observed) {
+        return stored(&observed.former_secret);
+    }
+    account.token_in_force.as_ref().filter(|(read, _)| *read == record).map(|(_, token)| token.clone())
+}
+
+/// Whether the token in force is in the secret under its former name.
+fn is_moved(observed: &Observed) -> bool {
+    let former = observed.former_secret.as_ref();
+    recorded(observed).is_some_and(|record| former.is_some_and(|secret| record.origin.is_in(&secret.name)))
+}
+
+/// The token that our secret has to hold already, although nothing rotates to it: the template's, or the one in force when
+/// only the secret's name changes.
+pub(super) fn to_store(wish: Wish<'_>, observed: &Observed, account: &Account) -> Option<AuthToken> {
+    match &wish.desired.auth {
+        Auth::Literal(token) if !is_to_change(wish, observed, account) => Some(token.clone()),
+        Auth::Generated { .. } if is_moved(observed) => in_force(wish.desired, observed, account),
+        Auth::Open | Auth::Generated { .. } | Auth::Literal(_) | Auth::Foreign { .. } | Auth::UserGroup(_) => None,
+    }
+}
+
+/// Whether the token in force, which a standing group has, is not the wanted one.
+fn is_to_change(wish: Wish<'_>, observed: &Observed, account: &Account) -> bool {
+    let desired = wish.desired;
+    let record = recorded(observed);
+    let current = in_force(desired, observed, account);
+    match &desired.auth {
+        Auth::Literal(token) => match current {
+            Some(current) => current != *token,
+            // A lost secret is written again, unless the template changed the token in the same moment.
+            None => {
+                let elsewhere = record.is_some_and(|record| !record.origin.is_in(&desired.secret.name));
+                let differs = |previous: &Desired| matches!(&previous.auth, Auth::Literal(before) if before != token);
+                elsewhere || wish.previous.is_some_and(differs)
+            }
+        },
+        Auth::Foreign { .. } => {
+            let Some(foreign) = foreign(account) else { return false };
+            match current {
+                _ if record.is_some() && record == wanted_record(desired, account) => false,
+                Some(current) => current != foreign.token,
+                None => record.is_some(),
+            }
+        }
+        Auth::Generated { .. } => {
+            let stored = observed.secret.as_ref().and_then(|secret| secret.content.as_ref());
+            let intact = stored.is_some_and(|stored| current.is_none_or(|current| current == stored.token()));
+            let fits = record.is_none_or(|record| made_for_same(&record.origin, desired, is_moved(observed)));
+            !(intact && fits)
+        }
+        Auth::Open | Auth::UserGroup(_) => false,
+    }
+}
+
+/// Whether a recorded token was generated for the wanted `AuthTokenVersion`, here or in the secret's former place.
+fn made_for_same(record: &Origin, desired: &Desired, moved: bool) -> bool {
+    match (record, desired.origin()) {
+        (Origin::Generated { version, .. }, Some(Origin::Generated { version: wanted, .. })) => {
+            *version == wanted && (moved || record.is_in(&desired.secret.name))
+        }
+        _ => false,
+    }
+}
+
+/// Whether the group takes a token but still lets clients in without one: between ROTATE and SET of a first token.
+pub(super) fn is_optional(group: &Group, observed: &Observed) -> bool {
+    let modified = group.auth_token_modified.as_deref().unwrap_or_default();
+    let required = |progress: &Progress| progress.stage == Stage::Set && progress.is_through(modified);
+    group.auth_token_enabled && progress(observed).is_some_and(|progress| progress.first && !required(&progress))
+}
+
+/// The next step towards the wanted token.
+pub(super) fn steps(pass: &Pass<'_>) -> Vec<Step> {
+    let Some(subnet_group) = &pass.observed.subnet_group else { return Vec::new() };
+    let wish = Wish { desired: pass.desired, previous: pass.previous, keeps_name: true };
+    let change = Change { pass, subnet_group, modified: pass.group.auth_token_modified.clone().unwrap_or_default() };
+    match progress(pass.observed) {
+        Some(progress) if progress.is_of_an_update() => change.go_on(&progress),
+        other if !pass.group.auth_token_enabled => change.begin(other.as_ref(), true),
+        other if is_to_change(wish, pass.observed, pass.account) => change.begin(other.as_ref(), false),
+        _ => wanted_record(pass.desired, pass.account).map(|record| change.record(&record)).unwrap_or_default(),
+    }
+}
+
+/// A change of the token, at the point where this pass finds it.
+struct Change<'a> {
+    pass: &'a Pass<'a>,
+    subnet_group: &'a SubnetGroup,
+    /// When AWS last changed the token.
+    modified: String,
+}
+
+impl Change<'_> {
+    fn secret(&self) -> Option<&Secret> {
+        self.pass.observed.secret.as_ref()
+    }
+
+    fn target(&self) -> TagTarget {
+        TagTarget::ElastiCache(self.subnet_group.arn.clone())
+    }
+
+    fn mark(&self, stage: Stage, first: bool, origin: Origin, version: String) -> Vec<Step> {
+        let progress = Progress { stage, first, origin, version, modified: self.modified.clone() };
+        vec![Step::Tag { target: self.target(), tags: progress.tag() }]
+    }
+
+    fn unmark(&self) -> Vec<Step> {
+        vec![Step::Untag { target: self.target(), keys: [TAG_LOGIN.to_owned()].into() }]
+    }
+
+    /// Writes down where the token in force comes from, unless that is written already.
+    fn record(&self, record: &InForce) -> Vec<Step> {
+        if recorded(self.pass.observed).as_ref() == Some(record) {
+            return Vec::new();
+        }
+        vec![Step::Tag { target: self.target(), tags: record.tag() }]
+    }
+
+    /// Names the version that the new token is in or will be in. `before` is a scheduled rotation that stands in the way.
+    fn begin(&self, before: Option<&Progress>, first: bool) -> Vec<Step> {
+        if let Some(step) = before.and_then(|before| self.finish_scheduled(before)) {
+            return vec![step];
+        }
+        let Some(origin) = self.pass.desired.origin() else { return Vec::new() };
+        let version = match &self.pass.desired.auth {
+            Auth::Foreign { .. } => foreign(self.pass.account).map(|foreign| foreign.version.clone()),
+            _ if first => self.stored().map(str::to_owned).or_else(|| Some(self.new_version(&origin))),
+            _ => Some(self.new_version(&origin)),
+        };
+        version.map(|version| self.mark(Stage::Rotate, first, origin, version)).unwrap_or_default()
+    }
+
+    /// A scheduled rotation whose token the cache takes already: readers must get that token before a third one comes.
+    fn finish_scheduled(&self, before: &Progress) -> Option<Step> {
+        let secret = self.secret()?;
+        let live = before.stage == Stage::Scheduled && before.is_through(&self.modified);
+        let pending = live && secret.pending() == Some(before.version.as_str());
+        pending.then(|| self.promote(secret, &before.version))
+    }
+
+    /// The version of our secret that readers get.
+    fn stored(&self) -> Option<&str> {
+        self.secret().filter(|secret| secret.content.is_some()).and_then(Secret::current)
+    }
+
+    /// An id for a version to come. It differs from that of an earlier try, whose version may still exist.
+    fn new_version(&self, origin: &Origin) -> String {
+        let changed = self.secret().and_then(|secret| secret.changed.as_deref()).unwrap_or_default();
+        hash(&[&self.pass.group.arn, &self.modified, changed, &origin.to_string()], 40)
+    }
+
+    fn promote(&self, secret: &Secret, version: &str) -> Step {
+        Step::PromoteSecret {
+            arn: secret.arn.clone(),
+            to: version.to_owned(),
+            from: secret.current().map(str::to_owned),
+        }
+    }
+
+    fn go_on(&self, progress: &Progress) -> Vec<Step> {
+        let through = self.pass.group.auth_token_enabled && progress.is_through(&self.modified);
+        let own = self.secret().filter(|secret| progress.origin.is_in(&secret.name));
+        match (progress.stage, through) {
+            (Stage::Rotate, false) => self.rotate(progress, own),
+            (Stage::Rotate, true) => match own {
+                Some(secret) if secret.current() == Some(progress.version.as_str()) => self.set_stage(progress),
+                Some(secret) if secret.pending() == Some(progress.version.as_str()) => {
+                    vec![self.promote(secret, &progress.version)]
+                }
+                _ if self.is_wanted_foreign(progress) => self.set_stage(progress),
+                _ => self.restart(progress.first),
+            },
+            (Stage::Set, false) => match self.token(progress) {
+                Some(token) => self.change(LoginChange::Set { token, version: progress.version.clone() }),
+                None => self.restart(progress.first),
+            },
+            (Stage::Set, true) => self.finish(progress),
+            (Stage::Scheduled | Stage::Grace, _) => Vec::new(),
+        }
+    }
+
+    fn set_stage(&self, progress: &Progress) -> Vec<Step> {
+        self.mark(Stage::Set, progress.first, progress.origin.clone(), progress.version.clone())
+    }
+
+    /// Nothing has happened to the cache yet.
+    fn rotate(&self, progress: &Progress, own: Option<&Secret>) -> Vec<Step> {
+        let token = self.token(progress);
+        if !self.fits(progress, token.as_ref()) || token.is_none() && progress.first {
+            return self.give_up(progress, own);
+        }
+        match token {
+            Some(token) => {
+                let from_user_groups = !self.pass.group.user_group_ids.is_empty();
+                self.change(LoginChange::Rotate { token, version: progress.version.clone(), from_user_groups })
+            }
+            None => self.store(progress),
+        }
+    }
+
+    /// Whether the wish still wants this change. Going back to the token that readers have is always wanted.
+    fn fits(&self, progress: &Progress, token: Option<&AuthToken>) -> bool {
+        let desired = self.pass.desired;
+        if matches!(progress.origin, Origin::Foreign { .. }) {
+            return self.is_wanted_foreign(progress);
+        }
+        let back = progress.origin.is_in(&desired.secret.name) && self.stored() == Some(progress.version.as_str());
+        let same = match (&desired.auth, token) {
+            (Auth::Literal(wanted), Some(token)) => token == wanted,
+            _ => true,
+        };
+        back && same || desired.origin().as_ref() == Some(&progress.origin) && same
+    }
+
+    fn is_wanted_foreign(&self, progress: &Progress) -> bool {
+        let version = foreign(self.pass.account).map(|foreign| &foreign.version);
+        self.pass.desired.origin().as_ref() == Some(&progress.origin) && version == Some(&progress.version)
+    }
+
+    /// The token that the change brings in, if it can be read.
+    fn token(&self, progress: &Progress) -> Option<AuthToken> {
+        if self.is_wanted_foreign(progress) {
+            return foreign(self.pass.account).map(|foreign| foreign.token.clone());
+        }
+        let secret = self.secret().filter(|secret| progress.origin.is_in(&secret.name))?;
+        secret.version(&progress.version).map(SecretContent::token)
+    }
+
+    /// Stores the new token; readers do not get it yet, unless they have none at all.
+    fn store(&self, progress: &Progress) -> Vec<Step> {
+        let desired = self.pass.desired;
+        let token = match &desired.auth {
+            Auth::Literal(token) => Some(token.clone()),
+            Auth::Open | Auth::Generated { .. } | Auth::Foreign { .. } | Auth::UserGroup(_) => None,
+        };
+        let version = progress.version.clone();
+        match self.secret() {
+            Some(Secret { content: Some(content), arn, .. }) => {
+                let (arn, content) = (arn.clone(), content.clone());
+                vec![Step::StageSecret(Box::new(StagedSecret { arn, version, content, token }))]
+            }
+            other => {
+                let existing = other.map(|secret| secret.arn.clone());
+                vec![new_secret(desired, token, existing, false, Some(version))]
+            }
+        }
+    }
+
+    fn give_up(&self, progress: &Progress, own: Option<&Secret>) -> Vec<Step> {
+        match own.filter(|secret| secret.pending() == Some(progress.version.as_str())) {
+            // Left there it would look like a rotation that has not ended, and Secrets Manager would begin no other.
+            Some(secret) => {
+                vec![Step::UnstageSecret { arn: secret.arn.clone(), version: progress.version.clone() }]
+            }
+            None => self.unmark(),
+        }
+    }
+
+    /// The cache takes a token that is not wanted any more, or that cannot be read, beside the one before. If readers have
+    /// that one, the cache goes back to it first.
+    fn restart(&self, first: bool) -> Vec<Step> {
+        let Pass { desired, observed, account, .. } = *self.pass;
+        let known = in_force(desired, observed, account);
+        let stored = self.secret().and_then(|secret| secret.content.as_ref()).map(SecretContent::token);
+        let readers_have_it = desired.auth.keeps_secret() && stored.is_some() && stored == known;
+        let back = self.stored().filter(|_| readers_have_it).map(str::to_owned);
+        let recorded = recorded(observed).map(|record| record.origin);
+        match (back, recorded.filter(|origin| origin.is_in(&desired.secret.name)).or_else(|| desired.origin())) {
+            (Some(version), Some(origin)) => self.mark(Stage::Rotate, first, origin, version),
+            _ => self.begin(None, first),
+        }
+    }
+
+    fn finish(&self, progress: &Progress) -> Vec<Step> {
+        let wanted = self.pass.desired.origin();
+        // A fresh token is as good for another AuthTokenVersion than the one it was begun for.
+        let origin = match (&progress.origin, wanted) {
+            (Origin::Generated { secret, .. }, Some(Origin::Generated { secret: same, version }))
+                if *secret == same =>
+            {
+                Origin::Generated { secret: same, version }
+            }
+            (origin, _) => origin.clone(),
+        };
+        let foreign = matches!(origin, Origin::Foreign { .. });
+        let steps = self.record(&InForce { origin, version: foreign.then(|| progress.version.clone()) });
+        if steps.is_empty() { self.unmark() } else { steps }
+    }
+
+    fn change(&self, change: LoginChange) -> Vec<Step> {
+        vec![Step::ChangeLogin { group: self.pass.group.id.clone(), change }]
+    }
+}
+
+/// The step that makes a secret of ours, or gives a standing one a value.
+pub(super) fn new_secret(
+    desired: &Desired,
+    token: Option<AuthToken>,
+    existing: Option<String>,
+    restore: bool,
+    version: Option<String>,
+) -> Step {
+    Step::CreateSecret(Box::new(NewSecret {
+        name: desired.secret.name.clone(),
+        description: format!("AUTH token of {}", desired.names.replication_group),
+        engine: desired.engine.to_string(),
+        replication_group: desired.names.replication_group.clone(),
+        kms_key_id: desired.secret.kms_key_id.clone(),
+        token,
+        existing,
+        restore,
+        version,
+        tags: desired.secret_tags(),
+    }))
+}
