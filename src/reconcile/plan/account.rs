@@ -2,9 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use super::token;
 use crate::desired::{References, Source};
-use crate::login::Origin;
+use crate::login::{InForce, Origin};
 use crate::observed::{Account, Lookup, Observed, Subnet};
 use crate::problem::{Problem, nearest};
 use crate::properties::ClusterMode;
@@ -113,7 +112,8 @@ fn security_groups(references: &References, observed: &Observed, account: &Accou
 
 fn token(references: &References, observed: &Observed, account: &Account, problems: &mut Vec<Problem>) {
     let Some((arn, key)) = &references.token_secret else { return };
-    let in_force = token::recorded(observed).filter(|_| observed.group.is_some());
+    let standing = observed.subnet_group.as_ref().filter(|_| observed.group.is_some());
+    let in_force = standing.and_then(|group| InForce::read(&group.tags));
     let in_force = in_force.filter(|record| record.origin == Origin::foreign(arn, key.as_deref()));
     let rule = match &account.foreign_token {
         // The token that the cache has already, wherever it may have gone in the meantime.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::step::{Step, TagTarget};
+use super::step::Step;
 use super::token;
 use crate::desired::{Auth, Desired, Tls};
 use crate::group_request::NewGroup;
@@ -12,7 +12,9 @@ use crate::properties::{ClusterMode, IpDiscovery, NetworkType};
 /// The call that makes the group; `None` while something it needs is not there yet.
 pub(super) fn group(desired: &Desired, observed: &Observed, account: &Account) -> Option<Step> {
     let security_group = observed.security_group.as_ref()?;
-    if let Some(step) = record(desired, observed, account) {
+    // Before the group has the token: afterwards a newer version of a foreign secret could be taken for the one used.
+    let record = token::wanted_record(desired, account);
+    if let Some(step) = record.and_then(|record| token::record(&record, desired, observed)) {
         return Some(step);
     }
     let auth_token = match &desired.auth {
@@ -58,15 +60,6 @@ pub(super) fn group(desired: &Desired, observed: &Observed, account: &Account) -
         durability: desired.durability.clone(),
         tags: desired.tags.clone(),
     })))
-}
-
-/// Writes down where the token comes from before the group has it: afterwards a newer version of a foreign secret could be
-/// taken for the one that was used.
-fn record(desired: &Desired, observed: &Observed, account: &Account) -> Option<Step> {
-    let record = token::wanted_record(desired, account)?;
-    let subnet_group = observed.subnet_group.as_ref()?;
-    let target = || TagTarget::ElastiCache(subnet_group.arn.clone());
-    (token::recorded(observed).as_ref() != Some(&record)).then(|| Step::Tag { target: target(), tags: record.tag() })
 }
 
 /// Security groups of the nodes: ours and those that the template adds.

@@ -5,7 +5,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::step::{Step, TagTarget};
 use super::{Pass, Wish, is_settled, replacement, token};
 use crate::desired::{Auth, Desired, Parameters, TAG_CREATING};
-use crate::login::InForce;
 use crate::observed::{Account, Group, IngressRule, Observed, ParameterGroup, Secret};
 use crate::secret::SecretContent;
 
@@ -29,9 +28,6 @@ fn subnet_group(desired: &Desired, observed: &Observed) -> Option<Step> {
         None => {
             let mut tags = desired.tags.clone();
             if observed.group.is_none() {
-                if let (true, Some(origin)) = (desired.auth.keeps_secret(), desired.origin()) {
-                    tags.extend(InForce { origin, version: None }.tag());
-                }
                 tags.insert(TAG_CREATING.to_owned(), "true".to_owned());
             }
             let description = format!("Subnets of {}", desired.names.replication_group);

@@ -13,7 +13,7 @@
 
 use super::step::{LoginChange, NewSecret, StagedSecret, Step, TagTarget};
 use super::{Pass, Wish};
-use crate::desired::{Auth, Desired, TAG_LOGIN};
+use crate::desired::{Auth, Desired, TAG_LOGIN, TAG_TOKEN_SOURCE};
 use crate::login::{InForce, Origin, Progress, Stage};
 use crate::names::hash;
 use crate::observed::{Account, ForeignToken, Group, Observed, Secret, SubnetGroup};
@@ -34,9 +34,30 @@ fn foreign(account: &Account) -> Option<&ForeignToken> {
     account.foreign_token.as_ref()?.as_ref().ok()
 }
 
-/// What the subnet group says about the token in force.
-pub(super) fn recorded(observed: &Observed) -> Option<InForce> {
-    observed.subnet_group.as_ref().and_then(|group| InForce::read(&group.tags))
+/// What the subnet group says about the token in force. Without a word it is the usual one, so that the usual cache has no
+/// tag that its template does not show.
+pub(super) fn recorded(desired: &Desired, observed: &Observed) -> InForce {
+    let read = observed.subnet_group.as_ref().and_then(|group| InForce::read(&group.tags));
+    read.unwrap_or_else(|| usual(desired))
+}
+
+/// A generated token in the secret that is named for its group.
+fn usual(desired: &Desired) -> InForce {
+    InForce { origin: Origin::generated(&desired.names.secret(), None), version: None }
+}
+
+/// The step that writes down where the token in force comes from, unless that is written already.
+pub(super) fn record(record: &InForce, desired: &Desired, observed: &Observed) -> Option<Step> {
+    let subnet_group = observed.subnet_group.as_ref()?;
+    let target = TagTarget::ElastiCache(subnet_group.arn.clone());
+    if recorded(desired, observed) == *record {
+        return None;
+    }
+    Some(if *record == usual(desired) {
+        Step::Untag { target, keys: [TAG_TOKEN_SOURCE.to_owned()].into() }
+    } else {
+        Step::Tag { target, tags: record.tag() }
+    })
 }
 
 /// The change of the token under way.
@@ -57,20 +78,20 @@ pub(super) fn wanted_record(desired: &Desired, account: &Account) -> Option<InFo
 /// The token in force, if it can still be read.
 fn in_force(desired: &Desired, observed: &Observed, account: &Account) -> Option<AuthToken> {
     let stored = |secret: &Option<Secret>| secret.as_ref()?.content.as_ref().map(SecretContent::token);
-    let Some(record) = recorded(observed) else { return stored(&observed.secret) };
+    let record = recorded(desired, observed);
     if record.origin.is_in(&desired.secret.name) {
         return stored(&observed.secret);
     }
-    if is_moved(observed) {
+    if is_moved(desired, observed) {
         return stored(&observed.former_secret);
     }
     account.token_in_force.as_ref().filter(|(read, _)| *read == record).map(|(_, token)| token.clone())
 }
 
 /// Whether the token in force is in the secret under its former name.
-fn is_moved(observed: &Observed) -> bool {
-    let former = observed.former_secret.as_ref();
-    recorded(observed).is_some_and(|record| former.is_some_and(|secret| record.origin.is_in(&secret.name)))
+fn is_moved(desired: &Desired, observed: &Observed) -> bool {
+    let record = recorded(desired, observed);
+    observed.former_secret.as_ref().is_some_and(|secret| record.origin.is_in(&secret.name))
 }
 
 /// The token that our secret has to hold already, although nothing rotates to it: the template's, or the one in force when
@@ -78,7 +99,7 @@ fn is_moved(observed: &Observed) -> bool {
 pub(super) fn to_store(wish: Wish<'_>, observed: &Observed, account: &Account) -> Option<AuthToken> {
     match &wish.desired.auth {
         Auth::Literal(token) if !is_to_change(wish, observed, account) => Some(token.clone()),
-        Auth::Generated { .. } if is_moved(observed) => in_force(wish.desired, observed, account),
+        Auth::Generated { .. } if is_moved(wish.desired, observed) => in_force(wish.desired, observed, account),
         Auth::Open | Auth::Generated { .. } | Auth::Literal(_) | Auth::Foreign { .. } | Auth::UserGroup(_) => None,
     }
 }
@@ -86,14 +107,14 @@ pub(super) fn to_store(wish: Wish<'_>, observed: &Observed, account: &Account) -
 /// Whether the token in force, which a standing group has, is not the wanted one.
 fn is_to_change(wish: Wish<'_>, observed: &Observed, account: &Account) -> bool {
     let desired = wish.desired;
-    let record = recorded(observed);
+    let record = recorded(desired, observed);
     let current = in_force(desired, observed, account);
     match &desired.auth {
         Auth::Literal(token) => match current {
             Some(current) => current != *token,
             // A lost secret is written again, unless the template changed the token in the same moment.
             None => {
-                let elsewhere = record.is_some_and(|record| !record.origin.is_in(&desired.secret.name));
+                let elsewhere = !record.origin.is_in(&desired.secret.name);
                 let differs = |previous: &Desired| matches!(&previous.auth, Auth::Literal(before) if before != token);
                 elsewhere || wish.previous.is_some_and(differs)
             }
@@ -101,16 +122,15 @@ fn is_to_change(wish: Wish<'_>, observed: &Observed, account: &Account) -> bool 
         Auth::Foreign { .. } => {
             let Some(foreign) = foreign(account) else { return false };
             match current {
-                _ if record.is_some() && record == wanted_record(desired, account) => false,
+                _ if Some(&record) == wanted_record(desired, account).as_ref() => false,
                 Some(current) => current != foreign.token,
-                None => record.is_some(),
+                None => true,
             }
         }
         Auth::Generated { .. } => {
             let stored = observed.secret.as_ref().and_then(|secret| secret.content.as_ref());
             let intact = stored.is_some_and(|stored| current.is_none_or(|current| current == stored.token()));
-            let fits = record.is_none_or(|record| made_for_same(&record.origin, desired, is_moved(observed)));
-            !(intact && fits)
+            !(intact && made_for_same(&record.origin, desired, is_moved(desired, observed)))
         }
         Auth::Open | Auth::UserGroup(_) => false,
     }
@@ -172,12 +192,8 @@ impl Change<'_> {
         vec![Step::Untag { target: self.target(), keys: [TAG_LOGIN.to_owned()].into() }]
     }
 
-    /// Writes down where the token in force comes from, unless that is written already.
-    fn record(&self, record: &InForce) -> Vec<Step> {
-        if recorded(self.pass.observed).as_ref() == Some(record) {
-            return Vec::new();
-        }
-        vec![Step::Tag { target: self.target(), tags: record.tag() }]
+    fn record(&self, in_force: &InForce) -> Vec<Step> {
+        record(in_force, self.pass.desired, self.pass.observed).into_iter().collect()
     }
 
     /// Names the version that the new token is in or will be in. `before` is a scheduled rotation that stands in the way.
@@ -328,7 +344,7 @@ impl Change<'_> {
         let stored = self.secret().and_then(|secret| secret.content.as_ref()).map(SecretContent::token);
         let readers_have_it = desired.auth.keeps_secret() && stored.is_some() && stored == known;
         let back = self.stored().filter(|_| readers_have_it).map(str::to_owned);
-        let recorded = recorded(observed).map(|record| record.origin);
+        let recorded = Some(recorded(desired, observed).origin);
         match (back, recorded.filter(|origin| origin.is_in(&desired.secret.name)).or_else(|| desired.origin())) {
             (Some(version), Some(origin)) => self.mark(Stage::Rotate, first, origin, version),
             _ => self.begin(None, first),
