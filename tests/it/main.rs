@@ -19,4 +19,5 @@ mod refusals;
 mod shapes;
 mod structure;
 mod token;
+mod token_changes;
 mod update;
