@@ -119,6 +119,8 @@ impl InForce {
 pub enum Stage {
     /// The new token is being added.
     Rotate,
+    /// The same, while the cache takes a token that is not wanted any more: only a SET takes that one away.
+    Back,
     /// The new token is to be the only one.
     Set,
     /// A scheduled rotation is adding the new token.
@@ -151,6 +153,7 @@ impl Progress {
         let (first, word) = word.strip_prefix("first-").map_or((false, word), |word| (true, word));
         let stage = match word {
             "rotate" => Stage::Rotate,
+            "back" => Stage::Back,
             "set" => Stage::Set,
             "scheduled" => Stage::Scheduled,
             "grace" => Stage::Grace,
@@ -167,6 +170,7 @@ impl Progress {
         let first = if *first { "first-" } else { "" };
         let word = match stage {
             Stage::Rotate => "rotate",
+            Stage::Back => "back",
             Stage::Set => "set",
             Stage::Scheduled => "scheduled",
             Stage::Grace => "grace",
@@ -183,7 +187,7 @@ impl Progress {
     /// Whether it is an update's; a scheduled rotation goes on by itself.
     #[must_use]
     pub fn is_of_an_update(&self) -> bool {
-        matches!(self.stage, Stage::Rotate | Stage::Set)
+        matches!(self.stage, Stage::Rotate | Stage::Back | Stage::Set)
     }
 }
 
@@ -207,7 +211,7 @@ mod tests {
                 let in_force = InForce { origin: origin.clone(), version };
                 assert_eq!(InForce::read(&in_force.tag()), Some(in_force));
             }
-            for stage in [Stage::Rotate, Stage::Set, Stage::Scheduled, Stage::Grace] {
+            for stage in [Stage::Rotate, Stage::Back, Stage::Set, Stage::Scheduled, Stage::Grace] {
                 for first in [false, true] {
                     let (version, modified) = ("v".repeat(64), "2026-11-23T00:57:22.123Z".to_owned());
                     let progress = Progress { stage, first, origin: origin.clone(), version, modified };

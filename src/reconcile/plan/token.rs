@@ -156,12 +156,11 @@ pub(super) fn is_optional(group: &Group, observed: &Observed) -> bool {
 /// The next step towards the wanted token.
 pub(super) fn steps(pass: &Pass<'_>) -> Vec<Step> {
     let Some(subnet_group) = &pass.observed.subnet_group else { return Vec::new() };
-    let wish = Wish { desired: pass.desired, previous: pass.previous, keeps_name: true };
     let change = Change { pass, subnet_group, modified: pass.group.auth_token_modified.clone().unwrap_or_default() };
     match progress(pass.observed) {
         Some(progress) if progress.is_of_an_update() => change.go_on(&progress),
-        other if !pass.group.auth_token_enabled => change.begin(other.as_ref(), true),
-        other if is_to_change(wish, pass.observed, pass.account) => change.begin(other.as_ref(), false),
+        other if !pass.group.auth_token_enabled => change.start(other.as_ref(), true),
+        other if is_to_change(change.wish(), pass.observed, pass.account) => change.start(other.as_ref(), false),
         _ => wanted_record(pass.desired, pass.account).map(|record| change.record(&record)).unwrap_or_default(),
     }
 }
@@ -175,6 +174,10 @@ struct Change<'a> {
 }
 
 impl Change<'_> {
+    fn wish(&self) -> Wish<'_> {
+        Wish { desired: self.pass.desired, previous: self.pass.previous, keeps_name: true }
+    }
+
     fn secret(&self) -> Option<&Secret> {
         self.pass.observed.secret.as_ref()
     }
@@ -196,18 +199,23 @@ impl Change<'_> {
         record(in_force, self.pass.desired, self.pass.observed).into_iter().collect()
     }
 
-    /// Names the version that the new token is in or will be in. `before` is a scheduled rotation that stands in the way.
-    fn begin(&self, before: Option<&Progress>, first: bool) -> Vec<Step> {
-        if let Some(step) = before.and_then(|before| self.finish_scheduled(before)) {
-            return vec![step];
+    /// Begins a change. `before` is a scheduled rotation that may stand in the way.
+    fn start(&self, before: Option<&Progress>, first: bool) -> Vec<Step> {
+        match before.and_then(|before| self.finish_scheduled(before)) {
+            Some(step) => vec![step],
+            None => self.begin(Stage::Rotate, first),
         }
+    }
+
+    /// Names the version that the new token is in or will be in.
+    fn begin(&self, stage: Stage, first: bool) -> Vec<Step> {
         let Some(origin) = self.pass.desired.origin() else { return Vec::new() };
         let version = match &self.pass.desired.auth {
             Auth::Foreign { .. } => foreign(self.pass.account).map(|foreign| foreign.version.clone()),
             _ if first => self.stored().map(str::to_owned).or_else(|| Some(self.new_version(&origin))),
             _ => Some(self.new_version(&origin)),
         };
-        version.map(|version| self.mark(Stage::Rotate, first, origin, version)).unwrap_or_default()
+        version.map(|version| self.mark(stage, first, origin, version)).unwrap_or_default()
     }
 
     /// A scheduled rotation whose token the cache takes already: readers must get that token before a third one comes.
@@ -241,8 +249,8 @@ impl Change<'_> {
         let through = self.pass.group.auth_token_enabled && progress.is_through(&self.modified);
         let own = self.secret().filter(|secret| progress.origin.is_in(&secret.name));
         match (progress.stage, through) {
-            (Stage::Rotate, false) => self.rotate(progress, own),
-            (Stage::Rotate, true) => match own {
+            (Stage::Rotate | Stage::Back, false) => self.rotate(progress, own),
+            (Stage::Rotate | Stage::Back, true) => match own {
                 Some(secret) if secret.current() == Some(progress.version.as_str()) => self.set_stage(progress),
                 Some(secret) if secret.pending() == Some(progress.version.as_str()) => {
                     vec![self.promote(secret, &progress.version)]
@@ -267,7 +275,10 @@ impl Change<'_> {
     fn rotate(&self, progress: &Progress, own: Option<&Secret>) -> Vec<Step> {
         let token = self.token(progress);
         if !self.fits(progress, token.as_ref()) || token.is_none() && progress.first {
-            return self.give_up(progress, own);
+            return match progress.stage {
+                Stage::Back => self.restart(progress.first),
+                _ => self.give_up(progress, own),
+            };
         }
         match token {
             Some(token) => {
@@ -278,18 +289,23 @@ impl Change<'_> {
         }
     }
 
-    /// Whether the wish still wants this change. Going back to the token that readers have is always wanted.
+    /// Whether the wish still wants this change.
     fn fits(&self, progress: &Progress, token: Option<&AuthToken>) -> bool {
-        let desired = self.pass.desired;
-        if matches!(progress.origin, Origin::Foreign { .. }) {
-            return self.is_wanted_foreign(progress);
-        }
-        let back = progress.origin.is_in(&desired.secret.name) && self.stored() == Some(progress.version.as_str());
+        let Pass { desired, observed, account, .. } = *self.pass;
+        let readers_have_it = self.stored() == Some(progress.version.as_str());
+        let needed = match progress.stage {
+            // Back to what readers have is wanted, whatever the template says now.
+            Stage::Back if readers_have_it && progress.origin.is_in(&desired.secret.name) => return true,
+            Stage::Back => true,
+            // Readers without a token were given the new one at once, which the cache does not take yet.
+            _ => progress.first || readers_have_it || is_to_change(self.wish(), observed, account),
+        };
         let same = match (&desired.auth, token) {
             (Auth::Literal(wanted), Some(token)) => token == wanted,
+            (Auth::Foreign { .. }, _) => self.is_wanted_foreign(progress),
             _ => true,
         };
-        back && same || desired.origin().as_ref() == Some(&progress.origin) && same
+        needed && same && desired.origin().as_ref() == Some(&progress.origin)
     }
 
     fn is_wanted_foreign(&self, progress: &Progress) -> bool {
@@ -346,8 +362,8 @@ impl Change<'_> {
         let back = self.stored().filter(|_| readers_have_it).map(str::to_owned);
         let recorded = Some(recorded(desired, observed).origin);
         match (back, recorded.filter(|origin| origin.is_in(&desired.secret.name)).or_else(|| desired.origin())) {
-            (Some(version), Some(origin)) => self.mark(Stage::Rotate, first, origin, version),
-            _ => self.begin(None, first),
+            (Some(version), Some(origin)) => self.mark(Stage::Back, first, origin, version),
+            _ => self.begin(Stage::Back, first),
         }
     }
 
