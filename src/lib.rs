@@ -31,6 +31,7 @@ pub mod observed;
 pub mod problem;
 pub mod properties;
 pub mod reconcile;
+pub mod rotation;
 pub mod secret;
 
 pub use handler::{Function, Settings};

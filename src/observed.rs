@@ -66,6 +66,8 @@ pub struct Group {
     pub auth_token_enabled: bool,
     /// When the token was last changed, as AWS tells it.
     pub auth_token_modified: Option<String>,
+    /// What AWS is doing with the token: `ROTATING` or `SETTING`.
+    pub auth_token_status: Option<String>,
     /// RBAC user groups.
     pub user_group_ids: BTreeSet<String>,
     /// Days of backups.

@@ -16,6 +16,7 @@ mod properties;
 mod protocol;
 mod reference;
 mod refusals;
+mod scheduled_rotation;
 mod shapes;
 mod structure;
 mod token;
