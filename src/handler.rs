@@ -101,7 +101,7 @@ impl Function {
             now_epoch_ms,
             started: now,
             end: now + rest.saturating_sub(LAST_PART),
-            hop: continuation.hop,
+            continuation,
         };
         let span = info_span!("rotation", secret = event.secret, version = event.version, step = ?event.step);
         let work = Box::pin(rotation.take(&event)).instrument(span.clone());

@@ -29,8 +29,8 @@ pub struct RotationEvent {
     pub version: String,
     /// The step.
     pub step: Step,
-    /// Nothing is to be done before this, in milliseconds since the epoch.
-    pub not_before_epoch_ms: u64,
+    /// How long after it was asked for it is to be taken, in milliseconds; only of [`Step::Retire`].
+    pub after_ms: u64,
 }
 
 impl RotationEvent {
@@ -53,25 +53,20 @@ impl RotationEvent {
                 RETIRE => Step::Retire,
                 _ => return Err("a rotation event with an unknown Step".to_owned()),
             };
-            let not_before_epoch_ms = event["NotBefore"].as_u64().unwrap_or_default();
-            Ok(RotationEvent {
-                secret: text("SecretId")?,
-                version: text("ClientRequestToken")?,
-                step,
-                not_before_epoch_ms,
-            })
+            let after_ms = event["AfterMs"].as_u64().unwrap_or_default();
+            Ok(RotationEvent { secret: text("SecretId")?, version: text("ClientRequestToken")?, step, after_ms })
         };
         Some(read())
     }
 
-    /// The event that has the old token of this rotation removed at `not_before_epoch_ms`.
+    /// The event that has the old token of this rotation removed after `after_ms` milliseconds.
     #[must_use]
-    pub fn retirement(&self, not_before_epoch_ms: u64) -> Value {
+    pub fn retirement(&self, after_ms: u64) -> Value {
         json!({
             "SecretId": self.secret,
             "ClientRequestToken": self.version,
             "Step": RETIRE,
-            "NotBefore": not_before_epoch_ms,
+            "AfterMs": after_ms,
         })
     }
 }
@@ -101,6 +96,6 @@ mod tests {
         let event = json!({"SecretId": "arn", "ClientRequestToken": "v", "Step": "finishSecret"});
         let finish = RotationEvent::read(&event).unwrap().unwrap();
         let retire = RotationEvent::read(&finish.retirement(7)).unwrap().unwrap();
-        assert_eq!(retire, RotationEvent { step: Step::Retire, not_before_epoch_ms: 7, ..finish });
+        assert_eq!(retire, RotationEvent { step: Step::Retire, after_ms: 7, ..finish });
     }
 }

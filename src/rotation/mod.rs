@@ -6,7 +6,6 @@ pub mod event;
 
 use std::time::Duration;
 
-use serde_json::Value;
 use tokio::time::Instant;
 use tracing::{info, warn};
 
@@ -37,8 +36,8 @@ pub struct Rotation<'a> {
     pub started: Instant,
     /// When the invocation has to be done.
     pub end: Instant,
-    /// Invocations before this one, for a step that takes longer than one.
-    pub hop: u32,
+    /// What the invocation before handed on, for a step that takes longer than one.
+    pub continuation: &'a Continuation,
 }
 
 impl Rotation<'_> {
@@ -62,8 +61,8 @@ impl Rotation<'_> {
                 }
                 Next::Fail(reason) => return Err(reason),
                 Next::Wait(what) => what,
-                Next::Sleep(until) => {
-                    if self.sleep(until).await {
+                Next::Sleep(rest) => {
+                    if self.sleep(rest).await {
                         continue;
                     }
                     return self.hand_over(event).await;
@@ -101,12 +100,13 @@ impl Rotation<'_> {
         what
     }
 
-    fn now_epoch_ms(&self) -> u64 {
-        self.now_epoch_ms + u64::try_from(self.started.elapsed().as_millis()).unwrap_or_default()
+    /// How long ago the step was asked for.
+    fn waited_ms(&self) -> u64 {
+        milliseconds(self.continuation.elapsed(self.now_epoch_ms) + self.started.elapsed())
     }
 
     async fn look(&self, event: &RotationEvent, seen: &mut Seen) -> Result<(), Fault> {
-        seen.now_epoch_ms = self.now_epoch_ms();
+        seen.waited_ms = self.waited_ms();
         let secret = self.secret(event).await?;
         let group = secret.as_ref().and_then(|secret| secret.content.as_ref()).map(|c| c.replication_group_id.clone());
         seen.secret = secret;
@@ -178,9 +178,11 @@ impl Rotation<'_> {
                     "the cache is to take the new token only"
                 }))
             }
-            (Next::Schedule(at), _) => {
-                self.invoke_later(&event.retirement(*at)).await?;
+            (Next::Schedule(after), _) => {
+                let now_epoch_ms = self.now_epoch_ms + milliseconds(self.started.elapsed());
+                let first = Continuation { hop: 1, started_epoch_ms: now_epoch_ms, ..Continuation::default() };
                 // Twice is harmless; what matters is that it is asked for before readers get the token.
+                self.aws.invoke(self.function, first.payload(&event.retirement(*after))).await?;
                 let from = secret.current();
                 self.aws.move_stage(&secret.arn, STAGE_CURRENT, Some(&event.version), from).await?;
                 Ok(Some("readers get the new token; the old one goes later"))
@@ -193,23 +195,26 @@ impl Rotation<'_> {
         }
     }
 
-    /// Sleeps until a moment of the wall clock; whether it came before the invocation ends.
-    async fn sleep(&self, until_epoch_ms: u64) -> bool {
-        let wake = Instant::now() + Duration::from_millis(until_epoch_ms.saturating_sub(self.now_epoch_ms()));
+    /// Sleeps for so many milliseconds, or until the invocation ends; whether the time is over.
+    async fn sleep(&self, rest_ms: u64) -> bool {
+        let wake = Instant::now() + Duration::from_millis(rest_ms);
         tokio::time::sleep_until(wake.min(self.end)).await;
         wake < self.end
     }
 
     async fn hand_over(&self, event: &RotationEvent) -> Result<(), String> {
-        self.invoke_later(&event.retirement(event.not_before_epoch_ms)).await.map_err(|fault| fault.to_string())?;
-        info!(hop = self.hop + 1, "handed on to the next invocation");
+        let hop = self.continuation.hop + 1;
+        let started_epoch_ms = self.continuation.started_epoch_ms;
+        let next = Continuation { hop, started_epoch_ms, elapsed_ms: self.waited_ms(), ..Continuation::default() };
+        let payload = next.payload(&event.retirement(event.after_ms));
+        self.aws.invoke(self.function, payload).await.map_err(|fault| fault.to_string())?;
+        info!(hop, "handed on to the next invocation");
         Ok(())
     }
+}
 
-    async fn invoke_later(&self, event: &Value) -> Result<(), Fault> {
-        let next = Continuation { hop: self.hop + 1, ..Continuation::default() };
-        self.aws.invoke(self.function, next.payload(event)).await
-    }
+fn milliseconds(span: Duration) -> u64 {
+    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// Whether the same call may work later.

@@ -190,26 +190,38 @@ async fn a_token_of_the_template_is_not_rotated() {
 /// Each call of a rotation fails in turn, in every way that passes: the rotation ends, with one ROTATE that took effect.
 #[tokio::test(start_paused = true)]
 async fn a_rotation_survives_a_failure_of_each_of_its_calls() {
-    for minutes in [Value::Null, json!(0), json!(5)] {
+    for minutes in [json!(0), json!(60)] {
         let wish = with(production(), json!({"AuthTokenGraceMinutes": minutes}));
         let setup = scheduled(wish.clone()).await;
         let start = setup.aws.journal().len();
         rotated(&setup).await;
-        let used: Vec<String> = setup.aws.journal()[start..].iter().map(|entry| entry.action.clone()).collect();
+        let used = setup.aws.journal().split_off(start);
+        let used = used.iter().map(|entry| entry.action.as_str()).filter(|action| {
+            // What all ways have in common is tried in one of them.
+            minutes == json!(0) || matches!(*action, "Invoke" | "UpdateSecretVersionStage")
+        });
         let mut seen = std::collections::BTreeMap::<&str, usize>::new();
-        for action in &used {
+        for action in used {
             let nth = seen.entry(action).or_default();
             *nth += 1;
-            // A look is a look; of each kind the first few stand for all.
-            if *nth > 3 {
-                continue;
-            }
             let busy = Kind::error("InvalidReplicationGroupState", "It is busy.");
-            for kind in [Kind::CutAfter, busy, Kind::Denied, Kind::Slow(Duration::from_hours(1))] {
+            let kinds = match action {
+                MODIFY => vec![Kind::CutAfter, busy, Kind::Slow(Duration::from_hours(1))],
+                // A look is a look: the first of each kind stands for all.
+                _ if action.starts_with("Describe") || action.starts_with("Get") => {
+                    if *nth == 1 {
+                        vec![Kind::Denied]
+                    } else {
+                        vec![]
+                    }
+                }
+                _ => vec![Kind::CutAfter, Kind::Slow(Duration::from_hours(1))],
+            };
+            for kind in kinds {
                 let what = format!("{kind:?} at call {nth} of {action}, {minutes}");
                 let setup = scheduled(wish.clone()).await;
                 let old = password(&setup);
-                setup.aws.fault(Fault::on(action.clone(), *nth, kind));
+                setup.aws.fault(Fault::on(action, *nth, kind));
                 rotated(&setup).await;
                 let new = password(&setup);
                 assert_ne!(new, old, "{what}");

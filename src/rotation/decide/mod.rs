@@ -18,8 +18,8 @@ pub struct Seen {
     pub group: Option<Group>,
     /// Its subnet group.
     pub subnet_group: Option<SubnetGroup>,
-    /// The wall clock, in milliseconds since the epoch.
-    pub now_epoch_ms: u64,
+    /// How long ago the step was asked for, in milliseconds.
+    pub waited_ms: u64,
     /// Whether the function can connect to caches.
     pub reaches_caches: bool,
     /// What a connection with the new token came to, once one was tried.
@@ -37,7 +37,7 @@ pub enum Next {
     Fail(String),
     /// Look again later; what for.
     Wait(&'static str),
-    /// Nothing before this moment, in milliseconds since the epoch.
+    /// Nothing for this many milliseconds.
     Sleep(u64),
     /// Generate a token and store it as this version, pending.
     Store,
@@ -51,7 +51,7 @@ pub enum Next {
     Rotate,
     /// Have the cache take the new token only.
     Set,
-    /// Have this function invoked at this moment to remove the old token.
+    /// Ask for the old token to be removed after this many milliseconds, and give the new version to readers.
     Schedule(u64),
     /// Give the new version to readers; the id of the one before.
     Promote(Option<String>),
@@ -228,9 +228,8 @@ impl<'a> Work<'a> {
             };
         }
         if self.in_stage(Stage::Grace).is_some() {
-            let until = |minutes| self.seen.now_epoch_ms + minutes * 60_000;
             return match grace.filter(|minutes| *minutes > 0) {
-                Some(minutes) => Next::Schedule(until(minutes)),
+                Some(minutes) => Next::Schedule(minutes * 60_000),
                 None => promote(),
             };
         }
@@ -251,8 +250,8 @@ impl<'a> Work<'a> {
         if self.in_stage(Stage::Grace).is_none() || !is_current {
             return Next::Done("another change of the token came in between");
         }
-        if self.seen.now_epoch_ms < self.event.not_before_epoch_ms {
-            return Next::Sleep(self.event.not_before_epoch_ms);
+        if self.seen.waited_ms < self.event.after_ms {
+            return Next::Sleep(self.event.after_ms - self.seen.waited_ms);
         }
         self.remove_old()
     }
