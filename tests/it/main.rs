@@ -11,6 +11,7 @@ mod delete;
 mod examples;
 mod harness;
 mod in_place;
+mod live_rotation;
 mod policy;
 mod properties;
 mod protocol;
