@@ -38,6 +38,7 @@ impl RotationEvent {
     ///
     /// # Errors
     /// It is one of a rotation, and this is wrong with it.
+    #[must_use]
     pub fn read(event: &Value) -> Option<Result<RotationEvent, String>> {
         let step = event.get("Step")?.as_str()?;
         let text = |name: &str| match event[name].as_str() {

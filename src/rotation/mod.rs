@@ -51,7 +51,7 @@ impl Rotation<'_> {
         loop {
             let next = match self.look(event, &mut seen).await {
                 Ok(()) => decide::next(event, &seen),
-                Err(fault) if passes(&fault) => Next::Wait(self.waiting(&fault, "an answer of AWS")),
+                Err(fault) if passes(&fault) => Next::Wait(waiting(&fault, "an answer of AWS")),
                 Err(fault) => return Err(fault.to_string()),
             };
             let waiting_for = match next {
@@ -75,7 +75,7 @@ impl Rotation<'_> {
                         continue;
                     }
                     Ok(None) => continue,
-                    Err(fault) if passes(&fault) => self.waiting(&fault, "AWS to allow the next change"),
+                    Err(fault) if passes(&fault) => waiting(&fault, "AWS to allow the next change"),
                     Err(fault) => return Err(fault.to_string()),
                 },
             };
@@ -93,11 +93,6 @@ impl Rotation<'_> {
             looks += 1;
             tokio::time::sleep(pause).await;
         }
-    }
-
-    fn waiting(&self, fault: &Fault, what: &'static str) -> &'static str {
-        warn!(%fault, "will be tried again");
-        what
     }
 
     /// How long ago the step was asked for.
@@ -215,6 +210,12 @@ impl Rotation<'_> {
 
 fn milliseconds(span: Duration) -> u64 {
     u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// What a fault that passes makes a step wait for.
+fn waiting(fault: &Fault, what: &'static str) -> &'static str {
+    warn!(%fault, "will be tried again");
+    what
 }
 
 /// Whether the same call may work later.

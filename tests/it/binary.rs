@@ -61,6 +61,10 @@ impl Account {
     }
 
     /// Everything that the program printed so far.
+    pub(crate) fn endpoint(&self) -> String {
+        self.server.endpoint()
+    }
+
     pub(crate) fn printed(&self) -> Vec<String> {
         self.printed.lock().unwrap().clone()
     }

@@ -1,6 +1,7 @@
 //! Rotations of the compiled program with real servers: who gets in before, between and after, and whether a client that
 //! reads its secret once a second ever notices.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -14,22 +15,22 @@ use simulator::secrets_manager::{STEPS, SecretsManager, rotate_with};
 use crate::binary::{Account, connect, tool};
 use crate::harness::{policy, production, with};
 
-const SECRET: &str = "elasticache/production-myapp-valkey/auth-token";
+pub(crate) const SECRET: &str = "elasticache/production-myapp-valkey/auth-token";
 
 /// An auth change takes five minutes in the local AWS, so five seconds here: enough for a client that reads its secret once
 /// a second to have the new token before the old one goes.
 const SPEED: f64 = 60.0;
 
 /// A cluster of real servers with a rotation schedule, and a program that can reach it.
-struct Live {
-    account: Account,
-    endpoint: String,
-    root: String,
-    _driver: Driver,
+pub(crate) struct Live {
+    pub(crate) account: Account,
+    pub(crate) endpoint: String,
+    pub(crate) root: String,
+    driver: Driver,
 }
 
 impl Live {
-    async fn open(test: &str, properties: Value) -> Option<Live> {
+    pub(crate) async fn open(test: &str, properties: Value) -> Option<Live> {
         let program = tool(find_server(None), "REQUIRE_VALKEY", test, "valkey-server or redis-server")?;
         let aws = LocalAws::new(SPEED, Some(policy()));
         aws.with(|world, _| world.elasticache.pace.create = Duration::from_secs(30));
@@ -41,7 +42,7 @@ impl Live {
         let created = account.setup.created(properties).await;
         let endpoint = created.get_att("Connection.Endpoint").unwrap().to_owned();
         let root = driver.authority().pem().to_owned();
-        let live = Live { account, endpoint, root, _driver: driver };
+        let live = Live { account, endpoint, root, driver };
         let function = "arn:aws:lambda:us-east-1:123456789012:function:elasticache-resource";
         let schedule = json!({"SecretId": SECRET, "RotationLambdaARN": function, "RotateImmediately": false});
         live.account.setup.by_hand(SecretsManager::handle, "RotateSecret", schedule);
@@ -58,12 +59,17 @@ impl Live {
         &self.account.setup.aws
     }
 
-    fn password(&self) -> String {
+    /// File with the certificate that clients have to trust.
+    pub(crate) fn certificate(&self) -> &Path {
+        self.driver.certificate()
+    }
+
+    pub(crate) fn password(&self) -> String {
         password(self.aws())
     }
 
     /// Whether a new connection with this token can read. The servers learn of a change a moment after AWS says it is done.
-    async fn opens(&self, token: &str, expected: bool) -> bool {
+    pub(crate) async fn opens(&self, token: &str, expected: bool) -> bool {
         let until = Instant::now() + Duration::from_secs(5);
         loop {
             let opens = ping(&self.endpoint, token, &self.root).await.is_ok();

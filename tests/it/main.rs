@@ -6,6 +6,7 @@
 
 mod attributes;
 mod binary;
+mod clients;
 mod create;
 mod delete;
 mod examples;

@@ -110,15 +110,13 @@ fn is_to_change(wish: Wish<'_>, observed: &Observed, account: &Account) -> bool 
     let record = recorded(desired, observed);
     let current = in_force(desired, observed, account);
     match &desired.auth {
-        Auth::Literal(token) => match current {
-            Some(current) => current != *token,
+        Auth::Literal(token) => {
             // A lost secret is written again, unless the template changed the token in the same moment.
-            None => {
-                let elsewhere = !record.origin.is_in(&desired.secret.name);
-                let differs = |previous: &Desired| matches!(&previous.auth, Auth::Literal(before) if before != token);
-                elsewhere || wish.previous.is_some_and(differs)
-            }
-        },
+            let elsewhere = !record.origin.is_in(&desired.secret.name);
+            let differs = |previous: &Desired| matches!(&previous.auth, Auth::Literal(before) if before != token);
+            let unknown = elsewhere || wish.previous.is_some_and(differs);
+            current.map_or(unknown, |current| current != *token)
+        }
         Auth::Foreign { .. } => {
             let Some(foreign) = foreign(account) else { return false };
             match current {
@@ -223,7 +221,7 @@ impl Change<'_> {
         let secret = self.secret()?;
         let live = before.stage == Stage::Scheduled && before.is_through(&self.modified);
         let pending = live && secret.pending() == Some(before.version.as_str());
-        pending.then(|| self.promote(secret, &before.version))
+        pending.then(|| promote(secret, &before.version))
     }
 
     /// The version of our secret that readers get.
@@ -237,14 +235,6 @@ impl Change<'_> {
         hash(&[&self.pass.group.arn, &self.modified, changed, &origin.to_string()], 40)
     }
 
-    fn promote(&self, secret: &Secret, version: &str) -> Step {
-        Step::PromoteSecret {
-            arn: secret.arn.clone(),
-            to: version.to_owned(),
-            from: secret.current().map(str::to_owned),
-        }
-    }
-
     fn go_on(&self, progress: &Progress) -> Vec<Step> {
         let through = self.pass.group.auth_token_enabled && progress.is_through(&self.modified);
         let own = self.secret().filter(|secret| progress.origin.is_in(&secret.name));
@@ -253,7 +243,7 @@ impl Change<'_> {
             (Stage::Rotate | Stage::Back, true) => match own {
                 Some(secret) if secret.current() == Some(progress.version.as_str()) => self.set_stage(progress),
                 Some(secret) if secret.pending() == Some(progress.version.as_str()) => {
-                    vec![self.promote(secret, &progress.version)]
+                    vec![promote(secret, &progress.version)]
                 }
                 _ if self.is_wanted_foreign(progress) => self.set_stage(progress),
                 _ => self.restart(progress.first),
@@ -386,6 +376,11 @@ impl Change<'_> {
     fn change(&self, change: LoginChange) -> Vec<Step> {
         vec![Step::ChangeLogin { group: self.pass.group.id.clone(), change }]
     }
+}
+
+/// Gives a version to readers.
+fn promote(secret: &Secret, version: &str) -> Step {
+    Step::PromoteSecret { arn: secret.arn.clone(), to: version.to_owned(), from: secret.current().map(str::to_owned) }
 }
 
 /// The step that makes a secret of ours, or gives a standing one a value.
