@@ -60,11 +60,12 @@ impl Account {
         Account { setup: Setup::over_runtime_api(aws), server, printed, _process: process, _reader: reader }
     }
 
-    /// Everything that the program printed so far.
+    /// Where the local AWS listens.
     pub(crate) fn endpoint(&self) -> String {
         self.server.endpoint()
     }
 
+    /// Everything that the program printed so far.
     pub(crate) fn printed(&self) -> Vec<String> {
         self.printed.lock().unwrap().clone()
     }
