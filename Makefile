@@ -51,6 +51,12 @@ demo: $(STAMPS)/venv ## Run the production example against a local AWS with real
 	$(TARGET)/debug/local-aws demo --bootstrap $(TARGET)/debug/bootstrap --template template.yaml \
 		--valkey-server $(VALKEY_SERVER) --aws-cli $(BIN)/aws
 
+.PHONY: plan
+plan: ## Print what an Update would do, without AWS (OLD=old.json NEW=new.json, the properties of the resource)
+	@$(if $(and $(OLD),$(NEW)),,$(error name the properties before and after: make plan OLD=old.json NEW=new.json))
+	@$(CARGO) build --quiet --workspace --bins --locked
+	@$(TARGET)/debug/plan $(OLD) $(NEW)
+
 .PHONY: test
 test: lint-templates fmt clippy $(STAMPS)/clients ## Run all checks and all tests, as CI does
 	VALKEY_SERVER=$(VALKEY_SERVER) REQUIRE_VALKEY=1 AWS_CLI=$(BIN)/aws REQUIRE_AWS_CLI=1 \

@@ -5,13 +5,11 @@ use crate::cost;
 use crate::desired::{Desired, Tls};
 use crate::engine::Version;
 use crate::observed::{Endpoint, Observed};
-use crate::reconcile::plan::Wish;
 
 /// The attributes of a converged group, in the order of `docs/attributes.md`. The application examples are marked as the
 /// first to go when the answer is full, then the warnings.
 #[must_use]
-pub fn attributes(wish: Wish<'_>, observed: &Observed, warnings: &[String]) -> Data {
-    let desired = wish.desired;
+pub fn attributes(desired: &Desired, observed: &Observed, warnings: &[String]) -> Data {
     let mut data = Data::default();
     connection(desired, observed, &mut data);
     configuration(desired, observed, &mut data);

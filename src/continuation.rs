@@ -3,6 +3,7 @@
 //! The event itself is sent again; beside it only what AWS cannot tell: how long the request has been worked on and
 //! which changes of the group were already asked for.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -30,8 +31,8 @@ pub struct Memory {
     pub taken: Vec<String>,
     /// All steps so far, for the message when time runs out.
     pub done: Vec<String>,
-    /// Whether the group was seen standing.
-    pub group_seen: bool,
+    /// Groups that were seen standing.
+    pub seen: BTreeSet<String>,
 }
 
 impl Continuation {

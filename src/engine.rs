@@ -146,7 +146,7 @@ impl Version {
     /// Whether a live group of this version can change its TLS setting and cluster mode in place:
     /// Valkey 7.2 or Redis OSS 7.0.5 and later.
     #[must_use]
-    pub fn changes_tls_in_place(&self, engine: Engine) -> bool {
+    pub fn changes_modes_in_place(&self, engine: Engine) -> bool {
         match engine {
             Engine::Valkey => true,
             Engine::Redis => (self.major, self.minor, self.patch.unwrap_or(5)) >= (7, 0, 5),

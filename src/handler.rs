@@ -12,7 +12,7 @@ use tracing::{Instrument, error, info, info_span, warn};
 
 use crate::attributes::attributes;
 use crate::aws::{Aws, Class};
-use crate::cfn::request::{ReplyTo, Request};
+use crate::cfn::request::{ReplyTo, Request, time_to_answer};
 use crate::cfn::response::{self, Answer, Data, Outcome};
 use crate::continuation::Continuation;
 use crate::desired::{Desired, Owner, Purpose, References, Removal};
@@ -21,6 +21,7 @@ use crate::names;
 use crate::reconcile::Run;
 use crate::reconcile::observe::Target;
 use crate::reconcile::plan::Wish;
+use crate::reconcile::update::Update;
 use crate::reconcile::wait::Deadline;
 use crate::rotation::Rotation;
 use crate::rotation::event::RotationEvent;
@@ -129,18 +130,17 @@ impl Function {
             }
             Err(reason) => Err(reason.clone()),
         };
-        let outcome = match outcome {
+        let answer = match outcome {
             Ok(None) => return Ok(()),
-            Ok(Some(data)) => {
+            Ok(Some(Done { physical_id, data })) => {
                 info!(physical_id, "succeeded");
-                Outcome::Success(data)
+                Answer { physical_id, outcome: Outcome::Success(data) }
             }
             Err(reason) => {
                 error!(physical_id, reason, "failed");
-                Outcome::Failed(reason)
+                Answer { physical_id, outcome: Outcome::Failed(reason) }
             }
         };
-        let answer = Answer { physical_id, outcome };
         let body = answer.body(reply_to, &self.settings.log_stream);
         match response::deliver(&self.http, reply_to, &body, invocation.end).await {
             Err(undelivered) if !undelivered.refused => Err(undelivered.into()),
@@ -149,7 +149,7 @@ impl Function {
         }
     }
 
-    /// Does what the request asks for: attributes, `None` when the next invocation goes on with it, or why it failed.
+    /// Does what the request asks for: what to answer, `None` when the next invocation goes on with it, or why it failed.
     async fn work(
         &self,
         event: &Value,
@@ -157,9 +157,9 @@ impl Function {
         reply_to: &ReplyTo,
         physical_id: &str,
         invocation: &Invocation,
-    ) -> Result<Option<Data>, String> {
+    ) -> Result<Option<Done>, String> {
         let owner = Owner { stack_id: reply_to.stack_id.clone(), logical_id: reply_to.logical_id.clone() };
-        let deadline = invocation.deadline(request.service_timeout());
+        let deadline = invocation.deadline(time_to_answer(request.properties()));
         let request_key = format!("{}|{}", reply_to.stack_id, reply_to.request_id);
         let mut run = Run::new(&self.aws, &request_key, self.settings.poll_interval, deadline)
             .resumed(&invocation.continuation.memory);
@@ -167,7 +167,8 @@ impl Function {
             Request::Create { properties } => match Desired::new(properties, &owner, Purpose::Create) {
                 Ok(mut desired) => {
                     run.settle_cluster_mode(&mut desired).await;
-                    present(&mut run, Wish { desired: &desired, previous: None, keeps_name: true }).await
+                    let converged = run.present(Wish { desired: &desired, previous: None, renamed: None }).await;
+                    converged.map(|converged| (desired, converged))
                 }
                 Err(problems) => {
                     let references = References::read(properties, Purpose::Create);
@@ -178,33 +179,34 @@ impl Function {
                 return Err(format!("PhysicalResourceId is not the id of a replication group: {physical_id:?}"));
             }
             Request::Update { properties, old_properties, .. } => {
-                let purpose = Purpose::Update(physical_id);
-                match Desired::new(properties, &owner, purpose) {
-                    Ok(mut desired) => {
-                        let mut previous = Desired::new(old_properties, &owner, purpose).ok();
-                        run.settle_cluster_mode(&mut desired).await;
-                        if let Some(previous) = &mut previous {
-                            run.settle_cluster_mode(previous).await;
-                        }
-                        let keeps_name = desired.is_named_by(properties);
-                        present(&mut run, Wish { desired: &desired, previous: previous.as_ref(), keeps_name }).await
-                    }
-                    Err(problems) => {
-                        let earlier = References::read(old_properties, purpose);
-                        let references = References::read(properties, purpose).beside(&earlier);
-                        // Whatever else is wrong, a Removal says what stands under the id.
-                        let standing = Removal::new(old_properties, &owner, physical_id, &request_key);
-                        Err(run.refused(problems, &references, Some(Target::from(&standing))).await)
-                    }
-                }
+                run.update(Update { owner: &owner, physical_id, properties, earlier: old_properties }).await
             }
             Request::Delete { properties, .. } => {
-                absent(&mut run, properties, &owner, physical_id, &request_key).await.map(|()| Data::default())
+                let removed = absent(&mut run, properties, &owner, physical_id, &request_key).await;
+                return self
+                    .ended(removed.map(|()| Done::removed(physical_id)), event, &run, invocation, deadline)
+                    .await;
             }
         };
+        let done = result.map(|(desired, converged)| Done {
+            physical_id: desired.names.replication_group.clone(),
+            data: attributes(&desired, &converged.observed, &converged.warnings),
+        });
+        self.ended(done, event, &run, invocation, deadline).await
+    }
+
+    /// What the end of a run means: work that does not fit into this invocation is handed on.
+    async fn ended(
+        &self,
+        result: Result<Done, Error>,
+        event: &Value,
+        run: &Run<'_>,
+        invocation: &Invocation,
+        deadline: Deadline,
+    ) -> Result<Option<Done>, String> {
         match result {
-            Ok(data) => Ok(Some(data)),
-            Err(Error::HandOver) => self.hand_over(event, &run, invocation, deadline).await.map(|()| None),
+            Ok(done) => Ok(Some(done)),
+            Err(Error::HandOver) => self.hand_over(event, run, invocation, deadline).await.map(|()| None),
             Err(error) => Err(error.to_string()),
         }
     }
@@ -262,21 +264,28 @@ struct Invocation {
 
 impl Invocation {
     /// When the request must be answered, before CloudFormation stops waiting; and when this invocation must hand on.
-    fn deadline(&self, service_timeout: Duration) -> Deadline {
+    fn deadline(&self, time_to_answer: Duration) -> Deadline {
         let elapsed = self.continuation.elapsed(self.now_epoch_ms);
-        let margin = (service_timeout / 10).min(Duration::from_mins(1));
         let now = Instant::now();
         Deadline {
             started: now.checked_sub(elapsed).unwrap_or(now),
-            answer_by: now + service_timeout.saturating_sub(margin).saturating_sub(elapsed),
+            answer_by: now + time_to_answer.saturating_sub(elapsed),
             hand_over_at: self.end.checked_sub(LAST_PART).unwrap_or(self.end),
         }
     }
 }
 
-async fn present(run: &mut Run<'_>, wish: Wish<'_>) -> Result<Data, Error> {
-    let converged = run.present(wish).await?;
-    Ok(attributes(wish, &converged.observed, &converged.warnings))
+/// What a request ended with.
+#[derive(Debug)]
+struct Done {
+    physical_id: String,
+    data: Data,
+}
+
+impl Done {
+    fn removed(physical_id: &str) -> Done {
+        Done { physical_id: physical_id.to_owned(), data: Data::default() }
+    }
 }
 
 /// Removes what stands under the physical id. When CloudFormation never got an answer to a Create it makes an id up; then
@@ -289,14 +298,14 @@ async fn absent(
     request_key: &str,
 ) -> Result<(), Error> {
     let removal = Removal::new(properties, owner, physical_id, request_key);
-    let derived = Desired::derived_id(properties).filter(|stem| !names::is_generation_of(physical_id, stem));
+    let derived = Desired::derived_id(properties).filter(|stem| names::generation(physical_id, stem).is_none());
     if let Some(stem) = derived
         && !(names::id_defect(physical_id).is_none() && run.owns_anything(Target::from(&removal)).await?)
     {
         info!(physical_id, stem, "nothing of ours has this id; removing what the properties name");
-        return run.absent(&Removal::new(properties, owner, &stem, request_key)).await;
+        return run.remove(&Removal::new(properties, owner, &stem, request_key), properties).await;
     }
-    run.absent(&removal).await
+    run.remove(&removal, properties).await
 }
 
 /// The id to answer with: the one that came in, else the one that the properties derive, else a made-up legal one.

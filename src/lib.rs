@@ -28,6 +28,7 @@ pub mod login;
 pub mod logs;
 pub mod names;
 pub mod observed;
+pub mod preview;
 pub mod problem;
 pub mod properties;
 pub mod reconcile;

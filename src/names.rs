@@ -50,14 +50,10 @@ impl Names {
         format!("elasticache/{}/auth-token", self.replication_group)
     }
 
-    /// Secret name that the template gave, for this generation of `stem`: later generations get the same suffix as
-    /// their group, so that two generations never share a secret.
+    /// Our snapshot of this generation, from which generation `next` is made.
     #[must_use]
-    pub fn given_secret(&self, given: &str, stem: &str) -> String {
-        match self.replication_group.strip_prefix(stem) {
-            Some(suffix) if !suffix.is_empty() => format!("{given}{suffix}"),
-            _ => given.to_owned(),
-        }
+    pub fn seed_snapshot(&self, next: &str) -> String {
+        format!("{}-seed-{}", self.replication_group, hash(&[&self.replication_group, next], 8))
     }
 
     /// A final snapshot's name: the given one, made unique for the request, because snapshot names are unique in an
@@ -94,12 +90,36 @@ pub fn fallback_id(logical_id: &str, stack_id: &str) -> String {
     format!("{}-{}", head.trim_end_matches('-'), hash(&[stack_id, logical_id], HASH_CHARS))
 }
 
-/// Whether `id` is `stem` or a later generation of it.
+/// The id of generation `number` of `stem`; the first one is the stem itself. An explicit name may leave no room for a
+/// number; then its end makes way for a hash.
 #[must_use]
-pub fn is_generation_of(id: &str, stem: &str) -> bool {
-    id.strip_prefix(stem).is_some_and(|rest| {
-        rest.is_empty() || rest.strip_prefix('-').and_then(|n| n.parse::<u32>().ok()).is_some_and(|n| n >= 2)
-    })
+pub fn of_generation(stem: &str, number: u32) -> String {
+    let suffix = format!("-{number}");
+    if number <= 1 {
+        return stem.to_owned();
+    }
+    if stem.len() + suffix.len() <= MAX_ID {
+        return format!("{stem}{suffix}");
+    }
+    let tail = hash(&[stem], HASH_CHARS);
+    let head: String = stem.chars().take(MAX_ID - suffix.len() - tail.len() - 1).collect();
+    format!("{}-{tail}{suffix}", head.trim_end_matches('-'))
+}
+
+/// Which generation of `stem` the id is; `None` when it is none.
+#[must_use]
+pub fn generation(id: &str, stem: &str) -> Option<u32> {
+    if id == stem {
+        return Some(1);
+    }
+    let number = id.rsplit_once('-')?.1.parse().ok().filter(|number| *number >= 2)?;
+    (of_generation(stem, number) == id).then_some(number)
+}
+
+/// The secret name that the template gave, for one generation: two generations never share a secret.
+#[must_use]
+pub fn given_secret(given: &str, generation: u32) -> String {
+    if generation > 1 { format!("{given}-{generation}") } else { given.to_owned() }
 }
 
 /// Why `id` is not a legal replication group id: 1 to 40 letters, digits and single hyphens, first a letter, last not
@@ -193,10 +213,22 @@ mod tests {
 
     #[test]
     fn generations_are_told_from_other_ids() {
-        assert!(is_generation_of("dev-app-valkey", "dev-app-valkey"));
-        assert!(is_generation_of("dev-app-valkey-2", "dev-app-valkey"));
-        assert!(!is_generation_of("dev-app-valkey-1", "dev-app-valkey"));
-        assert!(!is_generation_of("dev-app-valkey-blue", "dev-app-valkey"));
+        assert_eq!(generation("dev-app-valkey", "dev-app-valkey"), Some(1));
+        assert_eq!(generation("dev-app-valkey-12", "dev-app-valkey"), Some(12));
+        assert_eq!(generation("dev-app-valkey-1", "dev-app-valkey"), None);
+        assert_eq!(generation("dev-app-valkey-02", "dev-app-valkey"), None);
+        assert_eq!(generation("dev-app-valkey-blue", "dev-app-valkey"), None);
+    }
+
+    #[test]
+    fn every_generation_of_any_name_is_legal_and_recognised() {
+        for stem in ["a".to_owned(), "x".repeat(37), "x".repeat(40), format!("{}-{}", "x".repeat(29), "y".repeat(10))] {
+            for number in [1, 2, 9, 10, 123] {
+                let id = of_generation(&stem, number);
+                assert_eq!(id_defect(&id), None, "{id}");
+                assert_eq!(generation(&id, &stem), Some(number), "{id}");
+            }
+        }
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use crate::desired::{LogDelivery, Owner, Source, TAG_CREATING, Tags};
+use crate::desired::{LogDelivery, Owner, Source, TAG_CREATING, TAG_REPLACED_BY, TAG_REPLACES, Tags};
 use crate::engine::{Engine, Version};
 use crate::login::InForce;
 use crate::secret::{AuthToken, SecretContent};
@@ -25,6 +25,8 @@ pub struct Observed {
     pub secret: Option<Secret>,
     /// The secret under the name that the template gave it before, if that was another one.
     pub former_secret: Option<Secret>,
+    /// Our snapshot from which a new generation is made, when one is looked for.
+    pub seed: Option<FoundSnapshot>,
 }
 
 /// A replication group.
@@ -411,6 +413,30 @@ impl Observed {
     #[must_use]
     pub fn is_being_created(&self) -> bool {
         self.subnet_group.as_ref().is_some_and(|group| group.tags.contains_key(TAG_CREATING))
+    }
+
+    /// The generation that this one replaces, as long as CloudFormation may still go back to it.
+    #[must_use]
+    pub fn replaces(&self) -> Option<&str> {
+        self.subnet_group.as_ref().and_then(|group| group.tags.get(TAG_REPLACES)).map(String::as_str)
+    }
+
+    /// What this generation says about the one that takes over.
+    #[must_use]
+    pub fn succession_tag(&self) -> Option<&str> {
+        self.subnet_group.as_ref().and_then(|group| group.tags.get(TAG_REPLACED_BY)).map(String::as_str)
+    }
+
+    /// Whether there is nothing under any of this generation's names that a new one would collide with. A secret that
+    /// waits for its deletion can be taken back.
+    #[must_use]
+    pub fn is_free(&self, owner: &Owner) -> bool {
+        let secret_is_free = self.secret.as_ref().is_none_or(|secret| secret.deleted && owner.owns(&secret.tags));
+        self.group.is_none()
+            && self.subnet_group.is_none()
+            && self.security_group.is_none()
+            && self.parameter_groups.is_empty()
+            && secret_is_free
     }
 
     /// Whether anything of this generation carries the owner's tags.

@@ -418,6 +418,17 @@ impl Aws {
         result.map(drop).map_err(|e| Fault::new("elasticache:DeleteReplicationGroup", group, &e))
     }
 
+    pub(crate) async fn create_snapshot(&self, name: &str, group: &str, tags: &Tags) -> Result<(), Fault> {
+        let call = self.elasticache.create_snapshot().snapshot_name(name).replication_group_id(group);
+        let result = call.set_tags(Some(tag_list(tags))).send().await;
+        result.map(drop).map_err(|e| Fault::new("elasticache:CreateSnapshot", name, &e))
+    }
+
+    pub(crate) async fn delete_snapshot(&self, name: &str) -> Result<(), Fault> {
+        let result = self.elasticache.delete_snapshot().snapshot_name(name).send().await;
+        result.map(drop).map_err(|e| Fault::new("elasticache:DeleteSnapshot", name, &e))
+    }
+
     pub(crate) async fn tag_cache(&self, arn: &str, tags: &Tags) -> Result<(), Fault> {
         let call = self.elasticache.add_tags_to_resource().resource_name(arn).set_tags(Some(tag_list(tags)));
         call.send().await.map(drop).map_err(|e| Fault::new("elasticache:AddTagsToResource", arn, &e))

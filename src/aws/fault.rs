@@ -125,11 +125,13 @@ fn classify(code: &str, message: &str, status: Option<u16>) -> Class {
         | "CacheClusterNotFound"
         | "CacheSubnetGroupNotFoundFault"
         | "CacheParameterGroupNotFound"
+        | "SnapshotNotFoundFault"
         | "InvalidGroup.NotFound"
         | "ResourceNotFoundException" => Class::Missing,
         "ReplicationGroupAlreadyExists"
         | "CacheSubnetGroupAlreadyExists"
         | "CacheParameterGroupAlreadyExists"
+        | "SnapshotAlreadyExistsFault"
         | "InvalidGroup.Duplicate"
         | "InvalidPermission.Duplicate"
         | "ResourceExistsException" => Class::Exists,
@@ -137,6 +139,7 @@ fn classify(code: &str, message: &str, status: Option<u16>) -> Class {
         | "InvalidCacheClusterState"
         | "InvalidCacheParameterGroupState"
         | "InvalidUserGroupState"
+        | "InvalidSnapshotState"
         | "CacheSubnetGroupInUse"
         | "DependencyViolation" => Class::Busy,
         // Secrets Manager's word for a secret that waits for its deletion, among other things.

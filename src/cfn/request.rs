@@ -145,22 +145,27 @@ impl Request {
             | Request::Delete { properties, .. } => properties,
         }
     }
-
-    /// Time that CloudFormation waits for the answer.
-    #[must_use]
-    pub fn service_timeout(&self) -> Duration {
-        let value = self.properties().get("ServiceTimeout");
-        let seconds = match value {
-            Some(Value::String(text)) => text.trim().parse::<u64>().ok(),
-            Some(Value::Number(number)) => number.as_u64(),
-            _ => None,
-        };
-        Duration::from_secs(seconds.filter(|s| (1..=MAX_SERVICE_TIMEOUT).contains(s)).unwrap_or(MAX_SERVICE_TIMEOUT))
-    }
 }
 
 /// CloudFormation's default for `ServiceTimeout`, and its greatest value, in seconds.
-const MAX_SERVICE_TIMEOUT: u64 = 3600;
+pub const MAX_SERVICE_TIMEOUT: u32 = 3600;
+
+/// Time to answer a request with these properties: as long as CloudFormation waits, less a margin for the way.
+#[must_use]
+pub fn time_to_answer(properties: &Value) -> Duration {
+    let timeout = service_timeout(properties);
+    timeout.saturating_sub((timeout / 10).min(Duration::from_mins(1)))
+}
+
+fn service_timeout(properties: &Value) -> Duration {
+    let seconds = match properties.get("ServiceTimeout") {
+        Some(Value::String(text)) => text.trim().parse::<u64>().ok(),
+        Some(Value::Number(number)) => number.as_u64(),
+        _ => None,
+    };
+    let longest = u64::from(MAX_SERVICE_TIMEOUT);
+    Duration::from_secs(seconds.filter(|seconds| (1..=longest).contains(seconds)).unwrap_or(longest))
+}
 
 /// Names the fields that an event lacks; the parser's own text could repeat values.
 fn missing(event: &Value, error: &serde_json::Error) -> String {
@@ -225,10 +230,15 @@ mod tests {
 
     #[test]
     fn the_service_timeout_is_an_hour_unless_given() {
-        let request = |properties| Request::Create { properties };
-        assert_eq!(request(json!({})).service_timeout().as_secs(), 3600);
-        assert_eq!(request(json!({"ServiceTimeout": "90"})).service_timeout().as_secs(), 90);
-        assert_eq!(request(json!({"ServiceTimeout": 99999})).service_timeout().as_secs(), 3600);
-        assert_eq!(request(json!("broken")).service_timeout().as_secs(), 3600);
+        assert_eq!(service_timeout(&json!({})).as_secs(), 3600);
+        assert_eq!(service_timeout(&json!({"ServiceTimeout": "90"})).as_secs(), 90);
+        assert_eq!(service_timeout(&json!({"ServiceTimeout": 99999})).as_secs(), 3600);
+        assert_eq!(service_timeout(&json!("broken")).as_secs(), 3600);
+    }
+
+    #[test]
+    fn the_answer_goes_out_before_the_timeout() {
+        assert_eq!(time_to_answer(&json!({})).as_secs(), 3540);
+        assert_eq!(time_to_answer(&json!({"ServiceTimeout": 100})).as_secs(), 90);
     }
 }

@@ -27,6 +27,10 @@ pub const TAG_STACK_ID: &str = "elasticache-resource:stack-id";
 pub const TAG_LOGICAL_ID: &str = "elasticache-resource:logical-id";
 /// Tag key on the subnet group: the resource has not been created successfully yet.
 pub const TAG_CREATING: &str = "elasticache-resource:creating";
+/// Tag key on the subnet group: the generation that takes over, and the request that it is made for.
+pub const TAG_REPLACED_BY: &str = "elasticache-resource:replaced-by";
+/// Tag key on the subnet group: the generation that this one replaces, until that is deleted.
+pub const TAG_REPLACES: &str = "elasticache-resource:replaces";
 /// Tag key on the subnet group: how far a change of the login has come.
 pub const TAG_LOGIN: &str = "elasticache-resource:login";
 /// Tag key on the secret: how long a token stays valid after a scheduled rotation, in minutes.
@@ -257,6 +261,10 @@ pub struct Desired {
     pub logs: BTreeMap<String, LogDelivery>,
     pub deletion_protection: bool,
     pub replacement_policy: ReplacementPolicy,
+    /// The generation that this one replaces.
+    pub replaces: Option<String>,
+    /// Our snapshot of that generation, from which this one is made.
+    pub seed: Option<String>,
     /// What has to exist for it.
     pub references: References,
     mode_follows_group: Option<ModeFollowsGroup>,
@@ -276,6 +284,39 @@ pub enum Purpose<'a> {
     Create,
     /// The group with this physical id.
     Update(&'a str),
+    /// A new group with this id, in place of another one.
+    Replace(&'a str),
+}
+
+impl Purpose<'_> {
+    /// Whether the rules for new groups apply.
+    pub(crate) fn makes_group(self) -> bool {
+        matches!(self, Purpose::Create | Purpose::Replace(_))
+    }
+}
+
+/// Who takes over from a generation, and for which request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Succession {
+    /// Id of the new generation.
+    pub to: String,
+    /// The request that asked for it, as a hash.
+    pub request: String,
+}
+
+impl Succession {
+    /// Reads the value of [`TAG_REPLACED_BY`].
+    #[must_use]
+    pub fn parse(tag: &str) -> Option<Succession> {
+        let (to, request) = tag.split_once(' ')?;
+        Some(Succession { to: to.to_owned(), request: request.to_owned() })
+    }
+}
+
+impl fmt::Display for Succession {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.to, self.request)
+    }
 }
 
 impl Desired {
@@ -297,6 +338,14 @@ impl Desired {
     pub fn derived_id(value: &serde_json::Value) -> Option<String> {
         let (properties, _) = Properties::read(value);
         derived_stem(&properties)
+    }
+
+    /// Tags of the subnet group: those of everything, and what it replaces.
+    #[must_use]
+    pub fn subnet_group_tags(&self) -> Tags {
+        let mut tags = self.tags.clone();
+        tags.extend(self.replaces.iter().map(|id| (TAG_REPLACES.to_owned(), id.clone())));
+        tags
     }
 
     /// Where the token comes from, if there is one.
@@ -368,20 +417,58 @@ impl Desired {
         }
     }
 
-    /// Whether these properties name the resource as it is called, so that nothing was renamed.
+    /// What these properties name the resource, when they do not name it as it is called. `earlier` are the properties
+    /// before: an explicit name that changed means another resource even where the new one could be read as the stem of
+    /// the old one.
     #[must_use]
-    pub fn is_named_by(&self, value: &serde_json::Value) -> bool {
+    pub fn renamed(&self, value: &serde_json::Value, earlier: &serde_json::Value) -> Option<String> {
         let (properties, _) = Properties::read(value);
-        let id = &self.names.replication_group;
-        match (&properties.replication_group_id, &properties.env, &properties.project_id) {
-            (Some(given), _, _) => names::is_generation_of(id, &given.to_ascii_lowercase()),
-            // An engine change keeps the id, so the other engine's stem is as good.
-            (None, Some(env), Some(project)) => [Engine::Valkey, Engine::Redis]
-                .iter()
-                .any(|engine| names::is_generation_of(id, &names::stem(env, project, *engine))),
-            _ => false,
+        let (before, _) = Properties::read(earlier);
+        let explicit = |p: &Properties| p.replication_group_id.as_ref().map(|id| id.to_ascii_lowercase());
+        let other_name = explicit(&before).is_some_and(|before| explicit(&properties).is_some_and(|now| now != before));
+        if !other_name && generation(&properties, &self.names.replication_group).is_some() {
+            return None;
         }
+        derived_stem(&properties)
     }
+
+    /// The same wish as a generation that replaces `before`; `seed` is our snapshot of that one. What the template says
+    /// about a first restore was for the first generation.
+    #[must_use]
+    pub fn replacing(mut self, before: &str, seed: Option<String>) -> Desired {
+        self.replaces = Some(before.to_owned());
+        self.restore = Restore { snapshot_name: seed.clone(), snapshot_arns: Vec::new() };
+        self.seed = seed;
+        self
+    }
+}
+
+/// The stem that `id` is a generation of, with its number, if these properties name it.
+fn generation(p: &Properties, id: &str) -> Option<(String, u32)> {
+    let stems = match (&p.replication_group_id, &p.env, &p.project_id) {
+        (Some(given), _, _) => vec![given.to_ascii_lowercase()],
+        // An engine change keeps the id, so the other engine's stem is as good.
+        (None, Some(env), Some(project)) => {
+            [Engine::Valkey, Engine::Redis].iter().map(|engine| names::stem(env, project, *engine)).collect()
+        }
+        _ => Vec::new(),
+    };
+    stems.into_iter().find_map(|stem| names::generation(id, &stem).map(|number| (stem, number)))
+}
+
+/// Ids for the next generation after `physical_id`, the first choice first: the numbers above its own, or when the
+/// properties name the resource anew (`renamed`), that name and the numbers from two on.
+pub fn next_generations<'a>(
+    value: &serde_json::Value,
+    physical_id: &'a str,
+    renamed: Option<&'a str>,
+) -> impl Iterator<Item = String> + use<'a> {
+    let (properties, _) = Properties::read(value);
+    let (stem, number) = match renamed {
+        Some(stem) => (stem.to_owned(), 0),
+        None => generation(&properties, physical_id).unwrap_or_else(|| (physical_id.to_owned(), 1)),
+    };
+    (number + 1..).map(move |number| names::of_generation(&stem, number))
 }
 
 fn derived_stem(p: &Properties) -> Option<String> {
@@ -396,8 +483,9 @@ fn resolve(p: Properties, owner: &Owner, purpose: Purpose<'_>) -> Desired {
     let stem = derived_stem(&p).unwrap_or_default();
     let names = Names::of(match purpose {
         Purpose::Create => stem.as_str(),
-        Purpose::Update(physical_id) => physical_id,
+        Purpose::Update(id) | Purpose::Replace(id) => id,
     });
+    let number = generation(&p, &names.replication_group).map_or(1, |(_, number)| number);
     let engine = p.engine.unwrap_or(Engine::Valkey);
     let version = p.engine_version.as_deref().and_then(Version::parse).unwrap_or_else(|| engine.default_version());
     let (topology, cluster_mode) = rules::topology(&p);
@@ -446,7 +534,7 @@ fn resolve(p: Properties, owner: &Owner, purpose: Purpose<'_>) -> Desired {
         auth,
         secret: SecretSettings {
             name: match &p.secret_name {
-                Some(given) => names.given_secret(given, &stem),
+                Some(given) => names::given_secret(given, number),
                 None => names.secret(),
             },
             kms_key_id: p.secret_kms_key_id,
@@ -463,6 +551,8 @@ fn resolve(p: Properties, owner: &Owner, purpose: Purpose<'_>) -> Desired {
         logs: p.log_delivery.into_iter().filter_map(log).collect(),
         deletion_protection: p.deletion_protection.unwrap_or(false),
         replacement_policy: p.replacement_policy.unwrap_or(ReplacementPolicy::Refuse),
+        replaces: None,
+        seed: None,
         references,
         mode_follows_group,
         names,
@@ -530,7 +620,7 @@ impl Removal {
     pub fn new(value: &serde_json::Value, owner: &Owner, replication_group: &str, request_id: &str) -> Removal {
         let (properties, _) = Properties::read(value);
         let names = Names::of(replication_group);
-        let stem = derived_stem(&properties).unwrap_or_else(|| replication_group.to_owned());
+        let number = generation(&properties, replication_group).map_or(1, |(_, number)| number);
         // Bad properties never hold a Delete back, but they must not cost data either: a name that is set and illegal
         // still means a snapshot.
         let is_set = |name: &str| value.get(name).is_some_and(|v| !v.is_null() && v.as_str() != Some(""));
@@ -542,7 +632,7 @@ impl Removal {
         Removal {
             final_snapshot: legal_snapshot.map(|name| names.final_snapshot(&name, request_id)),
             secret_name: match properties.secret_name.filter(|given| names::is_secret_name(given)) {
-                Some(given) => names.given_secret(&given, &stem),
+                Some(given) => names::given_secret(&given, number),
                 None => names.secret(),
             },
             recovery_window_days: properties
@@ -553,6 +643,12 @@ impl Removal {
             names,
             owner: owner.clone(),
         }
+    }
+
+    /// The same for a generation that was never put to use: nobody's data and nobody's token are in it.
+    #[must_use]
+    pub fn of_unfinished(self) -> Removal {
+        Removal { final_snapshot: None, deletion_protection: false, recovery_window_days: 0, ..self }
     }
 }
 

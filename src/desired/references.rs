@@ -79,7 +79,7 @@ impl References {
             Some(text) => Version::parse(text).filter(|version| engine.version_defect(version).is_none()),
             None => Some(engine.default_version()),
         };
-        let creating = purpose == Purpose::Create;
+        let creating = purpose.makes_group();
         References {
             vpc_id: p.vpc_id.clone().filter(|id| id.starts_with("vpc-")),
             subnet_ids: formed(&p.subnet_ids, "subnet-"),
@@ -98,7 +98,7 @@ impl References {
                 [id] => Some(id.clone()),
                 _ => None,
             },
-            snapshot: p.snapshot_name.clone().filter(|_| creating),
+            snapshot: p.snapshot_name.clone().filter(|_| purpose == Purpose::Create),
             token_secret: p
                 .auth_token_secret_arn
                 .clone()

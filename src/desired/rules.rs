@@ -204,7 +204,7 @@ fn counts(p: &Properties, purpose: Purpose<'_>, problems: &mut Vec<Problem>) {
         }
     }
     if let Topology::Single { nodes } = topology(p).0
-        && purpose == Purpose::Create
+        && purpose.makes_group()
         && !p.preferred_availability_zones.is_empty()
         && p.preferred_availability_zones.len() != usize::try_from(nodes).unwrap_or_default()
     {

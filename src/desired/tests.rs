@@ -124,8 +124,9 @@ fn preferred_zones_bind_only_a_new_group() {
 fn an_engine_change_keeps_the_id_and_a_rename_does_not() {
     let redis =
         Desired::new(&with(&json!({"Engine": "valkey"})), &owner(), Purpose::Update("dev-app-redis-2")).unwrap();
-    assert!(redis.is_named_by(&with(&json!({"Engine": "valkey"}))));
-    assert!(!redis.is_named_by(&with(&json!({"Env": "prod"}))));
+    let before = with(&json!({"Engine": "redis"}));
+    assert_eq!(redis.renamed(&with(&json!({"Engine": "valkey"})), &before), None);
+    assert_eq!(redis.renamed(&with(&json!({"Env": "prod"})), &before), Some("prod-app-valkey".to_owned()));
 }
 
 #[test]

@@ -7,6 +7,7 @@ mod reader;
 
 use serde_json::{Map, Value};
 
+use crate::cfn::request::MAX_SERVICE_TIMEOUT;
 use crate::engine::Engine;
 use crate::problem::Problem;
 use crate::secret::AuthToken;
@@ -297,7 +298,7 @@ impl Properties {
                     ("Empty", ReplacementPolicy::Empty),
                 ],
             ),
-            service_timeout: r.integer("ServiceTimeout", 1..=3600),
+            service_timeout: r.integer("ServiceTimeout", 1..=MAX_SERVICE_TIMEOUT.cast_signed()),
         };
         r.require("Env", "name the environment, such as production");
         r.require("ProjectId", "name the project, such as myapp");

@@ -47,6 +47,8 @@ pub async fn act(aws: &Aws, step: &Step, request: &str) -> Result<(), Fault> {
         Step::ChangeLogin { group, change } => aws.change_login(group, &login_request(change)).await,
         Step::DeliverLogs { group, set, disable } => aws.deliver_logs(group, set, disable).await,
         Step::DeleteGroup { group, final_snapshot } => aws.delete_group(group, final_snapshot.as_deref()).await,
+        Step::CreateSnapshot { name, group, tags } => aws.create_snapshot(name, group, tags).await,
+        Step::DeleteSnapshot { name } => aws.delete_snapshot(name).await,
         Step::Tag { target: TagTarget::ElastiCache(arn), tags } => aws.tag_cache(arn, tags).await,
         Step::Tag { target: TagTarget::SecurityGroup(id), tags } => aws.tag_security_group(id, tags).await,
         Step::Tag { target: TagTarget::Secret(arn), tags } => aws.tag_secret(arn, tags).await,

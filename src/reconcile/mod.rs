@@ -6,9 +6,10 @@
 pub mod act;
 pub mod observe;
 pub mod plan;
+pub mod update;
 pub mod wait;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use futures_util::future::join_all;
@@ -40,8 +41,8 @@ pub struct Run<'a> {
     taken: BTreeMap<String, Taken>,
     done: Vec<String>,
     retries: u32,
-    /// Whether the group was seen standing while this request was worked on.
-    group_seen: bool,
+    /// Groups that were seen standing while this request was worked on.
+    seen: BTreeSet<String>,
 }
 
 /// What is remembered of a step that was taken.
@@ -73,7 +74,7 @@ impl<'a> Run<'a> {
     #[must_use]
     pub fn new(aws: &'a Aws, request: &'a str, poll_interval: Duration, deadline: Deadline) -> Run<'a> {
         let waiter = Waiter { aws, poll_interval, deadline };
-        Run { aws, request, waiter, taken: BTreeMap::new(), done: Vec::new(), retries: 0, group_seen: false }
+        Run { aws, request, waiter, taken: BTreeMap::new(), done: Vec::new(), retries: 0, seen: BTreeSet::new() }
     }
 
     /// Goes on from what an earlier invocation remembered.
@@ -82,7 +83,7 @@ impl<'a> Run<'a> {
         let taken = |step: &String| (step.clone(), Taken { changes_group: true, asked_again: None });
         self.taken = memory.taken.iter().map(taken).collect();
         self.done.clone_from(&memory.done);
-        self.group_seen = memory.group_seen;
+        self.seen.clone_from(&memory.seen);
         self
     }
 
@@ -90,38 +91,30 @@ impl<'a> Run<'a> {
     #[must_use]
     pub fn memory(&self) -> Memory {
         let changes = self.taken.iter().filter(|(_, taken)| taken.changes_group).map(|(step, _)| step.clone());
-        Memory { taken: changes.collect(), done: self.done.clone(), group_seen: self.group_seen }
+        Memory { taken: changes.collect(), done: self.done.clone(), seen: self.seen.clone() }
     }
 
     /// Brings the account to what is wanted.
     pub async fn present(&mut self, wish: Wish<'_>) -> Result<Converged, Error> {
-        let references = match wish.previous {
-            Some(previous) => wish.desired.references.clone().beside(&previous.references),
-            None => wish.desired.references.clone(),
-        };
-        let (mut observed, account) = self.first_look(wish, &references).await?;
-        let problems = match (wish.previous, &observed.group) {
-            // A Create that finds its group checked everything before it made it.
-            (None, Some(_)) => plan::network_problems(&references, &observed, &account),
-            _ => plan::account_problems(&references, &observed, &account),
-        };
-        let mut plan = plan::present(wish, &observed, &account);
-        if !problems.is_empty() {
-            let mut all = problems;
-            if let Plan::Refuse(more) = plan {
-                all.extend(more);
-            }
-            return Err(Error::Refused(all));
-        }
+        let (observed, account) = self.first_look(wish).await?;
+        check(wish, &observed, &account)?;
+        self.converge(wish, observed, &account).await
+    }
+
+    /// Goes on from one look until everything is as wanted.
+    async fn converge(&mut self, wish: Wish<'_>, first: Observed, account: &Account) -> Result<Converged, Error> {
+        let mut observed = first;
+        let mut plan = plan::present(wish, &observed, account);
         let was_there = observed.group.is_some();
         let group = wish.desired.names.replication_group.clone();
         loop {
             // A Delete that overtook this run must not be undone by it.
             let stands = observed.group.as_ref().is_some_and(|group| group.status != Status::Deleting);
-            if self.group_seen && !stands {
+            if stands {
+                self.seen.insert(group.clone());
+            } else if self.seen.contains(&group) {
                 return Err(Error::DeletedMeanwhile { group });
             }
-            self.group_seen |= stands;
             if plan == Plan::Done {
                 let mut warnings = plan::warnings(wish, &observed);
                 if wish.previous.is_some() && !was_there {
@@ -132,7 +125,7 @@ impl<'a> Run<'a> {
             }
             self.follow(plan, &group, &observed).await?;
             observed = self.look(Target::from(wish)).await?;
-            plan = plan::present(wish, &observed, &account);
+            plan = plan::present(wish, &observed, account);
         }
     }
 
@@ -176,7 +169,7 @@ impl<'a> Run<'a> {
     ///
     /// A Delete may follow a failed Create so closely that AWS does not show yet what was made last. The security group
     /// shows latest and stands in every complete set, so where none was seen the end is confirmed by one more look.
-    pub async fn absent(&mut self, removal: &Removal) -> Result<(), Error> {
+    pub(super) async fn absent(&mut self, removal: &Removal) -> Result<(), Error> {
         let group = removal.names.replication_group.clone();
         let mut seen = false;
         loop {
@@ -289,11 +282,13 @@ impl<'a> Run<'a> {
         self.waiter.pause(self.retries, &waiting_for, "", &self.done).await
     }
 
-    async fn first_look(&mut self, wish: Wish<'_>, references: &References) -> Result<(Observed, Account), Error> {
+    /// What is there, and what the properties point at.
+    async fn first_look(&mut self, wish: Wish<'_>) -> Result<(Observed, Account), Error> {
+        let references = references(wish);
         let looks = async {
             tokio::try_join!(
                 observe::observe(&self.waiter, Target::from(wish)),
-                self.waiter.persist(|| observe::account(self.aws, references)),
+                self.waiter.persist(|| observe::account(self.aws, &references)),
             )
         };
         let (observed, mut account) = Box::pin(looks).await?;
@@ -319,6 +314,31 @@ impl<'a> Run<'a> {
         let waiting_for = format!("{} to be possible", fault.action);
         self.waiter.pause(self.retries, &waiting_for, &fault.to_string(), &self.done).await
     }
+}
+
+/// What has to be looked up in the account for a wish.
+fn references(wish: Wish<'_>) -> References {
+    match wish.previous {
+        Some(previous) => wish.desired.references.clone().beside(&previous.references),
+        None => wish.desired.references.clone(),
+    }
+}
+
+/// Everything that is wrong before the first write: with what the properties point at, and with the change itself.
+fn check(wish: Wish<'_>, observed: &Observed, account: &Account) -> Result<(), Error> {
+    let references = references(wish);
+    let mut problems = match (wish.previous, &observed.group) {
+        // A Create that finds its group checked everything before it made it.
+        (None, Some(_)) => plan::network_problems(&references, observed, account),
+        _ => plan::account_problems(&references, observed, account),
+    };
+    if problems.is_empty() {
+        return Ok(());
+    }
+    if let Plan::Refuse(more) = plan::present(wish, observed, account) {
+        problems.extend(more);
+    }
+    Err(Error::Refused(problems))
 }
 
 /// What a failed step means.

@@ -13,7 +13,7 @@ use crate::engine::FAMILIES;
 use crate::error::Error;
 use crate::login::{InForce, Progress};
 use crate::names::Names;
-use crate::observed::{Account, Group, Member, Observed, Secret, SecurityGroup, Status};
+use crate::observed::{Account, FoundSnapshot, Group, Lookup, Member, Observed, Secret, SecurityGroup, Status};
 use crate::secret::AuthToken;
 
 /// What to look for.
@@ -31,6 +31,8 @@ pub struct Target<'a> {
     pub vpc_id: Option<&'a str>,
     /// Whether the secret's content is needed.
     pub secret_content: bool,
+    /// Our snapshot from which a new generation is made.
+    pub seed: Option<&'a str>,
 }
 
 impl<'a> From<&'a Desired> for Target<'a> {
@@ -42,13 +44,16 @@ impl<'a> From<&'a Desired> for Target<'a> {
             owner: &desired.owner,
             vpc_id: Some(&desired.vpc_id),
             secret_content: true,
+            seed: desired.seed.as_deref(),
         }
     }
 }
 
 impl<'a> From<Wish<'a>> for Target<'a> {
     fn from(wish: Wish<'a>) -> Target<'a> {
-        let former = wish.previous.filter(|previous| previous.auth.keeps_secret()).map(|p| p.secret.name.as_str());
+        // Another generation's secret is its own.
+        let same = |previous: &&Desired| previous.names == wish.desired.names && previous.auth.keeps_secret();
+        let former = wish.previous.filter(same).map(|previous| previous.secret.name.as_str());
         let former_secret_name = former.filter(|name| *name != wish.desired.secret.name);
         Target { former_secret_name, ..Target::from(wish.desired) }
     }
@@ -63,6 +68,7 @@ impl<'a> From<&'a Removal> for Target<'a> {
             owner: &removal.owner,
             vpc_id: None,
             secret_content: false,
+            seed: None,
         }
     }
 }
@@ -81,14 +87,16 @@ pub async fn observe(waiter: &Waiter<'_>, target: Target<'_>) -> Result<Observed
             None => Ok(None),
         }
     };
-    let ((group, members), subnet_group, security_groups, parameter_groups, mut secret, former_secret) = tokio::try_join!(
+    let looks =
+        async { tokio::try_join!(secret(waiter, target, target.secret_name), former, seed(waiter, target.seed)) };
+    let ((group, members), subnet_group, security_groups, parameter_groups, secrets) = tokio::try_join!(
         group(waiter, &names.replication_group),
         waiter.persist(|| aws.subnet_group(&subnet_group)),
         waiter.persist(|| aws.security_groups_named(&security_group)),
         waiter.persist(|| aws.parameter_groups(&parameter_groups)),
-        secret(waiter, target, target.secret_name),
-        former,
+        looks,
     )?;
+    let (mut secret, former_secret, seed) = secrets;
     let progress = subnet_group.as_ref().and_then(|group| Progress::read(&group.tags));
     if let (Some(secret), Some(progress)) = (&mut secret, progress) {
         coming(waiter, target, secret, &progress).await?;
@@ -101,6 +109,7 @@ pub async fn observe(waiter: &Waiter<'_>, target: Target<'_>) -> Result<Observed
         parameter_groups,
         secret,
         former_secret,
+        seed,
     })
 }
 
@@ -187,6 +196,14 @@ pub async fn token_in_force(
     let read = waiter.persist(|| waiter.aws.foreign_token(&arn, key, version)).await?;
     let read = read.inspect_err(|reason| warn!(reason, "the token in force cannot be read any more"));
     Ok(read.ok().map(|read| (in_force, read.token)))
+}
+
+async fn seed(waiter: &Waiter<'_>, name: Option<&str>) -> Result<Option<FoundSnapshot>, Error> {
+    let Some(name) = name else { return Ok(None) };
+    Ok(match waiter.persist(|| waiter.aws.snapshot(name)).await? {
+        Lookup::Found(snapshot) => Some(snapshot),
+        Lookup::Missing | Lookup::NotDone => None,
+    })
 }
 
 /// Looks up what the properties point at, side by side. What cannot be looked up is not checked, with a log line; only

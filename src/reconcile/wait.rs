@@ -8,7 +8,7 @@ use tracing::{debug, info};
 use super::plan::Awaited;
 use crate::aws::{Aws, Class, Fault};
 use crate::error::Error;
-use crate::observed::Status;
+use crate::observed::{Lookup, Status};
 
 /// When a request must have been answered.
 #[derive(Clone, Copy, Debug)]
@@ -111,6 +111,14 @@ impl Waiter<'_> {
             let member = self.aws.member(id).await?;
             let over = member.as_ref().is_none_or(|member| member.status == Status::Available);
             return Ok((over, member.map_or("gone".to_owned(), |member| member.status.to_string())));
+        }
+        if let Awaited::SnapshotAvailable(name) = awaited {
+            let status = match self.aws.snapshot(name).await? {
+                Lookup::Found(snapshot) => snapshot.status,
+                // The next look at everything decides what that means.
+                Lookup::Missing | Lookup::NotDone => return Ok((true, "not there".to_owned())),
+            };
+            return Ok((status == "available", status));
         }
         let group = self.aws.group(group).await?;
         Ok((awaited.is_over(group.as_ref()), group.map_or("not there".to_owned(), |group| group.progress())))

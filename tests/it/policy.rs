@@ -57,12 +57,13 @@ enum Stage {
     BackWithoutParameters,
     RolledBackByAws,
     Shards,
+    Replace,
     Delete,
 }
 
 /// In an account that never had a cache, so that the service-linked role is missing. What needs most rights comes first,
 /// so that most tours are short.
-const STAGES: [Stage; 9] = [
+const STAGES: [Stage; 10] = [
     Stage::Create,
     Stage::Delete,
     Stage::CreateFromSnapshot,
@@ -70,6 +71,7 @@ const STAGES: [Stage; 9] = [
     Stage::Back,
     Stage::BackWithoutParameters,
     Stage::RolledBackByAws,
+    Stage::Replace,
     Stage::Delete,
     Stage::Shards,
 ];
@@ -111,6 +113,10 @@ async fn tour(policy: Policy) -> (Setup, Result<(), String>) {
                 let event = "Not enough capacity.";
                 setup.aws.with(|world, _| world.elasticache.roll_back_next("ModifyReplicationGroup", event));
                 setup.update(with(everything(), json!({"Parameters": null, "NodeType": "cache.t4g.medium"}))).await
+            }
+            Stage::Replace => {
+                let more = json!({"Parameters": null, "Port": 6380, "ReplacementPolicy": "Snapshot"});
+                setup.update(with(everything(), more)).await
             }
             Stage::Shards => shards(&setup).await,
             Stage::Delete => setup.stack.delete(CACHE).await,

@@ -9,7 +9,7 @@ use simulator::elasticache::{MemberStatus, ReplicationGroup, Status};
 use simulator::faults::{Fault, Kind};
 use simulator::journal::Entry;
 
-use crate::harness::{APPS, CACHE, SUBNETS, Setup, VPC, calls, names, production, quick_start, with};
+use crate::harness::{APPS, CACHE, SUBNETS, Setup, VPC, calls, logged, names, production, quick_start, with};
 
 const QUICK: &str = "development-myapp-valkey";
 const PRODUCTION: &str = "production-myapp-valkey";
@@ -513,12 +513,37 @@ async fn a_half_done_update_is_taken_back() {
 #[tokio::test(start_paused = true)]
 async fn a_rollback_waits_for_what_is_still_going_on() {
     let setup = quick().await;
-    let hurried = with(nodes(3), json!({"ServiceTimeout": "120"}));
+    let hurried = with(quick_start(), json!({"NumCacheNodes": 3, "ServiceTimeout": "120"}));
     let (outcome, writes) = rolled_back(&setup, hurried).await;
     assert!(outcome.reason.contains("waiting for the replication group"), "{}", outcome.reason);
     assert_eq!(names(&writes), ["IncreaseReplicaCount", "DecreaseReplicaCount"]);
     assert!(writes.iter().all(|entry| entry.outcome.is_ok()));
     assert_eq!(group(&setup, QUICK).shards[0].members.len(), 1);
+    setup.deleted().await;
+}
+
+/// A FAILED Update is rolled back as a whole, so what cannot be done in time is not begun; the smaller changes are named.
+#[tokio::test(start_paused = true)]
+async fn a_change_that_cannot_be_done_in_time_is_refused_with_its_parts() {
+    let setup = quick().await;
+    let change = json!({"TransitEncryptionEnabled": true, "NodeType": "cache.t4g.small", "ServiceTimeout": "900"});
+    let (outcome, writes) = rolled_back(&setup, with(quick_start(), change.clone())).await;
+    for part in ["ServiceTimeout", "NodeType cache.t4g.small, then TransitEncryptionMode preferred, then"] {
+        assert!(outcome.reason.contains(part), "{part}: {}", outcome.reason);
+    }
+    assert_eq!(names(&writes), Vec::<String>::new());
+    setup.updated(with(with(quick_start(), change), json!({"ServiceTimeout": null}))).await;
+    setup.deleted().await;
+}
+
+/// The whole plan is in the log before the first write.
+#[tokio::test(start_paused = true)]
+async fn an_update_logs_its_plan_first() {
+    let setup = quick().await;
+    let (_, log) = logged(setup.updated(with(quick_start(), json!({"NodeType": "cache.t4g.small"})))).await;
+    let plan = log.find("development-myapp-valkey changes in place").expect("the plan is logged");
+    assert!(plan < log.find("taking a step").unwrap());
+    assert!(log[plan..].contains("node type: cache.t4g.small [11-21 min]"), "{log}");
     setup.deleted().await;
 }
 

@@ -207,6 +207,11 @@ impl ElastiCache {
         let lag = self.pace.member_lag;
         let Some(group) = self.groups.get_mut(id) else { return };
         let Some(task) = group.task.take() else { return };
+        // The snapshot is free again however the restore ended.
+        let snapshot = group.restoring.take().and_then(|name| self.snapshots.get_mut(&name));
+        if let Some(snapshot) = snapshot {
+            snapshot.restoring = false;
+        }
         if let Some(message) = task.fails {
             group.undo(task.work);
             self.add_event(at, "replication-group", id, message);
@@ -216,10 +221,6 @@ impl ElastiCache {
         match task.work {
             Work::Create => {
                 group.members_mut().for_each(|member| member.status = MemberStatus::Available);
-                let snapshot = group.restoring.take();
-                if let Some(snapshot) = snapshot.and_then(|name| self.snapshots.get_mut(&name)) {
-                    snapshot.restoring = false;
-                }
                 self.add_event(at, "replication-group", id, format!("Replication group {id} has been created."));
             }
             Work::Modify(changes) => changes.apply(group, at),

@@ -8,7 +8,11 @@
 mod account;
 mod cluster_mode;
 mod create;
+mod duration;
+mod effect;
 mod engine;
+mod forecast;
+mod generation;
 mod login;
 mod nodes;
 mod removal;
@@ -24,7 +28,13 @@ mod warnings;
 use std::fmt;
 
 pub use account::{network_problems, problems as account_problems};
+pub use forecast::Forecast;
+pub use generation::{
+    Generation, fits, generation, has_replaced, is_at_rest, is_decided, is_unfinished, not_replaced, seed_unused,
+    successor, way_back,
+};
 pub use removal::absent;
+pub use replacement::Replacing;
 pub use step::{LoginChange, NewSecret, StagedSecret, Step, TagTarget};
 pub use warnings::warnings;
 
@@ -61,10 +71,12 @@ pub enum Awaited {
     GroupDeletable,
     /// The group is gone.
     GroupGone,
+    /// This snapshot can be restored from.
+    SnapshotAvailable(String),
 }
 
 impl Awaited {
-    /// Whether the group as it is now ends the wait. [`Awaited::MemberAvailable`] is not about the group.
+    /// Whether the group as it is now ends the wait; members and snapshots are waited for by themselves.
     #[must_use]
     pub fn is_over(&self, group: Option<&Group>) -> bool {
         match (self, group) {
@@ -73,7 +85,7 @@ impl Awaited {
             }
             (Awaited::GroupDeletable, Some(group)) => is_deletable(group) || group.status == Status::Deleting,
             (Awaited::GroupSettled { .. } | Awaited::GroupDeletable | Awaited::GroupGone, None) => true,
-            (Awaited::MemberAvailable(_), _) | (Awaited::GroupGone, Some(_)) => false,
+            (Awaited::MemberAvailable(_) | Awaited::SnapshotAvailable(_), _) | (Awaited::GroupGone, Some(_)) => false,
         }
     }
 }
@@ -85,6 +97,7 @@ impl fmt::Display for Awaited {
             Awaited::MemberAvailable(id) => write!(f, "member {id} to be available"),
             Awaited::GroupDeletable => f.write_str("the replication group to be deletable"),
             Awaited::GroupGone => f.write_str("the replication group to be gone"),
+            Awaited::SnapshotAvailable(name) => write!(f, "snapshot {name} to be available"),
         }
     }
 }
@@ -110,8 +123,8 @@ pub struct Wish<'a> {
     pub desired: &'a Desired,
     /// What was wanted before this Update, if its properties can still be read.
     pub previous: Option<&'a Desired>,
-    /// Whether the properties still name the resource as its physical id does.
-    pub keeps_name: bool,
+    /// What the properties name the resource now, when that is not what its physical id says.
+    pub renamed: Option<&'a str>,
 }
 
 /// One look at a standing group, for the phases of an update.
@@ -148,6 +161,7 @@ const PHASES: &[fn(&Pass<'_>) -> Vec<Step>] = &[
     nodes::failover_on,
     nodes::fewer_replicas,
     surroundings::tidy,
+    generation::seed_used,
     surroundings::created,
 ];
 
@@ -164,7 +178,7 @@ pub fn present(wish: Wish<'_>, observed: &Observed, account: &Account) -> Plan {
         Some(Status::CreateFailed) => return Plan::CreateFailed,
         _ => {}
     }
-    let impossible = replacement::problems(wish, observed);
+    let impossible = replacement::obstacles(wish, observed).refused();
     if !impossible.is_empty() {
         return Plan::Refuse(impossible);
     }

@@ -3,7 +3,7 @@
 use super::engine::is_newer;
 use super::surroundings::takes_over;
 use super::{Wish, cluster_mode, token, transit};
-use crate::desired::{Auth, Desired};
+use crate::desired::{Auth, Desired, Topology};
 use crate::observed::{Group, Member, Observed};
 use crate::problem::Problem;
 use crate::properties::ClusterMode;
@@ -41,37 +41,104 @@ pub(super) fn foreign(desired: &Desired, observed: &Observed) -> Vec<Problem> {
     problems
 }
 
-/// Changes of a standing group that AWS does not make in place.
-pub(super) fn problems(wish: Wish<'_>, observed: &Observed) -> Vec<Problem> {
-    let desired = wish.desired;
-    let Some(group) = &observed.group else { return Vec::new() };
-    let mut problems = Vec::new();
-    if !wish.keeps_name {
-        let rule = format!("the replication group is {} and cannot be renamed", group.id);
-        let fix = "keep Env, ProjectId and ReplicationGroupId, or add a second resource with the new name";
-        problems.push(Problem::new("ReplicationGroupId", rule, fix));
+/// A change that AWS does not make in place: only another group can have the wanted value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Replacing {
+    /// Property.
+    pub property: &'static str,
+    /// What the group has.
+    pub is: String,
+    /// What is wanted.
+    pub wanted: String,
+    /// Why a snapshot of the group cannot be restored into one with the wanted value.
+    pub unrestorable: Option<&'static str>,
+}
+
+impl Replacing {
+    fn new(property: &'static str, is: &dyn ToString, wanted: &dyn ToString) -> Replacing {
+        Replacing { property, is: is.to_string(), wanted: wanted.to_string(), unrestorable: None }
     }
-    create_only(wish, observed, group, &mut problems);
+
+    fn unrestorable(mut self, why: Option<&'static str>) -> Replacing {
+        self.unrestorable = why;
+        self
+    }
+
+    /// The change, refused because the template does not allow a replacement.
+    pub(super) fn refused(&self) -> Problem {
+        let Replacing { property, is, wanted, unrestorable } = self;
+        let rule = format!("is {is} and AWS cannot change it in place");
+        let fix = match unrestorable {
+            None => {
+                format!(
+                    "put {is} back, or set ReplacementPolicy to Snapshot (a new cluster with the data of this one) or \
+                     Empty (a new one without)"
+                )
+            }
+            Some(why) => {
+                format!("put {is} back, or set ReplacementPolicy to Empty (a new cluster without the data: {why})")
+            }
+        };
+        Problem::new(*property, rule, fix).with_value(wanted)
+    }
+
+    /// The change, refused because the data cannot come along as the template demands.
+    pub(super) fn without_data(&self) -> Option<Problem> {
+        let why = self.unrestorable?;
+        let rule = format!("is {}, and {why}, as ReplacementPolicy Snapshot demands", self.is);
+        let fix = format!("put {} back, or set ReplacementPolicy to Empty and move the data yourself", self.is);
+        Some(Problem::new(self.property, rule, fix).with_value(&self.wanted))
+    }
+}
+
+/// What stands against the wish on the group that stands.
+#[derive(Debug, Default)]
+pub(super) struct Obstacles {
+    /// Changes that a new group would bring.
+    pub(super) replacing: Vec<Replacing>,
+    /// What is refused in any case.
+    pub(super) refused: Vec<Problem>,
+}
+
+impl Obstacles {
+    /// Whether nothing stands against the wish.
+    pub(super) fn is_none(&self) -> bool {
+        self.replacing.is_empty() && self.refused.is_empty()
+    }
+
+    /// All of it as problems, for a template that allows no replacement.
+    pub(super) fn refused(mut self) -> Vec<Problem> {
+        self.refused.extend(self.replacing.iter().map(Replacing::refused));
+        self.refused
+    }
+}
+
+/// Everything that AWS does not do with the standing group.
+pub(super) fn obstacles(wish: Wish<'_>, observed: &Observed) -> Obstacles {
+    let desired = wish.desired;
+    let mut obstacles = Obstacles::default();
+    let Some(group) = &observed.group else { return obstacles };
+    let replacing = &mut obstacles.replacing;
+    if let Some(renamed) = wish.renamed {
+        replacing.push(Replacing::new("ReplicationGroupId", &group.id, &renamed));
+    }
+    create_only(wish, observed, group, replacing);
     if let Some(member) = observed.first_member() {
-        downgrade(wish, member, &mut problems);
+        downgrade(wish, member, replacing);
     }
-    access(wish, group, observed, &mut problems);
-    tls(desired, group, &mut problems);
-    shape(desired, group, observed, &mut problems);
-    problems
+    tls(desired, group, replacing);
+    shape(desired, group, observed, &mut obstacles);
+    access(wish, group, observed, &mut obstacles.refused);
+    obstacles
 }
 
-/// A change of a property that AWS fixes at creation.
-fn fixed(property: &str, is: &str, wanted: &str) -> Problem {
-    let rule = format!("is {is} and AWS cannot change it in place");
-    let fix = format!("put {is} back, or make a second resource with {wanted} and move the data over");
-    Problem::new(property, rule, fix).with_value(wanted)
-}
-
-fn create_only(wish: Wish<'_>, observed: &Observed, group: &Group, problems: &mut Vec<Problem>) {
+fn create_only(wish: Wish<'_>, observed: &Observed, group: &Group, replacing: &mut Vec<Replacing>) {
     let desired = wish.desired;
+    let mut add = |property, is: &dyn ToString, wanted: &dyn ToString| {
+        replacing.push(Replacing::new(property, is, wanted));
+    };
     if let Some(vpc) = observed.subnet_group.as_ref().map(|group| &group.vpc_id).filter(|vpc| **vpc != desired.vpc_id) {
-        problems.push(fixed("VpcId", vpc, &desired.vpc_id));
+        add("VpcId", vpc, &desired.vpc_id);
     }
     // A rollback carries the port that the group has, whatever the previous wish was, so both must differ.
     let port = group.main_endpoint().map(|endpoint| endpoint.port);
@@ -79,29 +146,33 @@ fn create_only(wish: Wish<'_>, observed: &Observed, group: &Group, problems: &mu
         && port != desired.port
         && previous.port != desired.port
     {
-        problems.push(fixed("Port", &port.to_string(), &desired.port.to_string()));
+        add("Port", &port, &desired.port);
     }
     if group.at_rest_encryption != desired.at_rest_encryption {
-        let (is, wanted) = (group.at_rest_encryption.to_string(), desired.at_rest_encryption.to_string());
-        problems.push(fixed("AtRestEncryptionEnabled", &is, &wanted));
+        add("AtRestEncryptionEnabled", &group.at_rest_encryption, &desired.at_rest_encryption);
     }
     if !same_key(group.kms_key_id.as_deref(), desired.kms_key_id.as_deref()) {
-        let name = |key: &Option<String>| key.clone().unwrap_or_else(|| "AWS's own key".to_owned());
-        problems.push(fixed("KmsKeyId", &name(&group.kms_key_id), &name(&desired.kms_key_id)));
-    }
-    if desired.data_tiering.unwrap_or(false) != group.data_tiering {
-        problems.push(fixed("DataTieringEnabled", &group.data_tiering.to_string(), &(!group.data_tiering).to_string()));
+        add("KmsKeyId", &key_name(group.kms_key_id.as_ref()), &key_name(desired.kms_key_id.as_ref()));
     }
     // Between sync and async it changes in place; whether there is any is fixed at creation.
     let durable = |durability: Option<&str>| matches!(durability, Some("sync" | "async"));
     if durable(group.durability.as_deref()) != durable(desired.durability.as_deref()) {
         let name = |durability: &Option<String>| durability.clone().unwrap_or_else(|| "off".to_owned());
-        problems.push(fixed("Durability", &name(&group.durability), &name(&desired.durability)));
+        add("Durability", &name(&group.durability), &name(&desired.durability));
     }
     let network = desired.network_type.map_or("ipv4", crate::properties::NetworkType::as_str);
     if let Some(is) = group.network_type.as_deref().filter(|is| *is != network) {
-        problems.push(fixed("NetworkType", is, network));
+        add("NetworkType", &is, &network);
     }
+    if desired.data_tiering.unwrap_or(false) != group.data_tiering {
+        let change = Replacing::new("DataTieringEnabled", &group.data_tiering, &!group.data_tiering);
+        let why = "AWS restores a snapshot with data tiering only into a cluster with it";
+        replacing.push(change.unrestorable(group.data_tiering.then_some(why)));
+    }
+}
+
+fn key_name(key: Option<&String>) -> String {
+    key.cloned().unwrap_or_else(|| "AWS's own key".to_owned())
 }
 
 /// AWS reports a key by its ARN; a template may give its id.
@@ -117,7 +188,7 @@ pub(super) fn same_key(actual: Option<&str>, wanted: Option<&str>) -> bool {
     }
 }
 
-fn downgrade(wish: Wish<'_>, member: &Member, problems: &mut Vec<Problem>) {
+fn downgrade(wish: Wish<'_>, member: &Member, replacing: &mut Vec<Replacing>) {
     let desired = wish.desired;
     let (Some(engine), Some(version)) = (member.engine, member.version.as_ref()) else { return };
     let unchanged = wish.previous.is_none_or(|previous| previous.version == desired.version);
@@ -125,17 +196,16 @@ fn downgrade(wish: Wish<'_>, member: &Member, problems: &mut Vec<Problem>) {
         let older = (desired.version.major, desired.version.minor) < (version.major, version.minor);
         // An unchanged EngineVersion below the actual one means that AWS upgraded by itself; that is a warning.
         if older && !unchanged {
-            problems.push(fixed("EngineVersion", &version.to_string(), &desired.version.to_string()));
+            let why = "AWS restores no snapshot into an older version";
+            replacing.push(Replacing::new("EngineVersion", version, &desired.version).unrestorable(Some(why)));
         }
     } else if engine == crate::engine::Engine::Valkey
         && !((version.major, version.minor) == (7, 2) && (desired.version.major, desired.version.minor) == (7, 1))
     {
         // The only way back that AWS offers is valkey 7.2 to redis 7.1.
-        problems.push(fixed(
-            "Engine",
-            &format!("{engine} {version}"),
-            &format!("{} {}", desired.engine, desired.version),
-        ));
+        let (is, wanted) = (format!("{engine} {version}"), format!("{} {}", desired.engine, desired.version));
+        let why = "Redis OSS does not read the data of this version of Valkey";
+        replacing.push(Replacing::new("Engine", &is, &wanted).unrestorable(Some(why)));
     }
 }
 
@@ -157,10 +227,10 @@ fn access(wish: Wish<'_>, group: &Group, observed: &Observed, problems: &mut Vec
 }
 
 /// TLS changes in place from Valkey 7.2 and Redis OSS 7.0.5 on.
-fn tls(desired: &Desired, group: &Group, problems: &mut Vec<Problem>) {
+fn tls(desired: &Desired, group: &Group, replacing: &mut Vec<Replacing>) {
     let actual = transit::actual(group);
-    if actual != desired.tls && !desired.version.changes_tls_in_place(desired.engine) {
-        problems.push(fixed("TransitEncryptionEnabled", &actual.to_string(), &desired.tls.to_string()));
+    if actual != desired.tls && !desired.version.changes_modes_in_place(desired.engine) {
+        replacing.push(Replacing::new("TransitEncryptionEnabled", &actual, &desired.tls));
     }
 }
 
@@ -172,20 +242,24 @@ fn changes_nodes(desired: &Desired, group: &Group, member: Option<&Member>) -> b
     upgrades || desired.node_type != group.node_type
 }
 
-fn shape(desired: &Desired, group: &Group, observed: &Observed, problems: &mut Vec<Problem>) {
+fn shape(desired: &Desired, group: &Group, observed: &Observed, obstacles: &mut Obstacles) {
     let (actual, wanted) = (cluster_mode::actual(group), desired.cluster_mode);
     if actual == wanted {
         if actual == ClusterMode::Compatible && changes_nodes(desired, group, observed.first_member()) {
             let rule = "AWS changes neither engine version nor node type while it is compatible";
             let fix = "set it to enabled or disabled together with the change, or first";
-            problems.push(Problem::new("ClusterMode", rule, fix).with_value(wanted.as_str()));
+            obstacles.refused.push(Problem::new("ClusterMode", rule, fix).with_value(wanted.as_str()));
         }
         return;
     }
     if actual == ClusterMode::Enabled {
-        problems.push(fixed("ClusterMode", actual.as_str(), wanted.as_str()));
-    } else if !desired.version.changes_tls_in_place(desired.engine) {
+        let several = group.shards.len() > 1 && !matches!(desired.topology, Topology::Sharded { .. });
+        let why = several.then_some("the data of several shards does not go into one node");
+        let change = Replacing::new("ClusterMode", &actual.as_str(), &wanted.as_str());
+        obstacles.replacing.push(change.unrestorable(why));
+    } else if !desired.version.changes_modes_in_place(desired.engine) {
         let rule = "the cluster mode of a standing group changes from Valkey 7.2 and Redis OSS 7 on";
-        problems.push(Problem::new("ClusterMode", rule, "raise EngineVersion first").with_value(wanted.as_str()));
+        let problem = Problem::new("ClusterMode", rule, "raise EngineVersion first");
+        obstacles.refused.push(problem.with_value(wanted.as_str()));
     }
 }

@@ -40,6 +40,8 @@ pub enum Step {
     ChangeLogin { group: String, change: LoginChange },
     DeliverLogs { group: String, set: BTreeMap<String, LogDelivery>, disable: BTreeSet<String> },
     DeleteGroup { group: String, final_snapshot: Option<String> },
+    CreateSnapshot { name: String, group: String, tags: Tags },
+    DeleteSnapshot { name: String },
     Tag { target: TagTarget, tags: Tags },
     Untag { target: TagTarget, keys: BTreeSet<String> },
 }
@@ -157,6 +159,7 @@ impl Step {
                 | Step::CreateSecret(_)
                 | Step::StageSecret(_)
                 | Step::CreateGroup(_)
+                | Step::CreateSnapshot { .. }
                 | Step::AuthorizeIngress { .. }
         )
     }
@@ -171,6 +174,7 @@ impl Step {
                 | Step::DeleteParameterGroup { .. }
                 | Step::DeleteSecret { .. }
                 | Step::DeleteGroup { .. }
+                | Step::DeleteSnapshot { .. }
                 | Step::RevokeIngress { .. }
         )
     }
@@ -268,6 +272,8 @@ impl fmt::Display for Step {
             Step::DeleteGroup { group, final_snapshot: Some(name) } => {
                 write!(f, "delete replication group {group} after snapshot {name}")
             }
+            Step::CreateSnapshot { name, group, .. } => write!(f, "take snapshot {name} of {group}"),
+            Step::DeleteSnapshot { name } => write!(f, "delete snapshot {name}"),
             Step::Tag { target, tags } => {
                 write!(f, "tag {target} with {}", join(tags.iter().map(|(key, value)| format!("{key}={value}"))))
             }

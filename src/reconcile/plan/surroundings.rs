@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::step::{Step, TagTarget};
 use super::{Pass, Wish, is_settled, replacement, token};
-use crate::desired::{Auth, Desired, Parameters, TAG_CREATING};
+use crate::desired::{Auth, Desired, Parameters, TAG_CREATING, TAG_REPLACES};
 use crate::observed::{Account, Group, IngressRule, Observed, ParameterGroup, Secret};
 use crate::secret::SecretContent;
 
@@ -26,7 +26,7 @@ fn subnet_group(desired: &Desired, observed: &Observed) -> Option<Step> {
     let name = desired.names.subnet_group();
     match &observed.subnet_group {
         None => {
-            let mut tags = desired.tags.clone();
+            let mut tags = desired.subnet_group_tags();
             if observed.group.is_none() {
                 tags.insert(TAG_CREATING.to_owned(), "true".to_owned());
             }
@@ -239,13 +239,18 @@ fn useless_secrets(desired: &Desired, group: &Group, observed: &Observed) -> Vec
     ours.map(|secret| Step::DeleteSecret { arn: secret.arn.clone(), recovery_window_days }).collect()
 }
 
-/// The very last step of a first Create: from here on a Delete is no longer a rollback.
+/// The very last step for a new generation: from here on a Delete is no longer a rollback. CloudFormation does not update
+/// a generation that it may still roll back, so one that is updated in place has replaced the one before for good.
 pub(super) fn created(pass: &Pass<'_>) -> Vec<Step> {
-    match &pass.observed.subnet_group {
-        Some(group) if group.tags.contains_key(TAG_CREATING) => vec![Step::Untag {
-            target: TagTarget::ElastiCache(group.arn.clone()),
-            keys: BTreeSet::from([TAG_CREATING.to_owned()]),
-        }],
-        _ => Vec::new(),
+    let Some(group) = &pass.observed.subnet_group else { return Vec::new() };
+    let over = |key: &&str| match *key {
+        TAG_REPLACES => pass.desired.replaces.is_none(),
+        _ => true,
+    };
+    let keys = [TAG_CREATING, TAG_REPLACES].into_iter().filter(|key| group.tags.contains_key(*key)).filter(over);
+    let keys: BTreeSet<String> = keys.map(str::to_owned).collect();
+    if keys.is_empty() {
+        return Vec::new();
     }
+    vec![Step::Untag { target: TagTarget::ElastiCache(group.arn.clone()), keys }]
 }

@@ -11,7 +11,7 @@ pub(super) fn steps(pass: &Pass<'_>) -> Vec<Step> {
     let mut steps = Vec::new();
     if let Some(subnet_group) = &observed.subnet_group {
         let target = TagTarget::ElastiCache(subnet_group.arn.clone());
-        steps.extend(differences(pass, &pass.desired.tags, &target, &subnet_group.tags));
+        steps.extend(differences(pass, &pass.desired.subnet_group_tags(), &target, &subnet_group.tags));
     }
     let mut targets: Vec<(TagTarget, &Tags)> = Vec::new();
     if let Some(tags) = &group.tags {

@@ -1,0 +1,51 @@
+//! Prints what an Update between two sets of properties would do, without AWS.
+
+use std::process::ExitCode;
+
+use elasticache_resource::{preview, problem};
+use serde_json::Value;
+
+const USAGE: &str = "\
+Prints what an Update of a Custom::ElastiCache from one set of properties to another would do, without AWS.
+
+Usage: plan OLD.json NEW.json
+
+Each file holds the properties of the resource as a JSON object: what stands under Properties in a template, with
+references replaced by values. Ends with 0 when the Update would be made, with 1 when it would be refused, with 2 when
+the files cannot be read or OLD could not stand.";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    match &arguments[..] {
+        [flag] if flag == "--help" || flag == "-h" => {
+            println!("{USAGE}");
+            ExitCode::SUCCESS
+        }
+        [old, new] => match show(old, new) {
+            Ok(true) => ExitCode::SUCCESS,
+            Ok(false) => ExitCode::from(1),
+            Err(reason) => {
+                eprintln!("{reason}");
+                ExitCode::from(2)
+            }
+        },
+        _ => {
+            eprintln!("{USAGE}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+/// Prints the forecast. Returns whether the Update would be made.
+fn show(old: &str, new: &str) -> Result<bool, String> {
+    let forecast = preview::update(&read(old)?, &read(new)?)
+        .map_err(|problems| format!("{old} is not a resource that could stand: {}", problem::summary(&problems)))?;
+    println!("{forecast}");
+    Ok(!forecast.is_refused())
+}
+
+fn read(path: &str) -> Result<Value, String> {
+    let text = std::fs::read_to_string(path).map_err(|error| format!("reading {path}: {error}"))?;
+    let value: Value = serde_json::from_str(&text).map_err(|error| format!("{path} is not JSON: {error}"))?;
+    if value.is_object() { Ok(value) } else { Err(format!("{path} does not hold a JSON object")) }
+}

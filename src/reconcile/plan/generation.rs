@@ -1,0 +1,132 @@
+//! Generations: which group an Update is for, and how one takes over from the other.
+//!
+//! A change that AWS does not make in place brings a new group under the next name. Two tags on the subnet groups tell
+//! the story to whoever comes later: the old generation says by whom it is replaced and for which request, the new one
+//! says whom it replaces, until CloudFormation removes the old one. CloudFormation always goes on in one of two ways: it
+//! deletes the old generation, or it rolls the Update back, and then the new one returns to the old one.
+
+use super::replacement::{self, Replacing};
+use super::step::{Step, TagTarget};
+use super::{Awaited, Pass, Plan, Wish, is_settled};
+use crate::desired::{Succession, TAG_REPLACED_BY, TAG_REPLACES, Tags};
+use crate::observed::{Observed, Status};
+use crate::problem::Problem;
+use crate::properties::ReplacementPolicy;
+
+/// Which generation grants the wish.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Generation {
+    /// The one that stands under the physical id.
+    Same,
+    /// A new one, because of these changes.
+    Next(Vec<Replacing>),
+}
+
+/// Which generation grants the wish.
+///
+/// # Errors
+/// None does, or the template does not allow a new one.
+pub fn generation(wish: Wish<'_>, observed: &Observed) -> Result<Generation, Vec<Problem>> {
+    let obstacles = replacement::obstacles(wish, observed);
+    if obstacles.is_none() {
+        return Ok(Generation::Same);
+    }
+    if !obstacles.refused.is_empty() || wish.desired.replacement_policy == ReplacementPolicy::Refuse {
+        return Err(obstacles.refused());
+    }
+    if wish.desired.replacement_policy == ReplacementPolicy::Snapshot {
+        let stays_behind: Vec<Problem> = obstacles.replacing.iter().filter_map(Replacing::without_data).collect();
+        if !stays_behind.is_empty() {
+            return Err(stays_behind);
+        }
+    }
+    Ok(Generation::Next(obstacles.replacing))
+}
+
+/// Whether it can be told already which generation grants the wish: what only members tell is not known while the group
+/// changes.
+#[must_use]
+pub fn is_decided(wish: Wish<'_>, observed: &Observed) -> bool {
+    let final_status = |status: &Status| matches!(status, Status::Available | Status::CreateFailed | Status::Deleting);
+    observed.group.as_ref().is_none_or(|group| final_status(&group.status))
+        || !replacement::obstacles(wish, observed).is_none()
+}
+
+/// Whether nothing is under way at the group.
+#[must_use]
+pub fn is_at_rest(observed: &Observed) -> bool {
+    observed.group.as_ref().is_none_or(|group| is_settled(group, true)) && observed.busy_member().is_none()
+}
+
+/// The generation to go back to, if the standing one took its place in an Update that is rolled back now.
+#[must_use]
+pub fn way_back<'o>(wish: Wish<'_>, observed: &'o Observed) -> Option<&'o str> {
+    let differs = !replacement::obstacles(wish, observed).replacing.is_empty();
+    observed.replaces().filter(|_| differs)
+}
+
+/// Whether a generation stands and is as wanted, but for what changes in place.
+#[must_use]
+pub fn fits(wish: Wish<'_>, observed: &Observed) -> bool {
+    let stands = |status: &Status| !matches!(status, Status::Deleting | Status::CreateFailed);
+    observed.group.as_ref().is_some_and(|group| stands(&group.status))
+        && observed.owns_group(&wish.desired.owner)
+        && replacement::obstacles(wish, observed).is_none()
+}
+
+/// The generation has replaced the one before for good.
+#[must_use]
+pub fn has_replaced(observed: &Observed) -> Vec<Step> {
+    without_tag(observed, TAG_REPLACES)
+}
+
+/// Whether what is there of a generation never became a finished resource.
+#[must_use]
+pub fn is_unfinished(observed: &Observed) -> bool {
+    observed.subnet_group.is_none() || observed.is_being_created()
+}
+
+/// What the old generation needs before the new one is made: to say so, and a snapshot if the data comes along. Nothing
+/// about the group itself changes.
+#[must_use]
+pub fn successor(old: &Observed, succession: &Succession, seed: Option<(&str, &Tags)>) -> Plan {
+    let announced = Some(succession.to_string());
+    if let Some(subnet_group) = old.subnet_group.as_ref().filter(|_| old.succession_tag() != announced.as_deref()) {
+        let tags = Tags::from([(TAG_REPLACED_BY.to_owned(), succession.to_string())]);
+        return Plan::Act(vec![Step::Tag { target: TagTarget::ElastiCache(subnet_group.arn.clone()), tags }]);
+    }
+    let Some((name, tags)) = seed else { return Plan::Done };
+    let Some(group) = &old.group else { return Plan::Done };
+    match old.seed.as_ref().map(|snapshot| snapshot.status.as_str()) {
+        Some("available") => Plan::Done,
+        Some(_) => Plan::Wait(Awaited::SnapshotAvailable(name.to_owned())),
+        None if !is_settled(group, true) => Plan::Wait(Awaited::GroupSettled { pending_counts: true }),
+        None => {
+            Plan::Act(vec![Step::CreateSnapshot { name: name.to_owned(), group: group.id.clone(), tags: tags.clone() }])
+        }
+    }
+}
+
+/// The generation is not replaced any more: the Update that was to do so has failed or is rolled back.
+#[must_use]
+pub fn not_replaced(observed: &Observed) -> Vec<Step> {
+    without_tag(observed, TAG_REPLACED_BY)
+}
+
+fn without_tag(observed: &Observed, key: &str) -> Vec<Step> {
+    let tagged = observed.subnet_group.as_ref().filter(|group| group.tags.contains_key(key));
+    let target = tagged.map(|group| TagTarget::ElastiCache(group.arn.clone()));
+    target.map(|target| Step::Untag { target, keys: [key.to_owned()].into() }).into_iter().collect()
+}
+
+/// The snapshot that the data came from goes when the new group stands.
+pub(super) fn seed_used(pass: &Pass<'_>) -> Vec<Step> {
+    pass.desired.seed.as_ref().map(|name| seed_unused(pass.observed, name)).unwrap_or_default()
+}
+
+/// The snapshot goes, unless it does already.
+#[must_use]
+pub fn seed_unused(observed: &Observed, name: &str) -> Vec<Step> {
+    let there = observed.seed.as_ref().is_some_and(|snapshot| snapshot.status != "deleting");
+    if there { vec![Step::DeleteSnapshot { name: name.to_owned() }] } else { Vec::new() }
+}

@@ -1,0 +1,272 @@
+//! An Update: in place, on to the next generation, or back to the one before. Calls AWS.
+//!
+//! The generation under the physical id is never deleted here; that is for CloudFormation, which sends a Delete for it once
+//! the stack stands. What a failed replacement left of the next generation is removed by the next Update.
+
+use serde_json::Value;
+use tracing::{info, warn};
+
+use super::observe::Target;
+use super::plan::{self, Awaited, Forecast, Generation, Plan, Replacing, Step, Wish};
+use super::{Converged, Run, check};
+use crate::cfn::request::time_to_answer;
+use crate::desired::{Desired, Owner, Purpose, References, Removal, Succession, next_generations};
+use crate::error::Error;
+use crate::names::{Names, hash};
+use crate::observed::Observed;
+use crate::problem::Problem;
+use crate::properties::ReplacementPolicy;
+
+/// What an Update brings.
+#[derive(Clone, Copy, Debug)]
+pub struct Update<'a> {
+    /// Whose the resource is.
+    pub owner: &'a Owner,
+    /// The generation that CloudFormation knows.
+    pub physical_id: &'a str,
+    /// What is wanted.
+    pub properties: &'a Value,
+    /// What was wanted before.
+    pub earlier: &'a Value,
+}
+
+impl Update<'_> {
+    fn purpose(&self) -> Purpose<'_> {
+        Purpose::Update(self.physical_id)
+    }
+
+    /// The properties that a next generation may have been made from.
+    fn templates(&self) -> [&Value; 2] {
+        [self.earlier, self.properties]
+    }
+}
+
+impl Run<'_> {
+    /// Brings the account to what an Update wants. The generation that stands then may be another one.
+    pub async fn update(&mut self, update: Update<'_>) -> Result<(Desired, Converged), Error> {
+        let desired = self.wanted(update, update.purpose()).await;
+        let desired = match desired {
+            Ok(desired) => desired,
+            Err(problems) => return Err(self.update_refused(update, problems).await),
+        };
+        let mut previous = Desired::new(update.earlier, update.owner, update.purpose()).ok();
+        if let Some(previous) = &mut previous {
+            self.settle_cluster_mode(previous).await;
+        }
+        let renamed = desired.renamed(update.properties, update.earlier);
+        let wish = Wish { desired: &desired, previous: previous.as_ref(), renamed: renamed.as_deref() };
+        let (mut observed, account) = self.first_look(wish).await?;
+        while !plan::is_decided(wish, &observed) {
+            let settled = Plan::Wait(Awaited::GroupSettled { pending_counts: desired.apply_immediately });
+            self.follow(settled, update.physical_id, &observed).await?;
+            observed = self.look(Target::from(&desired)).await?;
+        }
+        if let Some(before) = plan::way_back(wish, &observed)
+            && let Some(returned) = self.return_to(update, before).await?
+        {
+            return Ok(returned);
+        }
+        let generation = plan::generation(wish, &observed).map_err(Error::Refused)?;
+        let warning = self.clear_way(update, &generation, &desired, &mut observed).await?;
+        let (desired, mut converged) = match generation {
+            Generation::Same => {
+                check(wish, &observed, &account)?;
+                // What is under way already, a rollback most likely, is not refused.
+                if plan::is_at_rest(&observed) {
+                    self.announce(&Forecast::in_place(wish, &observed, &account), update)?;
+                }
+                let converged = self.converge(wish, observed, &account).await?;
+                (desired, converged)
+            }
+            Generation::Next(changes) => {
+                let next = self.next_generation(update, wish, &observed).await?;
+                self.replace(update, &desired, &next, &changes).await?
+            }
+        };
+        converged.warnings.extend(warning);
+        Ok((desired, converged))
+    }
+
+    /// Logs what is going to be done, and refuses it when it cannot be done in time. Only at the beginning: what a
+    /// request has begun it also tries to end.
+    fn announce(&self, forecast: &Forecast, update: Update<'_>) -> Result<(), Error> {
+        if !self.done.is_empty() || forecast.is_empty() {
+            return Ok(());
+        }
+        info!(%forecast, "the plan");
+        forecast
+            .too_long(time_to_answer(update.properties))
+            .map_or(Ok(()), |problem| Err(Error::Refused(vec![problem])))
+    }
+
+    /// Goes back to the generation that was replaced, when it still stands and is as the properties say.
+    async fn return_to(&mut self, update: Update<'_>, before: &str) -> Result<Option<(Desired, Converged)>, Error> {
+        let Ok(desired) = self.wanted(update, Purpose::Update(before)).await else { return Ok(None) };
+        let wish = Wish { desired: &desired, previous: Some(&desired), renamed: None };
+        let (observed, account) = self.first_look(wish).await?;
+        if !plan::fits(wish, &observed) {
+            return Ok(None);
+        }
+        info!(from = update.physical_id, to = before, "returning to the generation before");
+        let converged = self.converge(wish, observed, &account).await?;
+        self.finish(Target::from(&desired), plan::not_replaced).await?;
+        Ok(Some((desired, converged)))
+    }
+
+    /// Removes what an earlier request left of a next generation, unless this request goes on with it. Returns what the
+    /// user should know.
+    async fn clear_way(
+        &mut self,
+        update: Update<'_>,
+        generation: &Generation,
+        desired: &Desired,
+        observed: &mut Observed,
+    ) -> Result<Option<String>, Error> {
+        let Some(left) = observed.succession_tag().and_then(Succession::parse) else { return Ok(None) };
+        if *generation != Generation::Same && left.request == self.request_hash() {
+            return Ok(None);
+        }
+        let warning = self.remove_unfinished(update.owner, update.physical_id, &left.to, update.templates()).await?;
+        self.finish(Target::from(desired), plan::not_replaced).await?;
+        *observed = self.look(Target::from(desired)).await?;
+        Ok(warning)
+    }
+
+    /// Removes a next generation that was never finished, and the snapshot that it was to be made from. A finished one
+    /// is left alone, because somebody may have used it.
+    pub(super) async fn remove_unfinished(
+        &mut self,
+        owner: &Owner,
+        replaced: &str,
+        next: &str,
+        templates: [&Value; 2],
+    ) -> Result<Option<String>, Error> {
+        let seed = Names::of(replaced).seed_snapshot(next);
+        // The name of the secret may differ between the templates, everything else is named after the generation.
+        let removals = templates.map(|t| Removal::new(t, owner, next, self.request).of_unfinished());
+        for removal in &removals {
+            let observed = self.look(Target::from(removal)).await?;
+            if !plan::is_unfinished(&observed) {
+                warn!(next, "a finished replacement is left alone");
+                let text =
+                    format!("{next} was made to replace {replaced}, is not used by this stack, and still stands");
+                return Ok(Some(text));
+            }
+            // Even where nothing shows: what was made last may show late, and `absent` knows that.
+            info!(next, "removing what is left of a replacement");
+            self.absent(removal).await?;
+        }
+        let target = |seed| Target { seed: Some(seed), ..Target::from(&removals[0]) };
+        self.finish(target(&seed), |observed| plan::seed_unused(observed, &seed)).await?;
+        Ok(None)
+    }
+
+    /// The next generation: the one that this request has begun already, else the first whose names are free.
+    async fn next_generation(
+        &mut self,
+        update: Update<'_>,
+        wish: Wish<'_>,
+        observed: &Observed,
+    ) -> Result<String, Error> {
+        if let Some(begun) = observed.succession_tag().and_then(Succession::parse) {
+            return Ok(begun.to);
+        }
+        let mut ids = next_generations(update.properties, update.physical_id, wish.renamed);
+        loop {
+            let id = ids.next().unwrap_or_default();
+            let desired =
+                Desired::new(update.properties, update.owner, Purpose::Replace(&id)).map_err(Error::Refused)?;
+            if self.look(Target::from(&desired)).await?.is_free(update.owner) {
+                return Ok(id);
+            }
+            info!(id, "the name is taken");
+        }
+    }
+
+    /// Makes the next generation, with the data of the one that stands if the template says so.
+    async fn replace(
+        &mut self,
+        update: Update<'_>,
+        standing: &Desired,
+        next: &str,
+        changes: &[Replacing],
+    ) -> Result<(Desired, Converged), Error> {
+        let seed = Names::of(update.physical_id).seed_snapshot(next);
+        let carries_data = standing.replacement_policy == ReplacementPolicy::Snapshot;
+        let desired = self.wanted(update, Purpose::Replace(next)).await.map_err(Error::Refused)?;
+        let desired = desired.replacing(update.physical_id, carries_data.then(|| seed.clone()));
+        let wish = Wish { desired: &desired, previous: None, renamed: None };
+        let (observed, account) = self.first_look(wish).await?;
+        check(wish, &observed, &account)?;
+        if observed.group.is_none() {
+            self.announce(&Forecast::replacement(wish, update.physical_id, changes, &account), update)?;
+            let succession = Succession { to: next.to_owned(), request: self.request_hash() };
+            let seed = carries_data.then_some((seed.as_str(), &desired.tags));
+            let target = Target { seed: seed.map(|(name, _)| name), ..Target::from(standing) };
+            loop {
+                let old = self.look(target).await?;
+                match plan::successor(&old, &succession, seed) {
+                    Plan::Done => break,
+                    plan => self.follow(plan, update.physical_id, &old).await?,
+                }
+            }
+        }
+        let observed = self.look(Target::from(&desired)).await?;
+        let mut converged = self.converge(wish, observed, &account).await?;
+        let data = if carries_data { "; what was written after the snapshot is lost" } else { " and began empty" };
+        converged.warnings.push(format!("{next} replaces {}{data}", update.physical_id));
+        Ok((desired, converged))
+    }
+
+    /// A Delete of a generation that another one replaces: in the end of an Update the new one has replaced it for good;
+    /// after an Update that failed half-way, what is left of the new one goes first.
+    pub async fn remove(&mut self, removal: &Removal, properties: &Value) -> Result<(), Error> {
+        let id = &removal.names.replication_group;
+        let observed = self.look(Target::from(removal)).await?;
+        let ours = observed.subnet_group.as_ref().is_some_and(|group| removal.owner.owns(&group.tags));
+        if let Some(succession) = observed.succession_tag().and_then(Succession::parse).filter(|_| ours) {
+            let left = self.remove_unfinished(&removal.owner, id, &succession.to, [properties; 2]).await?;
+            if left.is_some() {
+                let next = Removal::new(properties, &removal.owner, &succession.to, self.request);
+                self.finish(Target::from(&next), plan::has_replaced).await?;
+            }
+        }
+        self.absent(removal).await
+    }
+
+    /// Takes the steps that `plan` sees in a fresh look, until it sees none.
+    pub(super) async fn finish(
+        &mut self,
+        target: Target<'_>,
+        plan: impl Fn(&Observed) -> Vec<Step>,
+    ) -> Result<(), Error> {
+        loop {
+            let observed = self.look(target).await?;
+            let steps = plan(&observed);
+            if steps.is_empty() {
+                return Ok(());
+            }
+            self.follow(Plan::Act(steps), &target.names.replication_group, &observed).await?;
+        }
+    }
+
+    fn request_hash(&self) -> String {
+        hash(&[self.request], 8)
+    }
+
+    /// A legal wish from the properties of an Update.
+    async fn wanted(&mut self, update: Update<'_>, purpose: Purpose<'_>) -> Result<Desired, Vec<Problem>> {
+        let mut desired = Desired::new(update.properties, update.owner, purpose)?;
+        self.settle_cluster_mode(&mut desired).await;
+        Ok(desired)
+    }
+
+    /// Everything that is wrong, when the properties are.
+    async fn update_refused(&self, update: Update<'_>, problems: Vec<Problem>) -> Error {
+        let earlier = References::read(update.earlier, update.purpose());
+        let references = References::read(update.properties, update.purpose()).beside(&earlier);
+        // Whatever else is wrong, a Removal says what stands under the id.
+        let standing = Removal::new(update.earlier, update.owner, update.physical_id, self.request);
+        self.refused(problems, &references, Some(Target::from(&standing))).await
+    }
+}

@@ -1,0 +1,358 @@
+//! Changes that AWS cannot make in place: refused, or made in a new generation when the template says how.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use simulator::cloudformation::{Outcome, StackStatus};
+use simulator::faults::{Fault, Kind};
+use simulator::journal::Entry;
+
+use crate::harness::{APPS, CACHE, SUBNETS, Setup, calls, names, production, quick_start, with};
+
+const FIRST: &str = "development-myapp-valkey";
+const SECOND: &str = "development-myapp-valkey-2";
+const THIRD: &str = "development-myapp-valkey-3";
+
+/// The quick start with one key in it.
+async fn quick() -> Setup {
+    let setup = Setup::new();
+    setup.created(quick_start()).await;
+    write(&setup, FIRST, "greeting", "hello");
+    setup
+}
+
+fn write(setup: &Setup, group: &str, key: &str, value: &str) {
+    setup.aws.with(|world, _| {
+        let data = &mut world.elasticache.groups.get_mut(group).unwrap().data;
+        data.insert(key.to_owned(), value.to_owned());
+    });
+}
+
+fn read(setup: &Setup, group: &str, key: &str) -> Option<String> {
+    setup.aws.with(|world, _| world.elasticache.groups[group].data.get(key).cloned())
+}
+
+fn groups(setup: &Setup) -> Vec<String> {
+    setup.aws.with(|world, _| world.elasticache.groups.keys().cloned().collect())
+}
+
+fn snapshots(setup: &Setup) -> Vec<String> {
+    setup.aws.with(|world, _| {
+        let standing = world.elasticache.snapshots.values().filter(|snapshot| snapshot.manual);
+        standing.filter(|snapshot| snapshot.gone_at.is_none()).map(|snapshot| snapshot.name.clone()).collect()
+    })
+}
+
+/// The quick start on another port.
+fn other_port(policy: &str) -> Value {
+    with(quick_start(), json!({"Port": 6380, "ReplacementPolicy": policy}))
+}
+
+/// Writes to anything of the first generation that are more than bookkeeping.
+fn touches_first(writes: &[Entry]) -> Vec<String> {
+    let about_first = |entry: &&Entry| {
+        let text = entry.params.to_string();
+        text.contains(FIRST) && !text.contains(SECOND) && !entry.action.contains("Tags")
+    };
+    writes.iter().filter(about_first).map(|entry| entry.action.clone()).collect()
+}
+
+async fn rolled_back(setup: &Setup, properties: Value) -> (Outcome, Vec<Entry>) {
+    let before = setup.writes().len();
+    let outcome = setup.update(properties).await;
+    assert_eq!(outcome.status, StackStatus::UpdateRollbackComplete, "{:?}", outcome.reason);
+    (outcome, setup.writes().split_off(before))
+}
+
+/// The refusal is the default; it says what differs and which policy would allow it.
+#[tokio::test(start_paused = true)]
+async fn a_refusal_names_the_property_both_values_and_the_policies() {
+    let setup = quick().await;
+    let (outcome, writes) = rolled_back(&setup, with(quick_start(), json!({"Port": 6380}))).await;
+    for part in ["Port", "6379", "6380", "ReplacementPolicy", "Snapshot", "Empty"] {
+        assert!(outcome.reason.contains(part), "{part}: {}", outcome.reason);
+    }
+    assert_eq!(names(&writes), Vec::<String>::new());
+    setup.deleted().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_policy_snapshot_takes_the_data_along_and_leaves_no_snapshot() {
+    let setup = quick().await;
+    let (outcome, writes) = setup.updated(other_port("Snapshot")).await;
+    assert_eq!(outcome.request_types(), ["Update", "Delete"]);
+    assert_eq!(outcome.physical_id, SECOND);
+    assert_eq!(outcome.get_att("Connection.Port"), Ok("6380"));
+    assert!(outcome.get_att("Warnings").unwrap().contains(FIRST), "{:?}", outcome.get_att("Warnings"));
+    assert_eq!(read(&setup, SECOND, "greeting").as_deref(), Some("hello"));
+    let snapshot = calls(&writes, "CreateSnapshot");
+    let name = snapshot[0].params["SnapshotName"].as_str().unwrap();
+    assert_eq!(snapshot[0].params["ReplicationGroupId"], FIRST);
+    assert_eq!(calls(&writes, "CreateReplicationGroup")[0].params["SnapshotName"], name);
+    assert_eq!(calls(&writes, "DeleteSnapshot")[0].params["SnapshotName"], name);
+    assert_eq!((groups(&setup), snapshots(&setup)), (vec![SECOND.to_owned()], Vec::new()));
+    setup.deleted().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_policy_empty_makes_a_new_group_without_data() {
+    let setup = quick().await;
+    let (outcome, writes) = setup.updated(other_port("Empty")).await;
+    assert_eq!(outcome.physical_id, SECOND);
+    assert_eq!(read(&setup, SECOND, "greeting"), None);
+    assert!(calls(&writes, "CreateSnapshot").is_empty());
+    assert_eq!(groups(&setup), [SECOND]);
+    setup.deleted().await;
+}
+
+/// S13, S39, and the rest of what AWS fixes at creation.
+#[tokio::test(start_paused = true)]
+async fn everything_that_is_fixed_at_creation_is_replaced_with_its_data() {
+    let other_vpc = json!({
+        "VpcId": "vpc-0a1b2c3d4e5f60002",
+        "SubnetIds": ["subnet-0b000000000000001", "subnet-0b000000000000002"],
+        "AllowedSecurityGroupIds": [],
+    });
+    let changes = [
+        (json!({}), other_vpc),
+        (json!({}), json!({"AtRestEncryptionEnabled": false})),
+        (json!({}), json!({"KmsKeyId": "11111111-2222-3333-4444-555555555555"})),
+        (json!({"Engine": "redis", "EngineVersion": "6.2"}), json!({"TransitEncryptionEnabled": true})),
+        (json!({"NumNodeGroups": 1}), json!({"NumNodeGroups": null})),
+        (json!({}), json!({"Env": "staging"})),
+        (json!({}), json!({"ReplicationGroupId": "cache"})),
+    ];
+    for (base, change) in changes {
+        let setup = Setup::new();
+        let before = with(quick_start(), base);
+        let first = setup.created(before.clone()).await.physical_id;
+        write(&setup, &first, "greeting", "hello");
+        let (outcome, _) =
+            setup.updated(with(with(before, change.clone()), json!({"ReplacementPolicy": "Snapshot"}))).await;
+        assert_ne!(outcome.physical_id, first, "{change}");
+        assert_eq!(read(&setup, &outcome.physical_id, "greeting").as_deref(), Some("hello"), "{change}");
+        assert_eq!(groups(&setup), std::slice::from_ref(&outcome.physical_id), "{change}");
+        setup.deleted().await;
+    }
+}
+
+/// What AWS does not restore into the wanted group is refused under `Snapshot`, before anything is done.
+#[tokio::test(start_paused = true)]
+async fn data_that_cannot_come_along_is_not_left_behind_in_silence() {
+    for change in [json!({"EngineVersion": "8.0"}), json!({"Engine": "redis"})] {
+        let setup = quick().await;
+        let (outcome, writes) =
+            rolled_back(&setup, with(with(quick_start(), change.clone()), json!({"ReplacementPolicy": "Snapshot"})))
+                .await;
+        assert!(outcome.reason.contains("Empty"), "{}", outcome.reason);
+        assert_eq!(names(&writes), Vec::<String>::new());
+        let (outcome, _) =
+            setup.updated(with(with(quick_start(), change), json!({"ReplacementPolicy": "Empty"}))).await;
+        assert_eq!(outcome.physical_id, SECOND);
+        setup.deleted().await;
+    }
+}
+
+/// Each generation has all of its own, and CloudFormation's Delete of the old one takes nothing of the new one.
+#[tokio::test(start_paused = true)]
+async fn a_generation_has_its_own_secret_and_groups() {
+    let setup = Setup::new();
+    let base = with(production(), json!({"SecretName": "elasticache/cache-login", "Parameters": {"timeout": "30"}}));
+    let created = setup.created(base.clone()).await;
+    let old_tokens = setup.tokens(&created.physical_id);
+    let (outcome, _) = setup.updated(with(base, json!({"Port": 6380, "ReplacementPolicy": "Snapshot"}))).await;
+    for key in [
+        "Security.SecurityGroupId",
+        "Security.SubnetGroupName",
+        "Security.ParameterGroupName",
+        "Security.AuthTokenSecretArn",
+        "Identifiers.ReplicationGroupId",
+    ] {
+        assert_ne!(created.get_att(key), outcome.get_att(key), "{key}");
+    }
+    let secret = setup.secret("elasticache/cache-login-2");
+    let tokens = setup.tokens(&outcome.physical_id);
+    assert_eq!(tokens, [secret["password"].as_str().unwrap()]);
+    assert_ne!(tokens, old_tokens);
+    assert_eq!((&secret["replicationGroupId"], &secret["port"]), (&json!(outcome.physical_id), &json!(6380)));
+    setup.deleted().await;
+}
+
+/// A rename takes the new name, or a number when a name of the new generation is in use: here that of the secret.
+#[tokio::test(start_paused = true)]
+async fn a_renamed_generation_does_not_share_a_secret_with_the_old_one() {
+    let setup = Setup::new();
+    let base = with(production(), json!({"SecretName": "elasticache/cache-login", "ReplicationGroupId": "first"}));
+    setup.created(base.clone()).await;
+    let renamed = with(base, json!({"ReplicationGroupId": "second", "ReplacementPolicy": "Empty"}));
+    let (outcome, _) = setup.updated(renamed).await;
+    assert_eq!(outcome.physical_id, "second-2");
+    assert_eq!(setup.tokens("second-2"), [setup.secret("elasticache/cache-login-2")["password"].as_str().unwrap()]);
+    setup.deleted().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_taken_name_is_passed_over() {
+    let setup = quick().await;
+    setup.by_hand(
+        simulator::elasticache::ElastiCache::handle,
+        "CreateCacheSubnetGroup",
+        json!({
+            "CacheSubnetGroupName": SECOND, "CacheSubnetGroupDescription": "of somebody else",
+            "SubnetIds": {"SubnetIdentifier": [SUBNETS[0]]},
+        }),
+    );
+    let (outcome, _) = setup.updated(other_port("Empty")).await;
+    assert_eq!(outcome.physical_id, THIRD);
+    setup.deleted().await;
+    assert!(setup.aws.with(|world, _| world.elasticache.subnet_groups.contains_key(SECOND)));
+}
+
+/// A later resource of the stack fails: the old generation comes back with all that it had, also what was written
+/// meanwhile, and CloudFormation removes the new one.
+#[tokio::test(start_paused = true)]
+async fn a_replacement_that_is_rolled_back_returns_to_the_old_generation() {
+    for policy in ["Snapshot", "Empty"] {
+        let setup = quick().await;
+        setup.stack.fail_elsewhere();
+        let (outcome, writes) = rolled_back(&setup, other_port(policy)).await;
+        assert_eq!(outcome.request_types(), ["Update", "Update", "Delete"]);
+        assert_eq!(outcome.physical_id, FIRST);
+        assert_eq!(calls(&writes, "CreateReplicationGroup").len(), 1, "no third generation");
+        assert!(touches_first(&writes).iter().all(|a| a.ends_with("Snapshot")), "{:?}", touches_first(&writes));
+        assert_eq!(read(&setup, FIRST, "greeting").as_deref(), Some("hello"));
+        assert_eq!((groups(&setup), snapshots(&setup)), (vec![FIRST.to_owned()], Vec::new()));
+        // The next replacement is as good as the first.
+        let (outcome, _) = setup.updated(other_port(policy)).await;
+        assert_eq!((outcome.physical_id.as_str(), groups(&setup)), (SECOND, vec![SECOND.to_owned()]));
+        setup.deleted().await;
+    }
+}
+
+/// A rename that is rolled back finds the old name again.
+#[tokio::test(start_paused = true)]
+async fn a_rename_that_is_rolled_back_returns_to_the_old_name() {
+    let setup = quick().await;
+    setup.stack.fail_elsewhere();
+    let renamed = with(quick_start(), json!({"ProjectId": "shop", "ReplacementPolicy": "Snapshot"}));
+    let (outcome, _) = rolled_back(&setup, renamed).await;
+    assert_eq!(outcome.physical_id, FIRST);
+    assert_eq!(groups(&setup), [FIRST]);
+    setup.deleted().await;
+}
+
+/// A replacement that fails half-way leaves the old generation as it was; what it made goes with the rollback.
+#[tokio::test(start_paused = true)]
+async fn a_replacement_that_fails_half_way_is_cleaned_up() {
+    let setup = quick().await;
+    setup.aws.with(|world, _| world.elasticache.fail_next_create("Not enough capacity."));
+    let (outcome, writes) = rolled_back(&setup, other_port("Snapshot")).await;
+    assert!(outcome.reason.contains("Not enough capacity."), "{}", outcome.reason);
+    assert_eq!(outcome.physical_id, FIRST);
+    assert!(touches_first(&writes).iter().all(|action| action.ends_with("Snapshot")), "{:?}", touches_first(&writes));
+    assert_eq!((groups(&setup), snapshots(&setup)), (vec![FIRST.to_owned()], Vec::new()));
+    let left = setup.aws.leftovers(elasticache_resource::desired::TAG_STACK_ID);
+    assert!(!left.iter().any(|name| name.contains(SECOND)), "{left:?}");
+    let (outcome, _) = setup.updated(other_port("Snapshot")).await;
+    assert_eq!(read(&setup, &outcome.physical_id, "greeting").as_deref(), Some("hello"));
+    setup.deleted().await;
+}
+
+/// Any one call of a replacement is refused for good: the rollback ends clean every time.
+#[tokio::test(start_paused = true)]
+async fn whatever_call_of_a_replacement_fails_the_old_generation_is_untouched() {
+    for action in [
+        "CreateSnapshot",
+        "CreateCacheSubnetGroup",
+        "CreateSecurityGroup",
+        "CreateReplicationGroup",
+        "DescribeSnapshots",
+    ] {
+        let setup = quick().await;
+        setup.aws.fault(Fault::on(action, 1, Kind::error("InvalidParameterValue", "This does not work.")));
+        let (_, writes) = rolled_back(&setup, other_port("Snapshot")).await;
+        assert!(
+            touches_first(&writes).iter().all(|a| a.ends_with("Snapshot")),
+            "{action}: {:?}",
+            touches_first(&writes)
+        );
+        assert_eq!((groups(&setup), snapshots(&setup)), (vec![FIRST.to_owned()], Vec::new()), "{action}");
+        let left = setup.aws.leftovers(elasticache_resource::desired::TAG_STACK_ID);
+        assert!(!left.iter().any(|name| name.contains(SECOND)), "{action}: {left:?}");
+        setup.deleted().await;
+    }
+}
+
+/// The stack is deleted while the rollback of a failed replacement has not cleaned up.
+#[tokio::test(start_paused = true)]
+async fn a_delete_takes_an_unfinished_replacement_along() {
+    let setup = quick().await;
+    setup.aws.with(|world, _| world.elasticache.fail_next_create("Not enough capacity."));
+    let answer = setup.stack.send("Update", CACHE, json!({
+        "ResourceProperties": with(other_port("Snapshot"), json!({"ServiceToken": simulator::cloudformation::SERVICE_TOKEN})),
+        "OldResourceProperties": quick_start(),
+    })).await.unwrap();
+    assert!(!answer.is_success());
+    assert!(groups(&setup).contains(&SECOND.to_owned()));
+    setup.deleted().await;
+    assert_eq!((groups(&setup), snapshots(&setup)), (Vec::new(), Vec::new()));
+}
+
+/// Deletion protection keeps the old generation; the new one is not touched by its Delete.
+#[tokio::test(start_paused = true)]
+async fn a_protected_generation_stays_beside_the_new_one() {
+    let setup = Setup::new();
+    setup.created(with(quick_start(), json!({"DeletionProtection": true}))).await;
+    let change = with(other_port("Empty"), json!({"DeletionProtection": true}));
+    let (outcome, _) = setup.updated(change).await;
+    assert_eq!(outcome.physical_id, SECOND);
+    assert_eq!(groups(&setup), [FIRST, SECOND]);
+    // Going back is a change like any other: the data of the old generation is stale.
+    let back = with(quick_start(), json!({"DeletionProtection": false, "ReplacementPolicy": "Empty"}));
+    let (outcome, _) = setup.updated(back).await;
+    assert_eq!(outcome.physical_id, THIRD);
+    assert_eq!(groups(&setup), [FIRST, SECOND, THIRD]);
+}
+
+/// The same event again, at once and after the answer, makes no third generation.
+#[tokio::test(start_paused = true)]
+async fn a_replacement_that_is_delivered_twice_is_one_replacement() {
+    let setup = quick().await;
+    setup.stack.deliver_twice(true);
+    let (outcome, writes) = setup.updated(other_port("Snapshot")).await;
+    assert_eq!(outcome.physical_id, SECOND);
+    setup.stack.settle().await;
+    assert_eq!(groups(&setup), [SECOND]);
+    assert!(!writes.iter().any(|entry| entry.params.to_string().contains(THIRD)), "{:?}", names(&writes));
+    setup.deleted().await;
+}
+
+/// A replacement that takes longer than an invocation goes on in the next one, from the same snapshot.
+#[tokio::test(start_paused = true)]
+async fn a_long_replacement_is_handed_on() {
+    let setup = quick().await;
+    setup.aws.with(|world, _| {
+        world.elasticache.pace.create = Duration::from_mins(20);
+        world.elasticache.pace.snapshot = Duration::from_mins(16);
+    });
+    let (outcome, writes) = setup.updated(other_port("Snapshot")).await;
+    assert_eq!(outcome.physical_id, SECOND);
+    assert_eq!(calls(&writes, "CreateSnapshot").len(), 1);
+    assert_eq!(read(&setup, SECOND, "greeting").as_deref(), Some("hello"));
+    setup.deleted().await;
+}
+
+/// What a new group could not have is found out before the snapshot is taken.
+#[tokio::test(start_paused = true)]
+async fn a_replacement_is_checked_like_a_create() {
+    let setup = quick().await;
+    let wrong = json!({"PreferredAvailabilityZones": ["us-east-1a", "us-east-1b"]});
+    let (outcome, writes) = rolled_back(&setup, with(other_port("Snapshot"), wrong)).await;
+    assert!(outcome.reason.contains("PreferredAvailabilityZones"), "{}", outcome.reason);
+    assert_eq!(names(&writes), Vec::<String>::new());
+    let missing = json!({"AllowedSecurityGroupIds": [APPS[0], "sg-0a0000000000dead"]});
+    let (outcome, writes) = rolled_back(&setup, with(other_port("Snapshot"), missing)).await;
+    assert!(outcome.reason.contains("sg-0a0000000000dead"), "{}", outcome.reason);
+    assert_eq!(names(&writes), Vec::<String>::new());
+    setup.deleted().await;
+}
