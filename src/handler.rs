@@ -179,7 +179,7 @@ impl Function {
                 return Err(format!("PhysicalResourceId is not the id of a replication group: {physical_id:?}"));
             }
             Request::Update { properties, old_properties, .. } => {
-                run.update(Update { owner: &owner, physical_id, properties, earlier: old_properties }).await
+                Box::pin(run.update(Update { owner: &owner, physical_id, properties, earlier: old_properties })).await
             }
             Request::Delete { properties, .. } => {
                 let removed = absent(&mut run, properties, &owner, physical_id, &request_key).await;

@@ -216,7 +216,7 @@ async fn disturbed(before: &Value, after: &Value, kind: &Kind, each: impl Fn(&Se
         let witness = Witness::of(&setup.aws);
         setup.aws.fault(Fault::on(action.clone(), *nth, kind.clone()));
         let outcome = setup.update(after.clone()).await;
-        let answers: Vec<_> = outcome.answers.iter().map(|answer| answer.reason()).collect();
+        let answers: Vec<_> = outcome.answers.iter().map(simulator::cloudformation::Answer::reason).collect();
         let what = format!("{what}: {} {answers:?}", outcome.status);
         witness.dismiss(&what);
         assert_settled(&setup, &what);
