@@ -33,6 +33,8 @@ pub struct Memory {
     pub done: Vec<String>,
     /// Groups that were seen standing.
     pub seen: BTreeSet<String>,
+    /// Parameter group that was asked for last; AWS does not show one that waits for the maintenance window.
+    pub asked_parameter_group: Option<String>,
 }
 
 impl Continuation {

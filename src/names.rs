@@ -116,6 +116,12 @@ pub fn generation(id: &str, stem: &str) -> Option<u32> {
     (of_generation(stem, number) == id).then_some(number)
 }
 
+/// The number at the end of an id, which may be that of a generation; 1 when there is none.
+#[must_use]
+pub fn trailing_number(id: &str) -> u32 {
+    id.rsplit_once('-').and_then(|(_, number)| number.parse().ok()).unwrap_or(1)
+}
+
 /// The secret name that the template gave, for one generation: two generations never share a secret.
 #[must_use]
 pub fn given_secret(given: &str, generation: u32) -> String {

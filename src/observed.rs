@@ -25,6 +25,9 @@ pub struct Observed {
     pub secret: Option<Secret>,
     /// The secret under the name that the template gave it before, if that was another one.
     pub former_secret: Option<Secret>,
+    /// The parameter group that this request asked for. One that waits for the maintenance window shows in no pending
+    /// change, unlike version and node type.
+    pub asked_parameter_group: Option<String>,
     /// Our snapshot from which a new generation is made, when one is looked for.
     pub seed: Option<FoundSnapshot>,
 }
@@ -200,6 +203,8 @@ pub struct Member {
     pub maintenance_window: String,
     /// Topic for events, when it is active.
     pub notification_topic: Option<String>,
+    /// Availability zone.
+    pub zone: String,
     /// Fields that wait for the maintenance window or are being applied.
     pub pending: BTreeSet<String>,
 }
@@ -215,6 +220,8 @@ pub struct SubnetGroup {
     pub vpc_id: String,
     /// Subnets.
     pub subnet_ids: BTreeSet<String>,
+    /// Zones of the subnets, by subnet.
+    pub zones: BTreeMap<String, String>,
     /// Tags.
     pub tags: Tags,
 }

@@ -130,8 +130,14 @@ pub(super) fn member(cluster: &ec::CacheCluster) -> Member {
             .collect(),
         maintenance_window: cluster.preferred_maintenance_window().unwrap_or_default().to_owned(),
         notification_topic: topic.and_then(|topic| topic.topic_arn()).map(str::to_owned),
+        zone: cluster.preferred_availability_zone().unwrap_or_default().to_owned(),
         pending: cluster.pending_modified_values().map(member_pending).unwrap_or_default(),
     }
+}
+
+/// A subnet's id with its zone.
+pub(super) fn subnet_zone(subnet: &ec::Subnet) -> Option<(String, String)> {
+    Some((subnet.subnet_identifier()?.to_owned(), subnet.subnet_availability_zone()?.name()?.to_owned()))
 }
 
 fn member_pending(pending: &ec::PendingModifiedValues) -> BTreeSet<String> {

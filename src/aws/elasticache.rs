@@ -74,6 +74,7 @@ impl Aws {
             arn: arn.to_owned(),
             vpc_id: group.vpc_id().unwrap_or_default().to_owned(),
             subnet_ids: group.subnets().iter().filter_map(|s| s.subnet_identifier().map(str::to_owned)).collect(),
+            zones: group.subnets().iter().filter_map(convert::subnet_zone).collect(),
             tags: self.cache_tags(arn).await?.unwrap_or_default(),
         }))
     }

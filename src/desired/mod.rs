@@ -115,6 +115,22 @@ pub enum Topology {
     },
 }
 
+impl Topology {
+    /// Nodes of all shards.
+    pub(crate) fn nodes(&self) -> i32 {
+        match self {
+            Topology::Single { nodes } => *nodes,
+            Topology::Sharded { shards, replicas, layout } if layout.is_empty() => {
+                shards.saturating_mul(replicas.saturating_add(1))
+            }
+            Topology::Sharded { replicas, layout, .. } => layout
+                .iter()
+                .map(|shard| shard.replica_count.unwrap_or(*replicas).saturating_add(1))
+                .fold(0, i32::saturating_add),
+        }
+    }
+}
+
 /// Encryption in transit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Tls {
@@ -391,13 +407,7 @@ impl Desired {
     /// Nodes in the whole group.
     #[must_use]
     pub fn node_count(&self) -> i32 {
-        match &self.topology {
-            Topology::Single { nodes } => *nodes,
-            Topology::Sharded { shards, replicas, layout } if layout.is_empty() => shards * (1 + replicas),
-            Topology::Sharded { replicas, layout, .. } => {
-                layout.iter().map(|shard| 1 + shard.replica_count.unwrap_or(*replicas)).sum()
-            }
-        }
+        self.topology.nodes()
     }
 
     /// Parameter group family of the wanted version.
@@ -465,6 +475,8 @@ pub fn next_generations<'a>(
 ) -> impl Iterator<Item = String> + use<'a> {
     let (properties, _) = Properties::read(value);
     let (stem, number) = match renamed {
+        // Under one SecretName the number alone keeps the secrets of two generations apart.
+        Some(stem) if properties.secret_name.is_some() => (stem.to_owned(), names::trailing_number(physical_id)),
         Some(stem) => (stem.to_owned(), 0),
         None => generation(&properties, physical_id).unwrap_or_else(|| (physical_id.to_owned(), 1)),
     };

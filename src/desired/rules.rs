@@ -12,7 +12,7 @@ use crate::problem::Problem;
 use crate::properties::{ClusterMode, IpDiscovery, NetworkType, Properties, TransitEncryptionMode};
 
 /// Tags that AWS allows on a resource, less those that we add ourselves.
-const MAX_TAGS: usize = 50 - 5;
+const MAX_TAGS: usize = 50 - 10;
 /// Subnets that AWS allows in a subnet group.
 const MAX_SUBNETS: usize = 20;
 /// Hash slots of a sharded group.
@@ -504,6 +504,15 @@ fn transit(p: &Properties, problems: &mut Vec<Problem>) {
         let rule = "means nothing while TransitEncryptionEnabled is not set";
         let fix = "set TransitEncryptionEnabled to true";
         problems.push(Problem::new("TransitEncryptionMode", rule, fix).with_value(mode.as_str()));
+    }
+    let engine = p.engine.unwrap_or(Engine::Valkey);
+    if let (Some(TransitEncryptionMode::Preferred), Some(version)) =
+        (p.transit_encryption_mode, p.engine_version.as_deref().and_then(Version::parse))
+        && !version.changes_modes_in_place(engine)
+    {
+        let rule = format!("{} {version} knows no TLS mode but required", engine.title());
+        let fix = "leave TransitEncryptionMode out, or use Redis OSS 7.1 or Valkey";
+        problems.push(Problem::new("TransitEncryptionMode", rule, fix).with_value("preferred"));
     }
     if let (Some(TransitEncryptionMode::Preferred), Some(login)) = (p.transit_encryption_mode, first_login) {
         let rule = format!("preferred lets plain connections in, which AWS refuses together with {login}");

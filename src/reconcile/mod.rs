@@ -43,6 +43,8 @@ pub struct Run<'a> {
     retries: u32,
     /// Groups that were seen standing while this request was worked on.
     seen: BTreeSet<String>,
+    /// Parameter group that was asked for last.
+    asked_parameter_group: Option<String>,
 }
 
 /// What is remembered of a step that was taken.
@@ -74,7 +76,16 @@ impl<'a> Run<'a> {
     #[must_use]
     pub fn new(aws: &'a Aws, request: &'a str, poll_interval: Duration, deadline: Deadline) -> Run<'a> {
         let waiter = Waiter { aws, poll_interval, deadline };
-        Run { aws, request, waiter, taken: BTreeMap::new(), done: Vec::new(), retries: 0, seen: BTreeSet::new() }
+        Run {
+            aws,
+            request,
+            waiter,
+            taken: BTreeMap::new(),
+            done: Vec::new(),
+            retries: 0,
+            seen: BTreeSet::new(),
+            asked_parameter_group: None,
+        }
     }
 
     /// Goes on from what an earlier invocation remembered.
@@ -84,6 +95,7 @@ impl<'a> Run<'a> {
         self.taken = memory.taken.iter().map(taken).collect();
         self.done.clone_from(&memory.done);
         self.seen.clone_from(&memory.seen);
+        self.asked_parameter_group.clone_from(&memory.asked_parameter_group);
         self
     }
 
@@ -91,7 +103,12 @@ impl<'a> Run<'a> {
     #[must_use]
     pub fn memory(&self) -> Memory {
         let changes = self.taken.iter().filter(|(_, taken)| taken.changes_group).map(|(step, _)| step.clone());
-        Memory { taken: changes.collect(), done: self.done.clone(), seen: self.seen.clone() }
+        Memory {
+            taken: changes.collect(),
+            done: self.done.clone(),
+            seen: self.seen.clone(),
+            asked_parameter_group: self.asked_parameter_group.clone(),
+        }
     }
 
     /// Brings the account to what is wanted.
@@ -228,6 +245,9 @@ impl<'a> Run<'a> {
         let mut fatal = Vec::new();
         let mut passing = None;
         for (step, result) in fresh.iter().zip(results) {
+            if let Some(name) = step.asks_for_parameter_group() {
+                self.asked_parameter_group = Some(name.to_owned());
+            }
             match result.map_err(|fault| (Reaction::to(step, &fault), fault)) {
                 Ok(()) => {
                     self.taken.insert(step.to_string(), Taken::of(step));
@@ -297,12 +317,13 @@ impl<'a> Run<'a> {
     }
 
     async fn look(&mut self, target: Target<'_>) -> Result<Observed, Error> {
-        Box::pin(observe::observe(&self.waiter, target)).await.map_err(|error| match error {
+        let observed = Box::pin(observe::observe(&self.waiter, target)).await.map_err(|error| match error {
             Error::TimedOut { waiting_for, last, elapsed, .. } => {
                 Error::TimedOut { waiting_for, last, elapsed, done: self.done.clone() }
             }
             other => other,
-        })
+        })?;
+        Ok(Observed { asked_parameter_group: self.asked_parameter_group.clone(), ..observed })
     }
 
     /// Pauses after a failure that may pass; any other is returned.

@@ -110,6 +110,7 @@ pub async fn observe(waiter: &Waiter<'_>, target: Target<'_>) -> Result<Observed
         secret,
         former_secret,
         seed,
+        asked_parameter_group: None,
     })
 }
 

@@ -724,3 +724,28 @@ async fn an_update_of_an_hour_goes_on_over_several_invocations() {
     assert_eq!(outcome.answers.len(), 1);
     setup.deleted().await;
 }
+
+/// With the cluster protocol AWS does not say which member is the primary, so none is named to go.
+#[tokio::test(start_paused = true)]
+async fn a_single_node_becomes_a_shard_without_replicas() {
+    let setup = Setup::new();
+    setup.created(quick_start()).await;
+    let (_, writes) = setup.updated(with(quick_start(), json!({"NumNodeGroups": 1, "ReplicasPerNodeGroup": 0}))).await;
+    let decrease = calls(&writes, "DecreaseReplicaCount");
+    assert_eq!((decrease.len(), decrease[0].params.get("ReplicasToRemove")), (1, None));
+    setup.deleted().await;
+}
+
+/// A parameter group that waits for the maintenance window shows nowhere; it is asked for once, and the old one stays.
+#[tokio::test(start_paused = true)]
+async fn a_parameter_group_for_the_maintenance_window_is_asked_for_once() {
+    let setup = Setup::new();
+    setup.created(with(quick_start(), json!({"Parameters": {"timeout": "30"}, "EngineVersion": "7.2"}))).await;
+    let later = with(quick_start(), json!({"EngineVersion": "7.2", "ApplyImmediately": false}));
+    let (outcome, writes) = setup.updated(later.clone()).await;
+    assert_eq!(names(&writes), ["ModifyReplicationGroup"]);
+    assert!(outcome.get_att("Warnings").unwrap().contains("CacheParameterGroup"), "{:?}", outcome.get_att("Warnings"));
+    let (_, writes) = setup.updated(with(later, json!({"DeletionProtection": false}))).await;
+    assert_eq!(names(&writes), Vec::<String>::new());
+    setup.deleted().await;
+}

@@ -13,6 +13,7 @@ mod examples;
 mod harness;
 mod in_place;
 mod live_rotation;
+mod model;
 mod plans;
 mod policy;
 mod properties;

@@ -191,6 +191,19 @@ async fn a_renamed_generation_does_not_share_a_secret_with_the_old_one() {
     setup.deleted().await;
 }
 
+/// The Delete of the old generation knows the secret by the same SecretName; it must not find that of the new one.
+#[tokio::test(start_paused = true)]
+async fn a_renamed_generation_keeps_its_secret_when_the_old_one_had_none() {
+    let setup = Setup::new();
+    let base = with(quick_start(), json!({"SecretName": "elasticache/cache-login"}));
+    setup.created(base.clone()).await;
+    let change = json!({"ProjectId": "shop", "AuthTokenEnabled": true, "ReplacementPolicy": "Empty"});
+    let (outcome, _) = setup.updated(with(base, change)).await;
+    let secret = setup.secret("elasticache/cache-login-2");
+    assert_eq!(setup.tokens(&outcome.physical_id), [secret["password"].as_str().unwrap()]);
+    setup.deleted().await;
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_taken_name_is_passed_over() {
     let setup = quick().await;

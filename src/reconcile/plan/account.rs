@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::desired::{References, Source};
 use crate::login::{InForce, Origin};
-use crate::observed::{Account, Lookup, Observed, Subnet};
+use crate::observed::{Account, Lookup, Member, Observed, Subnet};
 use crate::problem::{Problem, nearest};
 use crate::properties::ClusterMode;
 
@@ -32,6 +32,7 @@ pub fn network_problems(references: &References, observed: &Observed, account: &
     let mut problems = Vec::new();
     if let Some(found) = &account.subnets {
         subnets(references, observed, found, &mut problems);
+        subnets_in_use(references, observed, found, &mut problems);
         zones(references, observed, found, &mut problems);
     }
     security_groups(references, observed, account, &mut problems);
@@ -61,6 +62,39 @@ fn subnets(references: &References, observed: &Observed, found: &[Subnet], probl
             Some(_) => {}
         }
     }
+}
+
+/// A subnet stays as long as nodes are in it. AWS tells their zones only: where no subnet of a zone is left, the ones
+/// of before are surely in use.
+fn subnets_in_use(references: &References, observed: &Observed, found: &[Subnet], problems: &mut Vec<Problem>) {
+    let Some(group) = observed.subnet_group.as_ref().filter(|group| references.vpc_id.as_ref() == Some(&group.vpc_id))
+    else {
+        return;
+    };
+    let Some(stay) = references.nodes.and_then(|nodes| staying(observed, nodes)) else { return };
+    let used: BTreeSet<&str> = stay.into_iter().map(|member| member.zone.as_str()).collect();
+    let wanted = found.iter().filter(|subnet| references.subnet_ids.contains(&subnet.id));
+    let left: BTreeSet<&str> = wanted.map(|subnet| subnet.zone.as_str()).collect();
+    for id in group.subnet_ids.difference(&references.subnet_ids) {
+        let Some(zone) = group.zones.get(id).filter(|zone| used.contains(zone.as_str())) else { continue };
+        if !left.contains(zone.as_str()) {
+            let rule = format!("is in use by nodes in {zone} and would be taken away");
+            problems.push(Problem::new("SubnetIds", rule, "keep it in the list").with_value(id));
+        }
+    }
+}
+
+/// The members that are left when there are `nodes` of them; `None` when that is for AWS to choose.
+fn staying(observed: &Observed, nodes: usize) -> Option<Vec<&Member>> {
+    let members = &observed.members;
+    if nodes >= members.len() {
+        return Some(members.values().collect());
+    }
+    let [shard] = &observed.group.as_ref()?.shards[..] else { return None };
+    let primary = shard.primary_member.as_ref()?;
+    let mut order: Vec<&String> = members.keys().collect();
+    order.sort_by_key(|id| (*id != primary, *id));
+    Some(order.into_iter().take(nodes).filter_map(|id| members.get(id)).collect())
 }
 
 fn zones(references: &References, observed: &Observed, found: &[Subnet], problems: &mut Vec<Problem>) {

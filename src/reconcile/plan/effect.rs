@@ -69,6 +69,7 @@ fn network(step: &Step, vpc_id: &str, observed: &mut Observed) {
                 arn: format!("subnet group {name}"),
                 vpc_id: vpc_id.to_owned(),
                 subnet_ids: subnet_ids.clone(),
+                zones: std::collections::BTreeMap::new(),
                 tags: tags.clone(),
             });
         }
@@ -263,7 +264,12 @@ fn change_group(step: &Step, observed: &mut Observed) {
     let member = observed.first_member().cloned().unwrap_or_default();
     let Some(group) = &mut observed.group else { return };
     match step {
-        Step::ModifyGroup(change) => modify(change, group, &mut observed.members),
+        Step::ModifyGroup(change) => {
+            modify(change, group, &mut observed.members);
+            if let Some(name) = &change.parameter_group {
+                observed.asked_parameter_group = Some(name.clone());
+            }
+        }
         Step::ChangeShards { shards, remove, .. } => {
             let replicas = group.replicas_per_shard().first().map_or(0, |(_, replicas)| *replicas);
             group.shards.retain(|shard| !remove.contains(&shard.id));
@@ -346,19 +352,10 @@ fn modify(change: &GroupChange, group: &mut Group, members: &mut BTreeMap<String
         engine,
         version,
     } = change;
-    if !apply_immediately && (version.is_some() || node_type.is_some()) {
-        let waiting = [("EngineVersion", version.is_some()), ("CacheNodeType", node_type.is_some())];
-        let waiting = waiting.into_iter().filter(|(_, asked)| *asked).map(|(name, _)| name.to_owned());
-        for member in members.values_mut() {
-            member.pending.extend(waiting.clone());
-        }
-        return;
-    }
     set(&mut group.description, description.as_ref());
     set(&mut group.automatic_failover, automatic_failover.map(on_off).as_ref());
     set(&mut group.multi_az, multi_az.as_ref());
     set(&mut group.snapshot_retention, snapshot_retention.as_ref());
-    set(&mut group.node_type, node_type.as_ref());
     set(&mut group.snapshot_window, snapshot_window.clone().map(Some).as_ref());
     set(&mut group.auto_minor_version_upgrade, auto_minor_version_upgrade.map(Some).as_ref());
     set(&mut group.ip_discovery, ip_discovery.map(|discovery| Some(discovery.to_owned())).as_ref());
@@ -371,6 +368,18 @@ fn modify(change: &GroupChange, group: &mut Group, members: &mut BTreeMap<String
         set(&mut member.security_groups, security_groups.as_ref());
         set(&mut member.maintenance_window, maintenance_window.as_ref());
         set(&mut member.notification_topic, notification_topic.as_ref());
+    }
+    if !apply_immediately {
+        let waiting = [("EngineVersion", version.is_some()), ("CacheNodeType", node_type.is_some())];
+        for (name, _) in waiting.into_iter().filter(|(_, asked)| *asked) {
+            for member in members.values_mut() {
+                member.pending.insert(name.to_owned());
+            }
+        }
+        return;
+    }
+    set(&mut group.node_type, node_type.as_ref());
+    for member in members.values_mut() {
         set(&mut member.parameter_group, parameter_group.as_ref());
         set(&mut member.node_type, node_type.as_ref());
         set(&mut member.engine, engine.as_deref().map(Engine::parse).as_ref());

@@ -50,14 +50,15 @@ pub(super) fn more_replicas(pass: &Pass<'_>) -> Vec<Step> {
 }
 
 /// Nodes go last. With one shard the ones to go are named, the highest first and never the primary: left to itself AWS
-/// may pick a node that the next failover would have used.
+/// may pick a node that the next failover would have used. With the cluster protocol AWS does not tell the primary, and
+/// chooses.
 pub(super) fn fewer_replicas(pass: &Pass<'_>) -> Vec<Step> {
     let group = pass.group;
     let Some(replicas) = replica_changes(pass.desired, group, |wanted, actual| wanted < actual) else {
         return Vec::new();
     };
     let remove = match (&replicas, &group.shards[..]) {
-        (Replicas::Every(count), [shard]) => {
+        (Replicas::Every(count), [shard]) if shard.primary_member.is_some() => {
             let primary = shard.primary_member.as_ref();
             let mut candidates: Vec<&String> =
                 shard.member_ids.iter().filter(|member| Some(*member) != primary).collect();

@@ -62,8 +62,26 @@ fn member_settings(pass: &Pass<'_>, member: &Member, change: &mut GroupChange) {
     change.notification_topic =
         (desired.notification_topic != member.notification_topic).then(|| desired.notification_topic.clone());
     let parameter_group = desired.parameter_group_name();
-    change.parameter_group = (parameter_group != member.parameter_group && !member.pending.contains("EngineVersion"))
-        .then_some(parameter_group);
+    let waits = member.pending.contains("EngineVersion") || is_deferred(pass, &parameter_group);
+    let differs = parameter_group != member.parameter_group || another_waits(pass, &parameter_group);
+    change.parameter_group = (differs && !waits).then_some(parameter_group);
+}
+
+/// Whether an earlier wish left another parameter group for the maintenance window, which only asking for this one takes
+/// back.
+fn another_waits(pass: &Pass<'_>, name: &str) -> bool {
+    let earlier = pass.previous.filter(|previous| !previous.apply_immediately);
+    let other = earlier.is_some_and(|previous| previous.parameter_group_name() != name);
+    other && pass.observed.asked_parameter_group.as_deref() != Some(name)
+}
+
+/// Whether AWS has the parameter group for the maintenance window: by this request, or by an earlier one with the same
+/// wish.
+fn is_deferred(pass: &Pass<'_>, name: &str) -> bool {
+    let earlier = pass.previous.filter(|previous| !previous.apply_immediately);
+    let asked_before = earlier.is_some_and(|previous| previous.parameter_group_name() == name);
+    let asked_now = pass.observed.asked_parameter_group.as_deref() == Some(name);
+    !pass.desired.apply_immediately && (asked_before || asked_now)
 }
 
 /// Log delivery goes in a call of its own, because AWS wants it applied immediately whatever `ApplyImmediately` says. A

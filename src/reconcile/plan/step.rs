@@ -179,6 +179,15 @@ impl Step {
         )
     }
 
+    /// The parameter group that this step asks for.
+    #[must_use]
+    pub fn asks_for_parameter_group(&self) -> Option<&str> {
+        match self {
+            Step::ModifyGroup(change) => change.parameter_group.as_deref(),
+            _ => None,
+        }
+    }
+
     /// Whether the step changes a standing replication group, which AWS may roll back silently.
     #[must_use]
     pub fn changes_group(&self) -> bool {

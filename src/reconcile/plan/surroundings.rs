@@ -200,8 +200,13 @@ pub(super) fn tidy(pass: &Pass<'_>) -> Vec<Step> {
     steps.extend(complete_secret(desired, group, observed));
     steps.extend(useless_secrets(desired, group, observed));
     let in_use = desired.parameter_group_name();
-    for unused in
-        observed.parameter_groups.iter().filter(|group| group.name != in_use && desired.owner.owns(&group.tags))
+    // What waits for the maintenance window still uses the old one; it goes with a later Update or with the Delete.
+    let used = |name: &str| {
+        name == in_use
+            || !desired.apply_immediately
+            || observed.members.values().any(|member| member.parameter_group == name)
+    };
+    for unused in observed.parameter_groups.iter().filter(|group| !used(&group.name) && desired.owner.owns(&group.tags))
     {
         steps.push(Step::DeleteParameterGroup { name: unused.name.clone() });
     }

@@ -27,16 +27,20 @@ pub fn warnings(wish: Wish<'_>, observed: &Observed) -> Vec<String> {
         warnings
             .push(format!("the engine runs {actual}, newer than EngineVersion {}; set it to that", desired.version));
     }
-    if !desired.apply_immediately {
-        let mut pending: BTreeSet<String> = observed.group.iter().flat_map(|group| group.pending.clone()).collect();
-        pending.extend(observed.members.values().flat_map(|member| member.pending.clone()));
-        if !pending.is_empty() {
-            let names: Vec<String> = pending.into_iter().collect();
-            warnings.push(format!("waiting for the maintenance window: {}", names.join(", ")));
-        }
-    }
+    warnings.extend(waiting(observed));
     if observed.members.values().any(|member| member.parameter_status == "pending-reboot") {
         warnings.push("some parameters take effect at the next reboot of the nodes".to_owned());
     }
     warnings
+}
+
+/// What waits for the maintenance window, asked for by this wish or by one before.
+fn waiting(observed: &Observed) -> Option<String> {
+    let mut pending: BTreeSet<String> = observed.group.iter().flat_map(|group| group.pending.clone()).collect();
+    pending.extend(observed.members.values().flat_map(|member| member.pending.clone()));
+    let asked = observed.asked_parameter_group.as_ref();
+    let shows = |name: &String| observed.members.values().any(|member| member.parameter_group == *name);
+    pending.extend(asked.filter(|name| !shows(name)).map(|_| "CacheParameterGroup".to_owned()));
+    let names: Vec<String> = pending.into_iter().collect();
+    (!names.is_empty()).then(|| format!("waiting for the maintenance window: {}", names.join(", ")))
 }
