@@ -115,7 +115,7 @@ impl<'a> Run<'a> {
     pub async fn present(&mut self, wish: Wish<'_>) -> Result<Converged, Error> {
         let (observed, account) = self.first_look(wish).await?;
         check(wish, &observed, &account)?;
-        self.converge(wish, observed, &account).await
+        Box::pin(self.converge(wish, observed, &account)).await
     }
 
     /// Goes on from one look until everything is as wanted.
@@ -141,7 +141,7 @@ impl<'a> Run<'a> {
                 return Ok(Converged { observed, warnings });
             }
             self.follow(plan, &group, &observed).await?;
-            observed = self.look(Target::from(wish.desired)).await?;
+            observed = self.look(Target::from(wish)).await?;
             plan = plan::present(wish, &observed, account);
         }
     }
@@ -307,11 +307,13 @@ impl<'a> Run<'a> {
         let references = references(wish);
         let looks = async {
             tokio::try_join!(
-                observe::observe(&self.waiter, Target::from(wish.desired)),
+                observe::observe(&self.waiter, Target::from(wish)),
                 self.waiter.persist(|| observe::account(self.aws, &references)),
             )
         };
-        Box::pin(looks).await
+        let (observed, mut account) = Box::pin(looks).await?;
+        account.token_in_force = observe::token_in_force(&self.waiter, wish, &observed, &account).await?;
+        Ok((observed, account))
     }
 
     async fn look(&mut self, target: Target<'_>) -> Result<Observed, Error> {

@@ -75,7 +75,7 @@ impl Run<'_> {
                 if plan::is_at_rest(&observed) {
                     self.announce(&Forecast::in_place(wish, &observed, &account), update)?;
                 }
-                let converged = self.converge(wish, observed, &account).await?;
+                let converged = Box::pin(self.converge(wish, observed, &account)).await?;
                 (desired, converged)
             }
             Generation::Next(changes) => {
@@ -108,7 +108,7 @@ impl Run<'_> {
             return Ok(None);
         }
         info!(from = update.physical_id, to = before, "returning to the generation before");
-        let converged = self.converge(wish, observed, &account).await?;
+        let converged = Box::pin(self.converge(wish, observed, &account)).await?;
         self.finish(Target::from(&desired), plan::not_replaced).await?;
         Ok(Some((desired, converged)))
     }
@@ -154,7 +154,7 @@ impl Run<'_> {
             }
             // Even where nothing shows: what was made last may show late, and `absent` knows that.
             info!(next, "removing what is left of a replacement");
-            self.absent(removal).await?;
+            Box::pin(self.absent(removal)).await?;
         }
         let target = |seed| Target { seed: Some(seed), ..Target::from(&removals[0]) };
         self.finish(target(&seed), |observed| plan::seed_unused(observed, &seed)).await?;
@@ -212,7 +212,7 @@ impl Run<'_> {
             }
         }
         let observed = self.look(Target::from(&desired)).await?;
-        let mut converged = self.converge(wish, observed, &account).await?;
+        let mut converged = Box::pin(self.converge(wish, observed, &account)).await?;
         let data = if carries_data { "; what was written after the snapshot is lost" } else { " and began empty" };
         converged.warnings.push(format!("{next} replaces {}{data}", update.physical_id));
         Ok((desired, converged))
@@ -231,7 +231,7 @@ impl Run<'_> {
                 self.finish(Target::from(&next), plan::has_replaced).await?;
             }
         }
-        self.absent(removal).await
+        Box::pin(self.absent(removal)).await
     }
 
     /// Takes the steps that `plan` sees in a fresh look, until it sees none.
