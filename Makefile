@@ -58,8 +58,9 @@ plan: ## Print what an Update would do, without AWS (OLD=old.json NEW=new.json, 
 	@$(TARGET)/debug/plan $(OLD) $(NEW)
 
 .PHONY: test
-test: lint-templates fmt clippy ## Run all checks and all tests, as CI does
-	VALKEY_SERVER=$(VALKEY_SERVER) REQUIRE_VALKEY=1 AWS_CLI=$(BIN)/aws REQUIRE_AWS_CLI=1 $(TESTS)
+test: lint-templates fmt clippy $(STAMPS)/clients ## Run all checks and all tests, as CI does
+	VALKEY_SERVER=$(VALKEY_SERVER) REQUIRE_VALKEY=1 AWS_CLI=$(BIN)/aws REQUIRE_AWS_CLI=1 \
+		NODE=$(BIN)/node REQUIRE_CLIENTS=1 $(TESTS)
 	$(CARGO) test --workspace --locked --doc
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --document-private-items --locked
 
@@ -103,7 +104,7 @@ bench: ## Measure start-up, time, memory and size of the release build beside a 
 
 .PHONY: pin
 pin: ## Renew the pinned Python requirements
-	@for name in requirements requirements-package; do \
+	@for name in requirements requirements-package requirements-clients; do \
 		rm -rf .cache/pin && $(PYTHON) -m venv .cache/pin && \
 		{ .cache/pin/bin/pip uninstall --quiet --yes setuptools || true; } && \
 		.cache/pin/bin/pip install --quiet --disable-pip-version-check --requirement $$name.in && \
@@ -114,7 +115,7 @@ pin: ## Renew the pinned Python requirements
 .PHONY: clean
 clean: ## Remove everything that was built or installed
 	$(CARGO) clean
-	rm -rf $(VENV) .cache .aws-sam
+	rm -rf $(VENV) .cache .aws-sam $(NODE_CLIENT)/node_modules
 
 # A system without the venv module may have virtualenv instead.
 $(BIN)/python:
@@ -136,6 +137,14 @@ $(STAMPS)/venv: requirements.txt | $(BIN)/python
 $(STAMPS)/package-tools: requirements-package.txt $(STAMPS)/venv
 	@echo "installing cargo-lambda and Zig into $(VENV)"
 	@$(PIP_INSTALL) --requirement $<
+	@touch $@
+
+# Node comes from PyPI too, so that a machine needs none of its own; its packages are those of the lock file.
+NODE_CLIENT := examples/clients/node
+$(STAMPS)/clients: requirements-clients.txt $(NODE_CLIENT)/package.json $(NODE_CLIENT)/package-lock.json $(STAMPS)/venv
+	@echo "installing Node and the example clients' libraries"
+	@$(PIP_INSTALL) --requirement $<
+	@cd $(NODE_CLIENT) && PATH="$(BIN):$$PATH" npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
 	@touch $@
 
 $(STAMPS)/templates: $(TEMPLATES) .cfnlintrc.yaml scripts/schema.py schema/custom-elasticache.json $(STAMPS)/venv

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use aws_smithy_runtime_api::client::http::SharedHttpConnector;
 use futures_util::FutureExt;
-use lambda_runtime::LambdaEvent;
+use lambda_runtime::{Context, LambdaEvent};
 use serde_json::Value;
 use tokio::time::Instant;
 use tracing::{Instrument, error, info, info_span, warn};
@@ -27,6 +27,8 @@ use crate::reconcile::order::RequestKey;
 use crate::reconcile::plan::Wish;
 use crate::reconcile::update::Update;
 use crate::reconcile::wait::Deadline;
+use crate::rotation::Rotation;
+use crate::rotation::event::RotationEvent;
 
 /// What the function takes from its environment.
 #[derive(Clone, Debug)]
@@ -35,6 +37,8 @@ pub struct Settings {
     pub poll_interval: Duration,
     /// Name of the log stream, for the reason of a failure.
     pub log_stream: String,
+    /// Whether the function has network access to caches, so that a rotation can try a new token.
+    pub reaches_caches: bool,
 }
 
 /// The function behind `Custom::ElastiCache`.
@@ -81,6 +85,9 @@ impl Function {
     pub async fn handle(&self, event: LambdaEvent<Value>) -> Result<(), lambda_runtime::Error> {
         let (event, context) = event.into_parts();
         let (event, continuation) = Continuation::split(event);
+        if let Some(rotation) = RotationEvent::read(&event) {
+            return self.rotate(rotation?, &context, &continuation).await;
+        }
         let reply_to = ReplyTo::read(&event).inspect_err(|reason| error!(reason, "the event cannot be answered"))?;
         let span = info_span!(
             "request",
@@ -120,6 +127,34 @@ impl Function {
         };
         info!(target: metrics::TARGET, "{}", meter.line(&ending));
         result.map(drop)
+    }
+
+    /// Takes one step of a rotation. What fails is Lambda's and Secrets Manager's to try again.
+    async fn rotate(
+        &self,
+        event: RotationEvent,
+        context: &Context,
+        continuation: &Continuation,
+    ) -> Result<(), lambda_runtime::Error> {
+        let now_epoch_ms = epoch_ms();
+        let now = Instant::now();
+        let rest = Duration::from_millis(context.deadline.saturating_sub(now_epoch_ms));
+        let rotation = Rotation {
+            aws: &self.aws,
+            function: &context.invoked_function_arn,
+            poll_interval: self.settings.poll_interval,
+            reaches_caches: self.settings.reaches_caches,
+            now_epoch_ms,
+            started: now,
+            end: now + rest.saturating_sub(LAST_PART),
+            continuation,
+        };
+        let span = info_span!("rotation", secret = event.secret, version = event.version, step = ?event.step);
+        let work = Box::pin(rotation.take(&event)).instrument(span.clone());
+        work.await.map_err(|reason| {
+            span.in_scope(|| error!(reason, "failed"));
+            lambda_runtime::Error::from(reason)
+        })
     }
 
     async fn answer(

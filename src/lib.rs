@@ -24,6 +24,7 @@ pub mod engine;
 pub mod error;
 pub mod group_request;
 pub mod handler;
+pub mod login;
 pub mod logs;
 pub mod metrics;
 pub mod names;
@@ -32,6 +33,7 @@ pub mod preview;
 pub mod problem;
 pub mod properties;
 pub mod reconcile;
+pub mod rotation;
 pub mod secret;
 
 pub use handler::{Function, Settings};

@@ -35,6 +35,7 @@ async fn main() -> Result<(), lambda_runtime::Error> {
     let settings = Settings {
         poll_interval: Duration::from_millis(poll),
         log_stream: variable("AWS_LAMBDA_LOG_STREAM_NAME").unwrap_or_default(),
+        reaches_caches: variable("CACHE_NETWORK_ACCESS").is_some_and(|text| text == "true"),
     };
     let function = Function::new(Aws::new(&config), http, settings);
     lambda_runtime::run(service_fn(|event: LambdaEvent<Value>| function.handle(event))).await

@@ -5,6 +5,7 @@ use std::fmt;
 
 use crate::desired::{LogDelivery, Owner, Source, TAG_CREATING, TAG_REPLACED_BY, TAG_REPLACES, Tags};
 use crate::engine::{Engine, Version};
+use crate::login::InForce;
 use crate::secret::{AuthToken, SecretContent};
 
 /// Everything under one generation's names, and what its properties point at.
@@ -22,6 +23,8 @@ pub struct Observed {
     pub parameter_groups: Vec<ParameterGroup>,
     /// Secret.
     pub secret: Option<Secret>,
+    /// The secret under the name that the template gave it before, if that was another one.
+    pub former_secret: Option<Secret>,
     /// The parameter group that this request asked for. One that waits for the maintenance window shows in no pending
     /// change, unlike version and node type.
     pub asked_parameter_group: Option<String>,
@@ -68,6 +71,8 @@ pub struct Group {
     pub auth_token_enabled: bool,
     /// When the token was last changed, as AWS tells it.
     pub auth_token_modified: Option<String>,
+    /// What AWS is doing with the token: `ROTATING` or `SETTING`.
+    pub auth_token_status: Option<String>,
     /// RBAC user groups.
     pub user_group_ids: BTreeSet<String>,
     /// Days of backups.
@@ -292,8 +297,53 @@ pub struct Secret {
     pub deleted: bool,
     /// Customer key.
     pub kms_key_id: Option<String>,
+    /// When it was last changed, as AWS tells it.
+    pub changed: Option<String>,
+    /// Ids of its versions by their staging label.
+    pub stages: BTreeMap<String, String>,
     /// What its current version says; `None` when it was not read, is empty, or is not our JSON.
     pub content: Option<SecretContent>,
+    /// The version that a change of the token under way brings in, with what it says.
+    pub coming: Option<(String, SecretContent)>,
+    /// Whether Secrets Manager rotates it.
+    pub rotates: bool,
+}
+
+/// Staging label of the version that readers get.
+pub const STAGE_CURRENT: &str = "AWSCURRENT";
+/// Staging label of the version that a rotation brings in.
+pub const STAGE_PENDING: &str = "AWSPENDING";
+
+impl Secret {
+    /// Id of the version that readers get.
+    #[must_use]
+    pub fn current(&self) -> Option<&str> {
+        self.stages.get(STAGE_CURRENT).map(String::as_str)
+    }
+
+    /// Id of a version that is being brought in and is not current yet.
+    #[must_use]
+    pub fn pending(&self) -> Option<&str> {
+        self.stages.get(STAGE_PENDING).map(String::as_str).filter(|id| Some(*id) != self.current())
+    }
+
+    /// What this version says, if it was read.
+    #[must_use]
+    pub fn version(&self, id: &str) -> Option<&SecretContent> {
+        if self.current() == Some(id) {
+            return self.content.as_ref();
+        }
+        self.coming.as_ref().filter(|(coming, _)| coming == id).map(|(_, content)| content)
+    }
+}
+
+/// A token in a secret that we only read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ForeignToken {
+    /// The token.
+    pub token: AuthToken,
+    /// The version of the secret that it was in.
+    pub version: String,
 }
 
 impl Group {
@@ -444,7 +494,9 @@ pub struct Account {
     /// VPC by security group, for those that exist.
     pub security_groups: Option<BTreeMap<String, String>>,
     /// The token in the secret of `AuthTokenSecretArn`, or why there is none; `None` when no secret is named.
-    pub foreign_token: Option<Result<AuthToken, String>>,
+    pub foreign_token: Option<Result<ForeignToken, String>>,
+    /// The token in force, if it is in a secret that we only read and can still be read there.
+    pub token_in_force: Option<(InForce, AuthToken)>,
     /// The group of `ParameterGroupName`.
     pub parameter_group: Lookup<FoundParameterGroup>,
     /// What the parameters of the wanted family may be, by name.

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::cfn::request::time_to_answer;
 use crate::desired::{Desired, Owner, Purpose, next_generations};
-use crate::observed::{Account, Observed};
+use crate::observed::{Account, ForeignToken, Observed};
 use crate::problem::Problem;
 use crate::properties::ReplacementPolicy;
 use crate::reconcile::plan::{self, Forecast, Generation, Wish};
@@ -20,16 +20,20 @@ use crate::secret::AuthToken;
 pub fn update(old: &Value, new: &Value) -> Result<Forecast, Vec<Problem>> {
     let owner = Owner { stack_id: "stack".to_owned(), logical_id: "Cache".to_owned() };
     // Any token will do: none is shown.
-    let account =
-        Account { foreign_token: Some(Ok(AuthToken::new("in-the-foreign-secret".to_owned()))), ..Account::default() };
+    let token = AuthToken::new("in-the-foreign-secret".to_owned());
+    let foreign = ForeignToken { token, version: "current".to_owned() };
+    let account = Account { foreign_token: Some(Ok(foreign)), ..Account::default() };
     let first = Desired::new(old, &owner, Purpose::Create)?;
     let id = first.names.replication_group.clone();
-    let observed = standing(&first, &account);
+    let mut observed = standing(&first, &account);
     let desired = match Desired::new(new, &owner, Purpose::Update(&id)) {
         Ok(desired) => desired,
         Err(problems) => return Ok(Forecast::refused(&id, problems)),
     };
     let previous = Desired::new(old, &owner, Purpose::Update(&id)).ok();
+    if first.secret.name != desired.secret.name {
+        observed.former_secret = observed.secret.take();
+    }
     let renamed = desired.renamed(new, old);
     let wish = Wish { desired: &desired, previous: previous.as_ref(), renamed: renamed.as_deref() };
     match plan::generation(wish, &observed) {

@@ -111,6 +111,16 @@ impl SecretContent {
         Zeroizing::new(serde_json::to_string(self).unwrap_or_default())
     }
 
+    /// The same with another token.
+    #[must_use]
+    pub fn with_token(&self, token: &AuthToken) -> SecretContent {
+        let url = match self.host.as_str() {
+            "" => Zeroizing::default(),
+            host => SecretContent::connection_url(host, self.port, token),
+        };
+        SecretContent { password: Zeroizing::new(token.expose().to_owned()), url, ..self.clone() }
+    }
+
     /// The token.
     #[must_use]
     pub fn token(&self) -> AuthToken {
@@ -139,8 +149,9 @@ pub fn foreign_token(text: &str, key: Option<&str>) -> Result<AuthToken, String>
         return Ok(AuthToken::new(text.to_owned()));
     };
     match serde_json::from_str::<Value>(text) {
-        Ok(Value::Object(map)) => match map.get(key) {
-            Some(Value::String(token)) => Ok(AuthToken::new(token.clone())),
+        // Taken out, so that the only copy is one that is cleared.
+        Ok(Value::Object(mut map)) => match map.remove(key) {
+            Some(Value::String(token)) => Ok(AuthToken::new(token)),
             Some(_) => Err(format!("its key {key} is not a string")),
             None => Err(format!("its JSON has no key {key}")),
         },
@@ -172,6 +183,40 @@ mod tests {
         assert!(AuthToken::new("short".into()).defect().unwrap().contains("16 to 128"));
         assert!(AuthToken::new("has-a-slash/which-is-refused".into()).defect().unwrap().contains("may hold only"));
         assert_eq!(AuthToken::new("Legal-token!&#$^<>-0".into()).defect(), None);
+    }
+
+    #[test]
+    fn another_token_changes_password_and_url_only() {
+        let old = SecretContent {
+            host: "h".into(),
+            port: 6379,
+            ..SecretContent::login("valkey", &AuthToken::new("old-old-old-old-".into()), "g")
+        };
+        let new = old.with_token(&AuthToken::new("new#new-new-new-".into()));
+        assert_eq!(
+            (new.password.as_str(), new.url.as_str()),
+            ("new#new-new-new-", "rediss://default:new%23new-new-new-@h:6379")
+        );
+        let back = SecretContent { password: old.password.clone(), url: old.url.clone(), ..new };
+        assert_eq!(back, old);
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn exactly_the_documented_tokens_are_legal(token in "[ -~]{10,135}|[A-Za-z0-9!&#$^<>-]{10,135}|\\PC{16,40}") {
+            let legal = |c: char| c.is_ascii_alphanumeric() || "!&#$^<>-".contains(c);
+            let expected = (16..=128).contains(&token.chars().count()) && token.chars().all(legal);
+            proptest::prop_assert_eq!(AuthToken::new(token).defect().is_none(), expected);
+        }
+
+        #[test]
+        fn what_is_stored_is_read_back(token in "[A-Za-z0-9!&#$^<>-]{16,128}", host in "[a-z.]{0,40}", port in 1u16..) {
+            let login = SecretContent::login("valkey", &AuthToken::new("0123456789abcdef".into()), "g");
+            let content = SecretContent { host, port, ..login }.with_token(&AuthToken::new(token.clone()));
+            let read = SecretContent::parse(&content.to_json()).unwrap();
+            proptest::prop_assert!(read.token() == AuthToken::new(token));
+            proptest::prop_assert!(read == content);
+        }
     }
 
     #[test]

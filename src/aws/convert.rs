@@ -74,6 +74,10 @@ pub(super) fn group(group: &ec::ReplicationGroup) -> Group {
         transit_encryption_mode: group.transit_encryption_mode().map(|mode| mode.as_str().to_owned()),
         auth_token_enabled: group.auth_token_enabled().unwrap_or(false),
         auth_token_modified: group.auth_token_last_modified_date().map(ToString::to_string),
+        auth_token_status: group
+            .pending_modified_values()
+            .and_then(|pending| pending.auth_token_status())
+            .map(|status| status.as_str().to_owned()),
         user_group_ids: group.user_group_ids().iter().cloned().collect(),
         snapshot_retention: group.snapshot_retention_limit().unwrap_or(0),
         snapshot_window: group.snapshot_window().map(str::to_owned),

@@ -1,12 +1,12 @@
 //! Secrets Manager: the secret with the token. Calls AWS.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use zeroize::Zeroizing;
 
 use super::{Aws, Class, Fault, convert};
 use crate::desired::Tags;
-use crate::observed::Secret;
+use crate::observed::{ForeignToken, STAGE_PENDING, Secret};
 use crate::secret::{AuthToken, SecretContent, TOKEN_EXCLUDED, TOKEN_LENGTH, foreign_token};
 
 impl Aws {
@@ -22,19 +22,29 @@ impl Aws {
             tags: convert::tags(output.tags()),
             deleted: output.deleted_date().is_some(),
             kms_key_id: output.kms_key_id().map(str::to_owned),
+            changed: output.last_changed_date().map(ToString::to_string),
+            stages: stages(output.version_ids_to_stages()),
+            rotates: output.rotation_enabled().unwrap_or(false),
             content: None,
+            coming: None,
         }))
     }
 
-    /// What our secret says now; `None` when it has no value or one that is not our JSON.
-    pub(crate) async fn secret_content(&self, arn: &str) -> Result<Option<SecretContent>, Fault> {
-        Ok(self.secret_text(arn).await?.and_then(|text| SecretContent::parse(&text)))
+    /// What this version of our secret says; `None` when there is none, or it is not our JSON.
+    pub(crate) async fn secret_version(&self, arn: &str, version: &str) -> Result<Option<SecretContent>, Fault> {
+        Ok(self.secret_text(arn, Some(version)).await?.and_then(|(text, _)| SecretContent::parse(&text)))
     }
 
-    /// The token in a secret that we only read; the inner error says why there is none.
-    pub(crate) async fn foreign_token(&self, arn: &str, key: Option<&str>) -> Result<Result<AuthToken, String>, Fault> {
-        match self.secret_text(arn).await {
-            Ok(Some(text)) => Ok(foreign_token(&text, key)),
+    /// The token in a secret that we only read, in its current version or the given one; the inner error says why there is
+    /// none.
+    pub(crate) async fn foreign_token(
+        &self,
+        arn: &str,
+        key: Option<&str>,
+        version: Option<&str>,
+    ) -> Result<Result<ForeignToken, String>, Fault> {
+        match self.secret_text(arn, version).await {
+            Ok(Some((text, version))) => Ok(foreign_token(&text, key).map(|token| ForeignToken { token, version })),
             Ok(None) => Ok(Err("the secret does not exist or has no value".to_owned())),
             Err(fault) if matches!(fault.class, Class::Denied | Class::Busy | Class::Invalid) => {
                 Ok(Err(fault.to_string()))
@@ -43,9 +53,18 @@ impl Aws {
         }
     }
 
-    async fn secret_text(&self, arn: &str) -> Result<Option<Zeroizing<String>>, Fault> {
-        match self.secrets.get_secret_value().secret_id(arn).send().await {
-            Ok(output) => Ok(output.secret_string.map(Zeroizing::new)),
+    /// The text of a secret with the version it is in: the current one, or the given one.
+    async fn secret_text(
+        &self,
+        arn: &str,
+        version: Option<&str>,
+    ) -> Result<Option<(Zeroizing<String>, String)>, Fault> {
+        let call = self.secrets.get_secret_value().secret_id(arn).set_version_id(version.map(str::to_owned));
+        match call.send().await {
+            Ok(output) => {
+                let version = output.version_id.unwrap_or_default();
+                Ok(output.secret_string.map(|text| (Zeroizing::new(text), version)))
+            }
             Err(error) => Fault::new("secretsmanager:GetSecretValue", arn, &error).unless_missing(),
         }
     }
@@ -81,6 +100,33 @@ impl Aws {
         result.map(drop).map_err(|e| Fault::new("secretsmanager:PutSecretValue", arn, &e).without(&content.password))
     }
 
+    /// Stores `content` as a version that readers do not get yet.
+    pub(crate) async fn stage_secret(&self, arn: &str, content: &SecretContent, version: &str) -> Result<(), Fault> {
+        let call = self.secrets.put_secret_value().secret_id(arn).client_request_token(version);
+        let result = call.version_stages(STAGE_PENDING).secret_string(content.to_json().as_str()).send().await;
+        result.map(drop).map_err(|e| Fault::new("secretsmanager:PutSecretValue", arn, &e).without(&content.password))
+    }
+
+    /// Moves a staging label to one version, away from another.
+    pub(crate) async fn move_stage(
+        &self,
+        arn: &str,
+        stage: &str,
+        to: Option<&str>,
+        from: Option<&str>,
+    ) -> Result<(), Fault> {
+        let call = self.secrets.update_secret_version_stage().secret_id(arn).version_stage(stage);
+        let call = call.set_move_to_version_id(to.map(str::to_owned));
+        let result = call.set_remove_from_version_id(from.map(str::to_owned)).send().await;
+        result.map(drop).map_err(|e| Fault::new("secretsmanager:UpdateSecretVersionStage", arn, &e))
+    }
+
+    /// Encrypts the secret with another key.
+    pub(crate) async fn set_secret_key(&self, arn: &str, kms_key_id: &str) -> Result<(), Fault> {
+        let result = self.secrets.update_secret().secret_id(arn).kms_key_id(kms_key_id).send().await;
+        result.map(drop).map_err(|e| Fault::new("secretsmanager:UpdateSecret", arn, &e))
+    }
+
     pub(crate) async fn restore_secret(&self, arn: &str) -> Result<(), Fault> {
         let result = self.secrets.restore_secret().secret_id(arn).send().await;
         result.map(drop).map_err(|e| Fault::new("secretsmanager:RestoreSecret", arn, &e))
@@ -105,4 +151,10 @@ impl Aws {
         let result = self.secrets.untag_resource().secret_id(arn).set_tag_keys(Some(keys)).send().await;
         result.map(drop).map_err(|e| Fault::new("secretsmanager:UntagResource", arn, &e))
     }
+}
+
+/// Versions by label. A label is on one version at a time.
+fn stages(by_version: Option<&HashMap<String, Vec<String>>>) -> BTreeMap<String, String> {
+    let pairs = by_version.into_iter().flatten();
+    pairs.flat_map(|(id, labels)| labels.iter().map(|label| (label.clone(), id.clone()))).collect()
 }

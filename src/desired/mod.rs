@@ -12,6 +12,7 @@ use std::fmt;
 use ipnet::IpNet;
 
 use crate::engine::{Engine, Version};
+use crate::login::Origin;
 use crate::names::{self, Names};
 use crate::problem::Problem;
 use crate::properties::{
@@ -34,9 +35,9 @@ pub const TAG_REPLACED_BY: &str = "elasticache-resource:replaced-by";
 pub const TAG_REPLACES: &str = "elasticache-resource:replaces";
 /// Tag key on the subnet group: how far a change of the login has come.
 pub const TAG_LOGIN: &str = "elasticache-resource:login";
-/// Tag key on the secret: the `AuthTokenVersion` that its token was made for.
-pub const TAG_TOKEN_VERSION: &str = "elasticache-resource:auth-token-version";
-/// Tag key on the subnet group: which foreign secret the token was read from, as a hash.
+/// Tag key on the secret: how long a token stays valid after a scheduled rotation, in minutes.
+pub const TAG_GRACE: &str = "elasticache-resource:auth-token-grace-minutes";
+/// Tag key on the subnet group: where the token in force comes from.
 pub const TAG_TOKEN_SOURCE: &str = "elasticache-resource:auth-token-source";
 /// What all keys of our own tags start with; templates may not use it.
 pub const TAG_PREFIX: &str = "elasticache-resource:";
@@ -210,6 +211,8 @@ pub struct SecretSettings {
     pub kms_key_id: Option<String>,
     /// Days between deletion and disappearance; 0 deletes at once.
     pub recovery_window_days: i32,
+    /// Minutes that the old token stays valid after a scheduled rotation; `None` until the next one.
+    pub grace_minutes: Option<i32>,
 }
 
 /// Delivery of one log type.
@@ -355,31 +358,30 @@ impl Desired {
         derived_stem(&properties)
     }
 
-    /// Tags of the subnet group: those of everything, and where a foreign token comes from.
+    /// Tags of the subnet group: those of everything, and what it replaces.
     #[must_use]
     pub fn subnet_group_tags(&self) -> Tags {
         let mut tags = self.tags.clone();
-        tags.extend(self.token_source().map(|source| (TAG_TOKEN_SOURCE.to_owned(), source)));
         tags.extend(self.replaces.iter().map(|id| (TAG_REPLACES.to_owned(), id.clone())));
         tags
     }
 
-    /// Which foreign secret the token comes from, short enough for a tag.
+    /// Where the token comes from, if there is one.
     #[must_use]
-    pub fn token_source(&self) -> Option<String> {
+    pub fn origin(&self) -> Option<Origin> {
         match &self.auth {
-            Auth::Foreign { arn, key } => Some(names::hash(&[arn, key.as_deref().unwrap_or_default()], 32)),
-            Auth::Open | Auth::Generated { .. } | Auth::Literal(_) | Auth::UserGroup(_) => None,
+            Auth::Generated { version } => Some(Origin::generated(&self.secret.name, version.as_deref())),
+            Auth::Literal(_) => Some(Origin::template(&self.secret.name)),
+            Auth::Foreign { arn, key } => Some(Origin::foreign(arn, key.as_deref())),
+            Auth::Open | Auth::UserGroup(_) => None,
         }
     }
 
-    /// Tags of the secret: those of everything, and what its token was made for.
+    /// Tags of the secret: those of everything, and what a scheduled rotation must know.
     #[must_use]
     pub fn secret_tags(&self) -> Tags {
         let mut tags = self.tags.clone();
-        if let Auth::Generated { version: Some(version) } = &self.auth {
-            tags.insert(TAG_TOKEN_VERSION.to_owned(), version.clone());
-        }
+        tags.extend(self.secret.grace_minutes.map(|minutes| (TAG_GRACE.to_owned(), minutes.to_string())));
         tags
     }
 
@@ -551,6 +553,7 @@ fn resolve(p: Properties, owner: &Owner, purpose: Purpose<'_>) -> Desired {
             },
             kms_key_id: p.secret_kms_key_id,
             recovery_window_days: p.secret_recovery_window_in_days.unwrap_or(DEFAULT_RECOVERY_DAYS),
+            grace_minutes: p.auth_token_grace_minutes,
         },
         snapshot_retention: p.snapshot_retention_limit.unwrap_or(5),
         snapshot_window: p.snapshot_window,

@@ -1,10 +1,11 @@
 //! Takes one step. Calls AWS; decides nothing.
 
-use super::plan::{LoginChange, NewSecret, Step, TagTarget};
+use super::plan::{LoginChange, NewSecret, StagedSecret, Step, TagTarget};
 use crate::aws::{Aws, Fault};
 use crate::group_request::LoginRequest;
 use crate::metrics::{Phase, timed};
 use crate::names::hash;
+use crate::observed::{STAGE_CURRENT, STAGE_PENDING};
 use crate::secret::{AuthToken, SecretContent};
 
 /// Takes one step. `request` identifies the request, for calls that AWS recognises when repeated.
@@ -37,6 +38,10 @@ async fn take(aws: &Aws, step: &Step, request: &str) -> Result<(), Fault> {
             let version = version(&[request, &content.host, &content.reader_host, &content.port.to_string()]);
             aws.put_secret(arn, content, &version).await
         }
+        Step::StageSecret(staged) => stage_secret(aws, staged).await,
+        Step::PromoteSecret { arn, to, from } => aws.move_stage(arn, STAGE_CURRENT, Some(to), from.as_deref()).await,
+        Step::UnstageSecret { arn, version } => aws.move_stage(arn, STAGE_PENDING, None, Some(version)).await,
+        Step::SetSecretKey { arn, kms_key_id } => aws.set_secret_key(arn, kms_key_id).await,
         Step::DeleteSecret { arn, recovery_window_days } => aws.delete_secret(arn, *recovery_window_days).await,
         Step::CreateGroup(group) => aws.create_group(group).await,
         Step::ModifyGroup(change) => aws.modify_group(change).await,
@@ -61,10 +66,10 @@ async fn take(aws: &Aws, step: &Step, request: &str) -> Result<(), Fault> {
 fn login_request(change: &LoginChange) -> LoginRequest<'_> {
     let nothing = LoginRequest { token: None, strategy: None, add: None, remove: &[], remove_all: false };
     match change {
-        LoginChange::Rotate { token, from_user_groups } => {
+        LoginChange::Rotate { token, from_user_groups, .. } => {
             LoginRequest { token: Some(token), strategy: Some("ROTATE"), remove_all: *from_user_groups, ..nothing }
         }
-        LoginChange::Set { token } => LoginRequest { token: Some(token), strategy: Some("SET"), ..nothing },
+        LoginChange::Set { token, .. } => LoginRequest { token: Some(token), strategy: Some("SET"), ..nothing },
         LoginChange::TokenToUserGroup(id) => LoginRequest { strategy: Some("DELETE"), add: Some(id), ..nothing },
         LoginChange::UserGroups { add, remove } => LoginRequest { add: add.as_deref(), remove, ..nothing },
         LoginChange::RemoveUserGroups => LoginRequest { remove_all: true, ..nothing },
@@ -74,13 +79,24 @@ fn login_request(change: &LoginChange) -> LoginRequest<'_> {
 /// A generated token is drawn by Secrets Manager just before it is stored. Should the call be repeated with another
 /// token, Secrets Manager refuses the second one, and the next look finds the first.
 async fn create_secret(aws: &Aws, secret: &NewSecret, request: &str) -> Result<(), Fault> {
-    let NewSecret { name, description, engine, replication_group, kms_key_id, token, existing, restore, tags } = secret;
+    let NewSecret {
+        name,
+        description,
+        engine,
+        replication_group,
+        kms_key_id,
+        token,
+        existing,
+        restore,
+        version: decided,
+        tags,
+    } = secret;
     let token: AuthToken = match token {
         Some(token) => token.clone(),
         None => aws.random_token().await?,
     };
     let content = SecretContent::login(engine, &token, replication_group);
-    let version = version(&[request, name]);
+    let version = decided.clone().unwrap_or_else(|| version(&[request, name]));
     match existing {
         Some(arn) => {
             if *restore {
@@ -91,6 +107,15 @@ async fn create_secret(aws: &Aws, secret: &NewSecret, request: &str) -> Result<(
         }
         None => aws.create_secret(name, description, kms_key_id.as_deref(), &content, &version, tags).await,
     }
+}
+
+/// As with a new secret, a repeated call with another generated token is refused, and the first one stays.
+async fn stage_secret(aws: &Aws, staged: &StagedSecret) -> Result<(), Fault> {
+    let token = match &staged.token {
+        Some(token) => token.clone(),
+        None => aws.random_token().await?,
+    };
+    aws.stage_secret(&staged.arn, &staged.content.with_token(&token), &staged.version).await
 }
 
 /// A version id of a secret: 32 to 64 characters.

@@ -140,7 +140,7 @@ impl<'a> Run<'a> {
     pub async fn present(&mut self, wish: Wish<'_>) -> Result<Converged, Error> {
         let (observed, account) = self.first_look(wish).await?;
         check(wish, &observed, &account)?;
-        self.converge(wish, observed, &account).await
+        Box::pin(self.converge(wish, observed, &account)).await
     }
 
     /// Goes on from one look until everything is as wanted.
@@ -177,7 +177,7 @@ impl<'a> Run<'a> {
                 if steps.iter().any(|step| matches!(step, Step::CreateGroup(_)) && self.has_taken(step)) {
                     self.follow(Plan::Wait(Awaited::GroupMade), &group, &observed).await?;
                 }
-                observed = self.look(Target::from(wish.desired)).await?;
+                observed = self.look(Target::from(wish)).await?;
             }
             plan = plan::present(wish, &observed, account);
         }
@@ -417,13 +417,15 @@ impl<'a> Run<'a> {
         let references = references(wish);
         let looks = async {
             tokio::try_join!(
-                observe::observe(&self.waiter, self.known(Target::from(wish.desired))),
+                observe::observe(&self.waiter, self.known(Target::from(wish))),
                 self.waiter.persist(|| observe::account(self.aws, &references)),
             )
         };
-        let (observed, account) = Box::pin(looks).await?;
-        self.knows(Target::from(wish.desired), &observed);
-        Ok((self.in_turn(Target::from(wish.desired), observed).await?, account))
+        let (observed, mut account) = Box::pin(looks).await?;
+        self.knows(Target::from(wish), &observed);
+        let observed = self.in_turn(Target::from(wish), observed).await?;
+        account.token_in_force = observe::token_in_force(&self.waiter, wish, &observed, &account).await?;
+        Ok((observed, account))
     }
 
     /// The target with what earlier looks have told: parameter groups under its names are searched for only once.

@@ -7,17 +7,20 @@ use futures_util::future::try_join_all;
 use tokio::time::timeout;
 use tracing::{info, warn};
 
+use super::plan::Wish;
 use super::wait::Waiter;
 use crate::aws::{Aws, Fault};
 use crate::cost::{NodeKind, Price};
-use crate::desired::{Desired, Owner, References, Removal};
+use crate::desired::{Auth, Desired, Owner, References, Removal};
 use crate::engine::FAMILIES;
 use crate::error::Error;
+use crate::login::{InForce, Progress};
 use crate::metrics::{Phase, timed};
 use crate::names::Names;
 use crate::observed::{
     Account, FoundSnapshot, Group, Lookup, Member, Observed, ParameterGroup, Secret, SecurityGroup, Status, SubnetGroup,
 };
+use crate::secret::AuthToken;
 
 /// What to look for.
 #[derive(Clone, Copy, Debug)]
@@ -26,6 +29,8 @@ pub struct Target<'a> {
     pub names: &'a Names,
     /// Name of its secret.
     pub secret_name: &'a str,
+    /// Name that its secret had before, if that was another one.
+    pub former_secret_name: Option<&'a str>,
     /// Whose it should be.
     pub owner: &'a Owner,
     /// VPC in which the name of the security group is taken; any when `None`.
@@ -43,12 +48,23 @@ impl<'a> From<&'a Desired> for Target<'a> {
         Target {
             names: &desired.names,
             secret_name: &desired.secret.name,
+            former_secret_name: None,
             owner: &desired.owner,
             vpc_id: Some(&desired.vpc_id),
-            secret_content: desired.auth.keeps_secret(),
+            secret_content: true,
             parameter_groups: None,
             seed: desired.seed.as_deref(),
         }
+    }
+}
+
+impl<'a> From<Wish<'a>> for Target<'a> {
+    fn from(wish: Wish<'a>) -> Target<'a> {
+        // Another generation's secret is its own.
+        let same = |previous: &&Desired| previous.names == wish.desired.names && previous.auth.keeps_secret();
+        let former = wish.previous.filter(same).map(|previous| previous.secret.name.as_str());
+        let former_secret_name = former.filter(|name| *name != wish.desired.secret.name);
+        Target { former_secret_name, ..Target::from(wish.desired) }
     }
 }
 
@@ -57,6 +73,7 @@ impl<'a> From<&'a Removal> for Target<'a> {
         Target {
             names: &removal.names,
             secret_name: &removal.secret_name,
+            former_secret_name: None,
             owner: &removal.owner,
             vpc_id: None,
             secret_content: false,
@@ -76,14 +93,26 @@ async fn everything(waiter: &Waiter<'_>, target: Target<'_>) -> Result<Observed,
     let aws = waiter.aws;
     let names = target.names;
     let security_group = names.security_group();
-    let ((group, members), subnet_group, security_groups, parameter_groups, secret, seed) = tokio::try_join!(
+    let former = async {
+        match target.former_secret_name {
+            Some(name) => secret(waiter, target, name).await,
+            None => Ok(None),
+        }
+    };
+    let looks =
+        async { tokio::try_join!(secret(waiter, target, target.secret_name), former, seed(waiter, target.seed)) };
+    let ((group, members), subnet_group, security_groups, parameter_groups, secrets) = tokio::try_join!(
         group(waiter, &names.replication_group),
         subnet_group(waiter, target),
         waiter.persist(|| aws.security_groups_named(&security_group)),
         parameter_groups(waiter, target),
-        secret(waiter, target),
-        seed(waiter, target.seed),
+        looks,
     )?;
+    let (mut secret, former_secret, seed) = secrets;
+    let progress = subnet_group.as_ref().and_then(|group| Progress::read(&group.tags));
+    if let (Some(secret), Some(progress)) = (&mut secret, progress) {
+        coming(waiter, target, secret, &progress).await?;
+    }
     Ok(Observed {
         group,
         members,
@@ -91,6 +120,7 @@ async fn everything(waiter: &Waiter<'_>, target: Target<'_>) -> Result<Observed,
         security_group: choose(security_groups, target),
         parameter_groups,
         secret,
+        former_secret,
         seed,
         asked_parameter_group: None,
     })
@@ -168,16 +198,65 @@ async fn members(waiter: &Waiter<'_>, ids: &[String]) -> Result<BTreeMap<String,
     Ok(ids.iter().cloned().zip(members).filter_map(|(id, member)| Some((id, member?))).collect())
 }
 
-async fn secret(waiter: &Waiter<'_>, target: Target<'_>) -> Result<Option<Secret>, Error> {
+async fn secret(waiter: &Waiter<'_>, target: Target<'_>, name: &str) -> Result<Option<Secret>, Error> {
     let aws = waiter.aws;
-    let Some(mut secret) = waiter.persist(|| aws.secret(target.secret_name)).await? else { return Ok(None) };
-    if target.secret_content
-        && !secret.deleted
-        && (target.owner.owns(&secret.tags) || target.owner.succeeds(&secret.tags))
-    {
-        secret.content = waiter.persist(|| aws.secret_content(&secret.arn)).await?;
+    let Some(mut secret) = waiter.persist(|| aws.secret(name)).await? else { return Ok(None) };
+    // By its id, so that what is read belongs to the labels that were seen.
+    if let Some(current) = secret.current().filter(|_| may_read(target, &secret)) {
+        secret.content = waiter.persist(|| aws.secret_version(&secret.arn, current)).await?;
     }
     Ok(Some(secret))
+}
+
+fn may_read(target: Target<'_>, secret: &Secret) -> bool {
+    let ours = target.owner.owns(&secret.tags) || target.owner.succeeds(&secret.tags);
+    target.secret_content && !secret.deleted && ours
+}
+
+/// Reads the version that a change of the token under way brings in.
+async fn coming(
+    waiter: &Waiter<'_>,
+    target: Target<'_>,
+    secret: &mut Secret,
+    progress: &Progress,
+) -> Result<(), Error> {
+    let wanted = &progress.version;
+    let listed = secret.stages.values().any(|id| id == wanted) && secret.current() != Some(wanted);
+    if listed && progress.origin.is_in(&secret.name) && may_read(target, secret) {
+        let content = waiter.persist(|| waiter.aws.secret_version(&secret.arn, wanted)).await?;
+        secret.coming = content.map(|content| (wanted.clone(), content));
+    }
+    Ok(())
+}
+
+/// The token in force, when it is in a secret that we only read and a newer version of that secret may say something else.
+/// `wish` names the secret, or did before. A version that cannot be read any more is no error.
+pub async fn token_in_force(
+    waiter: &Waiter<'_>,
+    wish: Wish<'_>,
+    observed: &Observed,
+    account: &Account,
+) -> Result<Option<(InForce, AuthToken)>, Error> {
+    let in_force = observed.subnet_group.as_ref().and_then(|group| InForce::read(&group.tags));
+    let Some(in_force) = in_force else { return Ok(None) };
+    if let Some(Ok(current)) = &account.foreign_token
+        && wish.desired.origin().as_ref() == Some(&in_force.origin)
+        && in_force.version.as_ref() == Some(&current.version)
+    {
+        return Ok(Some((in_force, current.token.clone())));
+    }
+    let sources = [Some(wish.desired), wish.previous].into_iter().flatten();
+    let named = sources.filter(|source| source.origin().as_ref() == Some(&in_force.origin)).find_map(|source| {
+        match &source.auth {
+            Auth::Foreign { arn, key } => Some((arn.clone(), key.clone())),
+            Auth::Open | Auth::Generated { .. } | Auth::Literal(_) | Auth::UserGroup(_) => None,
+        }
+    });
+    let Some((arn, key)) = named else { return Ok(None) };
+    let (key, version) = (key.as_deref(), in_force.version.as_deref());
+    let read = waiter.persist(|| waiter.aws.foreign_token(&arn, key, version)).await?;
+    let read = read.inspect_err(|reason| warn!(reason, "the token in force cannot be read any more"));
+    Ok(read.ok().map(|read| (in_force, read.token)))
 }
 
 async fn seed(waiter: &Waiter<'_>, name: Option<&str>) -> Result<Option<FoundSnapshot>, Error> {
@@ -198,7 +277,7 @@ async fn referenced(aws: &Aws, references: &References) -> Result<Account, Fault
     let security_groups = references.all_security_groups();
     let foreign = async {
         match &references.token_secret {
-            Some((arn, key)) => aws.foreign_token(arn, key.as_deref()).await.map(Some),
+            Some((arn, key)) => aws.foreign_token(arn, key.as_deref(), None).await.map(Some),
             None => Ok(None),
         }
     };

@@ -63,7 +63,7 @@ impl Run<'_> {
             observed = self.look(Target::from(&desired)).await?;
         }
         if let Some(before) = plan::way_back(wish, &observed)
-            && let Some(returned) = self.return_to(update, before).await?
+            && let Some(returned) = Box::pin(self.return_to(update, before)).await?
         {
             return Ok(returned);
         }
@@ -76,7 +76,7 @@ impl Run<'_> {
                 if plan::is_at_rest(&observed) {
                     self.announce(&Forecast::in_place(wish, &observed, &account), update)?;
                 }
-                let converged = self.converge(wish, observed, &account).await?;
+                let converged = Box::pin(self.converge(wish, observed, &account)).await?;
                 (desired, converged)
             }
             Generation::Next(changes) => {
@@ -109,7 +109,7 @@ impl Run<'_> {
             return Ok(None);
         }
         info!(from = update.physical_id, to = before, "returning to the generation before");
-        let converged = self.converge(wish, observed, &account).await?;
+        let converged = Box::pin(self.converge(wish, observed, &account)).await?;
         self.finish(Target::from(&desired), plan::not_replaced).await?;
         Ok(Some((desired, converged)))
     }
@@ -156,7 +156,7 @@ impl Run<'_> {
             }
             // Even where nothing shows: what was made last may show late, and `absent` knows that.
             info!(next, "removing what is left of a replacement");
-            self.absent(removal).await?;
+            Box::pin(self.absent(removal)).await?;
         }
         let target = |seed| Target { seed: Some(seed), ..Target::from(&removals[0]) };
         self.finish(target(&seed), |observed| plan::seed_unused(observed, &seed)).await?;
@@ -217,7 +217,7 @@ impl Run<'_> {
             }
         }
         let observed = self.look(Target::from(&desired)).await?;
-        let mut converged = self.converge(wish, observed, &account).await?;
+        let mut converged = Box::pin(self.converge(wish, observed, &account)).await?;
         let data = if carries_data { "; what was written after the snapshot is lost" } else { " and began empty" };
         converged.warnings.push(format!("{next} replaces {}{data}", update.physical_id));
         Ok((desired, converged))
@@ -237,7 +237,7 @@ impl Run<'_> {
                 self.finish(Target::from(&next), plan::has_replaced).await?;
             }
         }
-        self.absent(removal).await
+        Box::pin(self.absent(removal)).await
     }
 
     /// Takes the steps that `plan` sees in a fresh look, until it sees none.

@@ -26,8 +26,8 @@ const SPEED: f64 = 200.0;
 const PRODUCTION: &str = "production-myapp-valkey";
 
 /// A local AWS on a port, with the program at its Runtime API.
-struct Account {
-    setup: Setup,
+pub(crate) struct Account {
+    pub(crate) setup: Setup,
     server: Server,
     printed: Arc<Mutex<Vec<String>>>,
     _process: Process,
@@ -36,13 +36,17 @@ struct Account {
 
 impl Account {
     async fn open() -> Account {
-        let aws = LocalAws::new(SPEED, Some(policy()));
+        Account::with(LocalAws::new(SPEED, Some(policy())), Vec::new()).await
+    }
+
+    /// The program at this local AWS, with these variables beside the usual ones.
+    pub(crate) async fn with(aws: LocalAws, variables: Vec<(String, String)>) -> Account {
         let server = simulator::http::serve(aws.clone(), (Ipv4Addr::LOCALHOST, 0).into()).await.unwrap();
         aws.answers().serve_at(&server.endpoint());
         let environment = Environment {
             endpoint: server.endpoint(),
             poll_interval: Duration::from_millis(25),
-            extra: vec![("RUST_LOG".to_owned(), "debug".to_owned())],
+            extra: [("RUST_LOG".to_owned(), "debug".to_owned())].into_iter().chain(variables).collect(),
         };
         let program = Path::new(env!("CARGO_BIN_EXE_bootstrap"));
         let (process, mut lines) = Process::start(aws.lambda(), program, &environment).unwrap();
@@ -56,8 +60,13 @@ impl Account {
         Account { setup: Setup::over_runtime_api(aws), server, printed, _process: process, _reader: reader }
     }
 
+    /// Where the local AWS listens.
+    pub(crate) fn endpoint(&self) -> String {
+        self.server.endpoint()
+    }
+
     /// Everything that the program printed so far.
-    fn printed(&self) -> Vec<String> {
+    pub(crate) fn printed(&self) -> Vec<String> {
         self.printed.lock().unwrap().clone()
     }
 
@@ -237,7 +246,7 @@ async fn a_payload_that_is_not_json_does_not_end_the_process() {
 }
 
 /// A tool that a test needs: `None` skips the test, which only happens where the tool is not required.
-fn tool(found: Option<PathBuf>, required: &str, test: &str, what: &str) -> Option<PathBuf> {
+pub(crate) fn tool(found: Option<PathBuf>, required: &str, test: &str, what: &str) -> Option<PathBuf> {
     if found.is_none() {
         let must = std::env::var(required).is_ok_and(|value| !value.is_empty() && value != "0");
         assert!(!must, "{required} is set and there is no {what}");
@@ -246,7 +255,12 @@ fn tool(found: Option<PathBuf>, required: &str, test: &str, what: &str) -> Optio
     found
 }
 
-async fn connect(endpoint: &str, tls: bool, password: Option<&str>, root: &str) -> RedisResult<MultiplexedConnection> {
+pub(crate) async fn connect(
+    endpoint: &str,
+    tls: bool,
+    password: Option<&str>,
+    root: &str,
+) -> RedisResult<MultiplexedConnection> {
     let login = RedisConnectionInfo::default();
     let login = password.map_or(login.clone(), |password| login.set_password(password));
     let scheme = if tls { "rediss" } else { "redis" };

@@ -228,8 +228,11 @@ pub(crate) fn function_over(region: &str, http: SharedHttpConnector) -> Function
         .time_source(aws_smithy_async::time::SystemTimeSource::new())
         .retry_config(RetryConfig::standard().with_max_attempts(4))
         .build();
-    let settings =
-        Settings { poll_interval: Duration::from_secs(5), log_stream: "2026/11/22/[$LATEST]0123abcd".into() };
+    let settings = Settings {
+        poll_interval: Duration::from_secs(5),
+        log_stream: "2026/11/22/[$LATEST]0123abcd".into(),
+        reaches_caches: false,
+    };
     Function::new(Aws::new(&config), http, settings)
 }
 

@@ -42,6 +42,8 @@ fn changed() -> Value {
         "NumCacheNodes": 3,
         "Description": "changed",
         "Tags": [{"Key": "Environment", "Value": "changed"}],
+        "SecretKmsKeyId": null,
+        "AuthTokenVersion": "2",
     });
     with(everything(), more)
 }

@@ -205,7 +205,8 @@ fn the_schema_accepts_every_example() {
     let schema = written();
     for path in templates() {
         let template = template::read(&path).unwrap();
-        for resource in template["Resources"].as_object().unwrap().values() {
+        let resources = template["Resources"].as_object().unwrap().values();
+        for resource in resources.filter(|resource| resource["Type"] == RESOURCE_TYPE) {
             let found = defect(&schema, &resource["Properties"], &schema, "Properties");
             assert_eq!(found, None, "{}", path.display());
         }

@@ -13,7 +13,7 @@ use crate::faults::Kind;
 use crate::journal::{Caller, Entry};
 use crate::local_aws::{Cut, LocalAws};
 use crate::price_list::PriceList;
-use crate::secrets_manager::SecretsManager;
+use crate::secrets_manager::{SecretsManager, rotate_with};
 use crate::wire::credential::Credential;
 use crate::wire::{Service, plain, xml};
 use crate::world::{ACCOUNT, AwsError, Call, REGION, Right, World};
@@ -111,7 +111,20 @@ impl Exchange<'_> {
             Some(Kind::Slow(span)) => self.aws.clock().sleep(span).await,
             _ => {}
         }
+        if let (true, Ok(announced)) = (action == "RotateSecret", &answer) {
+            self.begin_rotation(announced);
+        }
         Ok(invoked.unwrap_or_else(|| self.service.encode(&action, &answer, &request_id)))
+    }
+
+    /// Has the function take the steps of a rotation that was announced; without one under way nothing happens.
+    fn begin_rotation(&self, announced: &Value) {
+        let (aws, secret) = (self.aws.clone(), announced["ARN"].as_str().unwrap_or_default().to_owned());
+        tokio::spawn(async move {
+            if let Err(failure) = rotate_with(&aws, &*aws.lambda().function(), &secret).await {
+                tracing::warn!(secret, failure, "a rotation has not ended");
+            }
+        });
     }
 
     /// Whether the call gets as far as the service: fault, rate, rights, in this order.

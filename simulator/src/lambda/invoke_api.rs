@@ -1,12 +1,10 @@
 //! The Invoke API, as far as a function uses it on itself.
 
-use std::sync::{Arc, Weak};
-
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
 use serde_json::{Value, json};
 
-use super::{FUNCTION_NAME, Function, Lambda, deliver};
+use super::{FUNCTION_NAME, Lambda, deliver};
 use crate::clock::Clock;
 
 /// The largest asynchronous payload (facts 2.1).
@@ -39,8 +37,7 @@ impl Lambda {
             let text = "Could not parse request body into json";
             return error(StatusCode::BAD_REQUEST, "InvalidRequestContentException", text);
         };
-        let function = self.lock().attached.as_ref().and_then(Weak::upgrade);
-        let function: Arc<dyn Function> = function.unwrap_or_else(|| Arc::new(self.clone()));
+        let function = self.function();
         let clock = clock.clone();
         tokio::spawn(async move { deliver(&*function, event, &clock).await });
         answer(StatusCode::ACCEPTED, Bytes::new())

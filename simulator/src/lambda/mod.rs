@@ -62,6 +62,13 @@ impl Lambda {
         self.lock().attached = Some(Arc::downgrade(function));
     }
 
+    /// What handles events now: the attached function, else whatever serves the Runtime API.
+    #[must_use]
+    pub fn function(&self) -> Arc<dyn Function> {
+        let attached = self.lock().attached.as_ref().and_then(Weak::upgrade);
+        attached.unwrap_or_else(|| Arc::new(self.clone()))
+    }
+
     /// What invocations through the Runtime API failed with, in order.
     #[must_use]
     pub fn failures(&self) -> Vec<String> {

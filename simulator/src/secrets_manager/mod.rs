@@ -5,6 +5,7 @@ mod lifecycle;
 mod listing;
 mod password;
 mod rights;
+mod rotate_with;
 mod rotation;
 mod secret;
 mod stages;
@@ -17,6 +18,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+pub use rotate_with::{STEPS, rotate_with};
 pub use secret::{Deletion, Payload, Secret, Version};
 
 use crate::clock::Time;

@@ -1,4 +1,4 @@
-//! Rotation, as far as its state shows: what a rotation function does with it is up to who calls that function.
+//! Rotation, as far as its state shows; the function's steps are run by the gateway (`rotate_with`).
 
 use std::collections::BTreeSet;
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::desired::{References, Source};
+use crate::login::{InForce, Origin};
 use crate::observed::{Account, Lookup, Member, Observed, Subnet};
 use crate::problem::{Problem, nearest};
 use crate::properties::ClusterMode;
@@ -144,9 +145,17 @@ fn security_groups(references: &References, observed: &Observed, account: &Accou
 }
 
 fn token(references: &References, observed: &Observed, account: &Account, problems: &mut Vec<Problem>) {
-    let Some((arn, _)) = references.token_secret.as_ref().filter(|_| observed.group.is_none()) else { return };
+    let Some((arn, key)) = &references.token_secret else { return };
+    let standing = observed.subnet_group.as_ref().filter(|_| observed.group.is_some());
+    let in_force = standing.and_then(|group| InForce::read(&group.tags));
+    let in_force = in_force.filter(|record| record.origin == Origin::foreign(arn, key.as_deref()));
     let rule = match &account.foreign_token {
-        Some(Ok(token)) => token.defect().map(|defect| format!("the token in it {defect}")),
+        // The token that the cache has already, wherever it may have gone in the meantime.
+        Some(Ok(found)) if in_force.as_ref().is_some_and(|record| record.version.as_ref() == Some(&found.version)) => {
+            None
+        }
+        Some(Err(_)) if in_force.is_some() => None,
+        Some(Ok(found)) => found.token.defect().map(|defect| format!("the token in it {defect}")),
         Some(Err(reason)) => Some(reason.clone()),
         None => None,
     };

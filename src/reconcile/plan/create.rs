@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use super::login;
 use super::step::Step;
+use super::token;
 use crate::desired::{Auth, Desired, Tls};
 use crate::group_request::NewGroup;
 use crate::observed::{Account, Observed};
@@ -12,10 +12,15 @@ use crate::properties::{ClusterMode, IpDiscovery, NetworkType};
 /// The call that makes the group; `None` while something it needs is not there yet.
 pub(super) fn group(desired: &Desired, observed: &Observed, account: &Account) -> Option<Step> {
     let security_group = observed.security_group.as_ref()?;
+    // Before the group has the token: afterwards a newer version of a foreign secret could be taken for the one used.
+    let record = token::wanted_record(desired, account);
+    if let Some(step) = record.and_then(|record| token::record(&record, desired, observed)) {
+        return Some(step);
+    }
     let auth_token = match &desired.auth {
         Auth::Open | Auth::UserGroup(_) => None,
         Auth::Generated { .. } | Auth::Literal(_) | Auth::Foreign { .. } => {
-            Some(login::token(desired, observed, account)?)
+            Some(token::wanted(desired, observed, account)?)
         }
     };
     Some(Step::CreateGroup(Box::new(NewGroup {

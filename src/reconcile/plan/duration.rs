@@ -54,6 +54,10 @@ impl Minutes {
             | Step::CreateSecret(_)
             | Step::RestoreSecret { .. }
             | Step::PutSecret { .. }
+            | Step::StageSecret(_)
+            | Step::PromoteSecret { .. }
+            | Step::UnstageSecret { .. }
+            | Step::SetSecretKey { .. }
             | Step::DeleteSecret { .. }
             | Step::DeleteSnapshot { .. }
             | Step::Tag { .. }

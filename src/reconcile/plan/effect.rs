@@ -7,7 +7,8 @@ use crate::desired::{Tags, Tls, Topology};
 use crate::engine::{Engine, Version};
 use crate::group_request::{GroupChange, NewGroup, Replicas};
 use crate::observed::{
-    Endpoint, FoundSnapshot, Group, Member, Observed, ParameterGroup, Secret, SecurityGroup, Shard, Status, SubnetGroup,
+    Endpoint, FoundSnapshot, Group, Member, Observed, ParameterGroup, STAGE_CURRENT, STAGE_PENDING, Secret,
+    SecurityGroup, Shard, Status, SubnetGroup,
 };
 use crate::properties::ClusterMode;
 use crate::secret::{AuthToken, SecretContent};
@@ -27,11 +28,16 @@ pub(super) fn apply(step: &Step, vpc_id: &str, observed: &mut Observed) {
         | Step::ResetParameters { .. }
         | Step::DeleteParameterGroup { .. } => parameters(step, &mut observed.parameter_groups),
         Step::CreateSecret(secret) => observed.secret = Some(stored(secret)),
-        Step::RestoreSecret { .. } => observed.secret.iter_mut().for_each(|secret| secret.deleted = false),
-        Step::PutSecret { content, .. } => {
-            observed.secret.iter_mut().for_each(|secret| secret.content = Some(content.clone()));
+        Step::DeleteSecret { arn, .. } => {
+            observed.secret.take_if(|secret| secret.arn == *arn);
+            observed.former_secret.take_if(|secret| secret.arn == *arn);
         }
-        Step::DeleteSecret { .. } => observed.secret = None,
+        Step::RestoreSecret { .. }
+        | Step::PutSecret { .. }
+        | Step::StageSecret(_)
+        | Step::PromoteSecret { .. }
+        | Step::UnstageSecret { .. }
+        | Step::SetSecretKey { .. } => observed.secret.iter_mut().for_each(|secret| change_secret(step, secret)),
         Step::CreateGroup(new) => create(new, observed),
         Step::DeleteGroup { .. } => observed.group = None,
         Step::CreateSnapshot { .. } => {
@@ -109,9 +115,35 @@ fn parameters(step: &Step, groups: &mut Vec<ParameterGroup>) {
     }
 }
 
+/// Which token it will be nobody knows yet; no plan shows one.
+fn token_to_be(given: Option<&AuthToken>, version: &str) -> AuthToken {
+    given.cloned().unwrap_or_else(|| AuthToken::new(format!("to-be-generated-for-{version}")))
+}
+
+fn change_secret(step: &Step, secret: &mut Secret) {
+    match step {
+        Step::RestoreSecret { .. } => secret.deleted = false,
+        Step::PutSecret { content, .. } => secret.content = Some(content.clone()),
+        Step::StageSecret(staged) => {
+            let token = token_to_be(staged.token.as_ref(), &staged.version);
+            secret.coming = Some((staged.version.clone(), staged.content.with_token(&token)));
+            secret.stages.insert(STAGE_PENDING.to_owned(), staged.version.clone());
+        }
+        Step::PromoteSecret { to, .. } => {
+            secret.content = secret.version(to).cloned();
+            secret.stages.insert(STAGE_CURRENT.to_owned(), to.clone());
+        }
+        Step::UnstageSecret { .. } => {
+            secret.stages.remove(STAGE_PENDING);
+        }
+        Step::SetSecretKey { kms_key_id, .. } => secret.kms_key_id = Some(kms_key_id.clone()),
+        _ => {}
+    }
+}
+
 fn stored(secret: &NewSecret) -> Secret {
-    // Which token it will be nobody knows yet; no plan shows one.
-    let token = secret.token.clone().unwrap_or_else(|| AuthToken::new(String::from("to-be-generated-")));
+    let version = secret.version.clone().unwrap_or_else(|| "first".to_owned());
+    let token = token_to_be(secret.token.as_ref(), &version);
     Secret {
         arn: secret.name.clone(),
         name: secret.name.clone(),
@@ -119,6 +151,8 @@ fn stored(secret: &NewSecret) -> Secret {
         deleted: false,
         kms_key_id: secret.kms_key_id.clone(),
         content: Some(SecretContent::login(&secret.engine, &token, &secret.replication_group)),
+        stages: [(STAGE_CURRENT.to_owned(), version)].into(),
+        ..Secret::default()
     }
 }
 

@@ -21,6 +21,7 @@ mod settings;
 mod step;
 mod surroundings;
 mod tags;
+mod token;
 mod transit;
 mod warnings;
 
@@ -34,7 +35,7 @@ pub use generation::{
 };
 pub use removal::absent;
 pub use replacement::Replacing;
-pub use step::{LoginChange, NewSecret, Step, TagTarget};
+pub use step::{LoginChange, NewSecret, StagedSecret, Step, TagTarget};
 pub use warnings::warnings;
 
 use crate::desired::Desired;
@@ -109,8 +110,12 @@ impl fmt::Display for Awaited {
 }
 
 fn is_settled(group: &Group, pending_counts: bool) -> bool {
+    let mut group = group.clone();
+    if !pending_counts {
+        // A change of the login never waits for the window, so it is under way.
+        group.pending.retain(|field| matches!(field.as_str(), "AuthTokenStatus" | "UserGroups"));
+    }
     group.is_settled()
-        || (!pending_counts && Group { pending: std::collections::BTreeSet::new(), ..group.clone() }.is_settled())
 }
 
 fn is_deletable(group: &Group) -> bool {
@@ -184,7 +189,7 @@ pub fn present(wish: Wish<'_>, observed: &Observed, account: &Account) -> Plan {
     if !impossible.is_empty() {
         return Plan::Refuse(impossible);
     }
-    let around = surroundings::steps(wish, observed);
+    let around = surroundings::steps(wish, observed, account);
     if !around.is_empty() {
         return Plan::Act(around);
     }

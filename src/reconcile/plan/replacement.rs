@@ -2,9 +2,9 @@
 
 use super::engine::is_newer;
 use super::surroundings::takes_over;
-use super::{Wish, cluster_mode, login, transit};
-use crate::desired::{Auth, Desired, TAG_TOKEN_SOURCE, TAG_TOKEN_VERSION, Topology};
-use crate::observed::{Group, Member, Observed, Secret};
+use super::{Wish, cluster_mode, token, transit};
+use crate::desired::{Auth, Desired, Topology};
+use crate::observed::{Group, Member, Observed};
 use crate::problem::Problem;
 use crate::properties::ClusterMode;
 
@@ -176,7 +176,7 @@ fn key_name(key: Option<&String>) -> String {
 }
 
 /// AWS reports a key by its ARN; a template may give its id.
-fn same_key(actual: Option<&str>, wanted: Option<&str>) -> bool {
+pub(super) fn same_key(actual: Option<&str>, wanted: Option<&str>) -> bool {
     match (actual, wanted) {
         (Some(actual), Some(wanted)) => {
             actual == wanted || actual.rsplit('/').next() == wanted.rsplit('/').next() || wanted.contains("alias/")
@@ -209,10 +209,10 @@ fn downgrade(wish: Wish<'_>, member: &Member, replacing: &mut Vec<Replacing>) {
     }
 }
 
-/// Changes of the login that AWS or this version does not make on a standing group.
+/// Changes of the login that AWS does not make on a standing group.
 fn access(wish: Wish<'_>, group: &Group, observed: &Observed, problems: &mut Vec<Problem>) {
     let desired = wish.desired;
-    let optional = login::token_is_optional(group, observed);
+    let optional = token::is_optional(group, observed);
     if desired.auth == Auth::Open && optional && transit::actual(group) != desired.tls {
         let rule = "AWS moves TLS only without a token, and cannot take the one away that an earlier update added";
         let fix = "keep TLS required, or switch to UserGroupIds first and remove both in a second update";
@@ -223,67 +223,6 @@ fn access(wish: Wish<'_>, group: &Group, observed: &Observed, problems: &mut Vec
         let rule = "AWS cannot take a token away from a standing group directly";
         let fix = "switch to UserGroupIds first and remove them in a second update, or put the token back";
         problems.push(Problem::new("AuthTokenEnabled", rule, fix));
-    }
-    if group.auth_token_enabled {
-        token_source(wish, observed, problems);
-    }
-    let lost = |secret: &Secret| secret.content.is_none() && !secret.deleted;
-    if group.auth_token_enabled && desired.auth.keeps_secret() && observed.secret.as_ref().is_some_and(lost) {
-        let rule = "the secret no longer holds the token in the documented form";
-        let fix = "put the last version of the secret back as AWSCURRENT";
-        problems.push(Problem::new("SecretName", rule, fix).with_value(&desired.secret.name));
-    }
-    let made_for = observed.secret.as_ref().filter(|_| group.auth_token_enabled).map(|s| s.tags.get(TAG_TOKEN_VERSION));
-    if let (Auth::Generated { version }, Some(made_for)) = (&desired.auth, made_for)
-        && made_for != version.as_ref()
-    {
-        let was = made_for.map_or("not set", String::as_str);
-        let rule = format!("was {was}, and this version of the resource cannot rotate the token of a standing group");
-        let problem = Problem::new("AuthTokenVersion", rule, "put it back");
-        problems.push(problem.with_value(version.as_deref().unwrap_or("not set")));
-    }
-    let stored = observed.secret.as_ref().and_then(|secret| secret.content.as_ref());
-    if let (true, Auth::Literal(token), Some(content)) = (group.auth_token_enabled, &desired.auth, stored)
-        && content.token() != *token
-    {
-        let rule =
-            "differs from the token in use, and this version of the resource cannot change it on a standing group";
-        problems.push(Problem::new("AuthToken", rule, "put the old one back"));
-    }
-}
-
-/// Where the token of a standing group is kept. AWS never gives a token back, so the secret that holds it is the only
-/// one that can; another source would look right and not open the cache.
-fn token_source(wish: Wish<'_>, observed: &Observed, problems: &mut Vec<Problem>) {
-    let desired = wish.desired;
-    let own = observed.secret.as_ref().filter(|secret| desired.owner.owns(&secret.tags) && !secret.deleted);
-    let renamed = wish.previous.is_some_and(|previous| previous.secret.name != desired.secret.name);
-    match &desired.auth {
-        Auth::Generated { .. } | Auth::Literal(_) if observed.secret.is_none() => {
-            // A literal token can be stored again, unless the secret was only renamed and the old one still stands.
-            if matches!(desired.auth, Auth::Generated { .. }) || renamed {
-                let rule = "there is no such secret, and the token of a standing cluster cannot be read back from AWS";
-                let fix = "put SecretName and the source of the token back, or restore the secret";
-                problems.push(Problem::new("SecretName", rule, fix));
-            }
-        }
-        Auth::Foreign { .. } => {
-            let tags = observed.subnet_group.as_ref().map(|group| &group.tags);
-            let read_from = tags.and_then(|tags| tags.get(TAG_TOKEN_SOURCE));
-            let elsewhere = read_from.is_some_and(|source| Some(source) != desired.token_source().as_ref());
-            if own.is_some() || elsewhere {
-                let rule = "the standing cluster has its token from another source, and this version cannot change it";
-                problems.push(Problem::new("AuthTokenSecretArn", rule, "put the old source of the token back"));
-            }
-        }
-        Auth::Open | Auth::Generated { .. } | Auth::Literal(_) | Auth::UserGroup(_) => {}
-    }
-    if let Some(secret) = own.filter(|_| desired.auth.keeps_secret())
-        && !same_key(secret.kms_key_id.as_deref(), desired.secret.kms_key_id.as_deref())
-    {
-        let rule = format!("is {}, and this version cannot change it", key_name(secret.kms_key_id.as_ref()));
-        let problem = Problem::new("SecretKmsKeyId", rule, "put it back");
-        problems.push(problem.with_value(key_name(desired.secret.kms_key_id.as_ref())));
     }
 }
 

@@ -26,6 +26,10 @@ pub enum Step {
     CreateSecret(Box<NewSecret>),
     RestoreSecret { arn: String },
     PutSecret { arn: String, content: SecretContent },
+    StageSecret(Box<StagedSecret>),
+    PromoteSecret { arn: String, to: String, from: Option<String> },
+    UnstageSecret { arn: String, version: String },
+    SetSecretKey { arn: String, kms_key_id: String },
     DeleteSecret { arn: String, recovery_window_days: i32 },
     CreateGroup(Box<NewGroup>),
     ModifyGroup(Box<GroupChange>),
@@ -49,6 +53,8 @@ pub enum LoginChange {
     Rotate {
         /// The token to add.
         token: AuthToken,
+        /// The version of the secret that it is in.
+        version: String,
         /// Whether user groups were the old way in; they go with this.
         from_user_groups: bool,
     },
@@ -56,6 +62,8 @@ pub enum LoginChange {
     Set {
         /// The token to keep.
         token: AuthToken,
+        /// The version of the secret that it is in.
+        version: String,
     },
     /// A user group instead of the token.
     TokenToUserGroup(String),
@@ -73,11 +81,13 @@ pub enum LoginChange {
 impl fmt::Display for LoginChange {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            LoginChange::Rotate { from_user_groups: false, .. } => f.write_str("add the token (ROTATE)"),
-            LoginChange::Rotate { from_user_groups: true, .. } => {
-                f.write_str("add the token (ROTATE) and remove the user groups")
+            LoginChange::Rotate { version, from_user_groups: false, .. } => {
+                write!(f, "add the token of version {version} (ROTATE)")
             }
-            LoginChange::Set { .. } => f.write_str("require the token (SET)"),
+            LoginChange::Rotate { version, from_user_groups: true, .. } => {
+                write!(f, "add the token of version {version} (ROTATE) and remove the user groups")
+            }
+            LoginChange::Set { version, .. } => write!(f, "require the token of version {version} (SET)"),
             LoginChange::TokenToUserGroup(id) => write!(f, "user group {id} instead of the token"),
             LoginChange::UserGroups { add, remove } => {
                 let signs = add.iter().map(|id| format!("+{id}")).chain(remove.iter().map(|id| format!("-{id}")));
@@ -119,7 +129,22 @@ pub struct NewSecret {
     pub existing: Option<String>,
     /// Whether the existing secret is scheduled for deletion and has to be restored first.
     pub restore: bool,
+    /// Id of the version to make, when it was decided before; otherwise the request decides it.
+    pub version: Option<String>,
     pub tags: Tags,
+}
+
+/// A version to store in a standing secret without giving it to readers yet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StagedSecret {
+    /// The secret.
+    pub arn: String,
+    /// Id of the version.
+    pub version: String,
+    /// What readers get now; all but the token stays.
+    pub content: SecretContent,
+    /// The token; `None` has one generated.
+    pub token: Option<AuthToken>,
 }
 
 impl Step {
@@ -132,6 +157,7 @@ impl Step {
                 | Step::CreateSecurityGroup { .. }
                 | Step::CreateParameterGroup { .. }
                 | Step::CreateSecret(_)
+                | Step::StageSecret(_)
                 | Step::CreateGroup(_)
                 | Step::CreateSnapshot { .. }
                 | Step::AuthorizeIngress { .. }
@@ -228,6 +254,13 @@ impl fmt::Display for Step {
             }
             Step::RestoreSecret { arn } => write!(f, "restore secret {arn}"),
             Step::PutSecret { arn, .. } => write!(f, "complete secret {arn} with the endpoints"),
+            Step::StageSecret(staged) => {
+                let how = if staged.token.is_some() { "the given token" } else { "a generated token" };
+                write!(f, "store version {} of secret {} with {how}, pending", staged.version, staged.arn)
+            }
+            Step::PromoteSecret { arn, to, .. } => write!(f, "make version {to} of secret {arn} current"),
+            Step::UnstageSecret { arn, version } => write!(f, "drop pending version {version} of secret {arn}"),
+            Step::SetSecretKey { arn, kms_key_id } => write!(f, "encrypt secret {arn} with {kms_key_id}"),
             Step::DeleteSecret { arn, recovery_window_days: 0 } => write!(f, "delete secret {arn} at once"),
             Step::DeleteSecret { arn, recovery_window_days } => {
                 write!(f, "delete secret {arn}, restorable for {recovery_window_days} days")

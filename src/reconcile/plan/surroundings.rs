@@ -2,23 +2,23 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::step::{NewSecret, Step, TagTarget};
-use super::{Pass, Wish, is_settled};
+use super::step::{Step, TagTarget};
+use super::{Pass, Wish, is_settled, replacement, token};
 use crate::desired::{Auth, Desired, Parameters, TAG_CREATING, TAG_REPLACES};
-use crate::observed::{Group, IngressRule, Observed, ParameterGroup, Secret};
+use crate::observed::{Account, Group, IngressRule, Observed, ParameterGroup, Secret};
 use crate::secret::SecretContent;
 
 /// Most parameters that AWS takes in one call.
 const PARAMETERS_PER_CALL: usize = 20;
 
 /// Everything that must be there before the group, or that changes without it.
-pub(super) fn steps(wish: Wish<'_>, observed: &Observed) -> Vec<Step> {
+pub(super) fn steps(wish: Wish<'_>, observed: &Observed, account: &Account) -> Vec<Step> {
     let desired = wish.desired;
     let mut steps = Vec::new();
     steps.extend(subnet_group(desired, observed));
     steps.extend(security_group(desired, observed));
     steps.extend(parameter_group(desired, observed));
-    steps.extend(secret(wish, observed));
+    steps.extend(secret(wish, observed, account));
     steps
 }
 
@@ -124,53 +124,66 @@ fn parameters(values: &BTreeMap<String, String>, group: &ParameterGroup) -> Vec<
     Vec::new()
 }
 
-fn secret(wish: Wish<'_>, observed: &Observed) -> Option<Step> {
+fn secret(wish: Wish<'_>, observed: &Observed, account: &Account) -> Option<Step> {
     let desired = wish.desired;
     if !desired.auth.keeps_secret() {
         return None;
     }
-    let token = match &desired.auth {
+    let given = match &desired.auth {
         Auth::Literal(token) => Some(token.clone()),
         Auth::Generated { .. } | Auth::Open | Auth::Foreign { .. } | Auth::UserGroup(_) => None,
     };
     let create = |existing: Option<String>, restore: bool| {
-        Some(Step::CreateSecret(Box::new(NewSecret {
-            name: desired.secret.name.clone(),
-            description: format!("AUTH token of {}", desired.names.replication_group),
-            engine: desired.engine.to_string(),
-            replication_group: desired.names.replication_group.clone(),
-            kms_key_id: desired.secret.kms_key_id.clone(),
-            token: token.clone(),
-            existing,
-            restore,
-            tags: desired.secret_tags(),
-        })))
+        Some(token::new_secret(desired, given.clone(), existing, restore, None))
     };
     // A ROTATE that AWS works on shows in the group's pending changes before the token shows as enabled.
     let unused = observed.group.as_ref().is_none_or(|group| group.pending.is_empty() && !group.auth_token_enabled);
     match &observed.secret {
-        None => create(None, false),
+        None if unused => create(None, false),
         // A secret that outlived its stack, mostly because it waits for its deletion, goes on as ours.
         Some(secret) if takes_over(desired, observed, secret) => create(Some(secret.arn.clone()), secret.deleted),
         // No group uses the old token any more, and whoever could read the secret knows it.
         Some(Secret { deleted: true, arn, .. }) if observed.group.is_none() => create(Some(arn.clone()), true),
         Some(Secret { deleted: true, arn, .. }) => Some(Step::RestoreSecret { arn: arn.clone() }),
-        // As long as no group uses the stored token an empty secret is given one. A lost token that a group uses cannot be
-        // read back from anywhere; `replacement` says so.
+        // As long as no group uses the stored token an empty secret is given one.
         Some(Secret { content: None, arn, .. }) if unused => create(Some(arn.clone()), false),
         // As long as no group uses it, a literal token wins over what a failed earlier try stored. A new cluster does not
         // take over the token of an earlier one, whose endpoints are still in the secret: a restored secret whose new
         // value did not get stored, say.
         Some(Secret { content: Some(content), arn, .. }) if unused => {
-            let stale = match &token {
+            let stale = match &given {
                 Some(given) => content.token() != *given,
                 None => observed.group.is_none() && wish.previous.is_none() && !content.host.is_empty(),
             };
-            stale.then(|| create(Some(arn.clone()), false)).flatten()
+            stale.then(|| create(Some(arn.clone()), false)).flatten().or_else(|| secret_key(desired, observed))
         }
-        Some(_) => None,
+        Some(_) | None => secret_in_use(wish, observed, account).or_else(|| secret_key(desired, observed)),
     }
 }
+
+/// The secret of a token in use. A lost generated token is not made up here: the login's own steps bring in a new one.
+fn secret_in_use(wish: Wish<'_>, observed: &Observed, account: &Account) -> Option<Step> {
+    let name = &wish.desired.secret.name;
+    if token::progress(observed).is_some_and(|progress| progress.origin.is_in(name)) {
+        return None;
+    }
+    let token = token::to_store(wish, observed, account)?;
+    let secret = observed.secret.as_ref();
+    let stored = secret.and_then(|secret| secret.content.as_ref()).is_some_and(|content| content.token() == token);
+    let existing = secret.map(|secret| secret.arn.clone());
+    (!stored).then(|| token::new_secret(wish.desired, Some(token), existing, false, None))
+}
+
+/// Another key for a standing secret.
+fn secret_key(desired: &Desired, observed: &Observed) -> Option<Step> {
+    let secret = observed.secret.as_ref().filter(|secret| !secret.deleted)?;
+    let wanted = desired.secret.kms_key_id.as_deref();
+    (!replacement::same_key(secret.kms_key_id.as_deref(), wanted))
+        .then(|| Step::SetSecretKey { arn: secret.arn.clone(), kms_key_id: wanted.unwrap_or(AWS_KEY).to_owned() })
+}
+
+/// The key that AWS keeps for the secrets of an account.
+const AWS_KEY: &str = "alias/aws/secretsmanager";
 
 /// Whether a secret was left by a deleted stack of the same name and can go on as ours: it waits for its deletion, or was
 /// only just taken back for a cluster of this id that does not stand yet.
@@ -185,7 +198,7 @@ pub(super) fn tidy(pass: &Pass<'_>) -> Vec<Step> {
     let Pass { desired, group, observed, .. } = *pass;
     let mut steps = Vec::new();
     steps.extend(complete_secret(desired, group, observed));
-    steps.extend(useless_secret(desired, group, observed));
+    steps.extend(useless_secrets(desired, group, observed));
     let in_use = desired.parameter_group_name();
     // What waits for the maintenance window still uses the old one; it goes with a later Update or with the Delete.
     let used = |name: &str| {
@@ -220,12 +233,15 @@ fn complete_secret(desired: &Desired, group: &Group, observed: &Observed) -> Opt
     (complete != *stored).then(|| Step::PutSecret { arn: secret.arn.clone(), content: complete })
 }
 
-/// The secret of a token that the group no longer takes.
-fn useless_secret(desired: &Desired, group: &Group, observed: &Observed) -> Option<Step> {
-    let secret = observed.secret.as_ref().filter(|secret| !secret.deleted && desired.owner.owns(&secret.tags))?;
+/// Secrets of tokens that the group no longer takes, and the one under a former name.
+fn useless_secrets(desired: &Desired, group: &Group, observed: &Observed) -> Vec<Step> {
     let recovery_window_days = desired.secret.recovery_window_days;
-    let useless = !desired.auth.keeps_secret() && !group.auth_token_enabled;
-    useless.then(|| Step::DeleteSecret { arn: secret.arn.clone(), recovery_window_days })
+    // A token that an update added and its rollback could not take away opens the cache still.
+    let done = !group.auth_token_enabled || desired.auth.is_required();
+    let own = observed.secret.as_ref().filter(|_| !desired.auth.keeps_secret());
+    let secrets = own.into_iter().chain(&observed.former_secret).filter(|_| done);
+    let ours = secrets.filter(|secret| !secret.deleted && desired.owner.owns(&secret.tags));
+    ours.map(|secret| Step::DeleteSecret { arn: secret.arn.clone(), recovery_window_days }).collect()
 }
 
 /// The very last step for a new generation: from here on a Delete is no longer a rollback. CloudFormation does not update

@@ -2,7 +2,7 @@
 
 use super::Pass;
 use super::step::{Step, TagTarget};
-use crate::desired::Tags;
+use crate::desired::{TAG_GRACE, Tags};
 
 /// Adds missing and changed tags, and removes those that the template no longer has. Tags that somebody else put on are
 /// left alone: only what an earlier version of the template asked for is taken away.
@@ -19,8 +19,11 @@ pub(super) fn steps(pass: &Pass<'_>) -> Vec<Step> {
     }
     targets.extend(observed.parameter_groups.iter().map(|g| (TagTarget::ElastiCache(g.arn.clone()), &g.tags)));
     targets.extend(observed.security_group.iter().map(|g| (TagTarget::SecurityGroup(g.id.clone()), &g.tags)));
-    if pass.desired.auth.keeps_secret() {
-        targets.extend(observed.secret.iter().map(|s| (TagTarget::Secret(s.arn.clone()), &s.tags)));
+    if pass.desired.auth.keeps_secret()
+        && let Some(secret) = &observed.secret
+    {
+        let target = TagTarget::Secret(secret.arn.clone());
+        steps.extend(differences(pass, &pass.desired.secret_tags(), &target, &secret.tags));
     }
     let wanted = &pass.desired.tags;
     steps.extend(targets.into_iter().flat_map(|(target, tags)| differences(pass, wanted, &target, tags)));
@@ -34,7 +37,12 @@ fn differences(pass: &Pass<'_>, wanted: &Tags, target: &TagTarget, actual: &Tags
         .map(|(key, value)| (key.clone(), value.clone()))
         .collect();
     let dropped = pass.previous.map(|previous| &previous.tags).into_iter().flatten();
-    let dropped = dropped.map(|(key, _)| key).filter(|key| !wanted.contains_key(*key) && actual.contains_key(*key));
+    // What only a scheduled rotation reads is nobody else's.
+    let ours = TAG_GRACE.to_owned();
+    let dropped = dropped
+        .map(|(key, _)| key)
+        .chain([&ours])
+        .filter(|key| !wanted.contains_key(*key) && actual.contains_key(*key));
     let dropped: std::collections::BTreeSet<String> = dropped.cloned().collect();
     let mut steps = Vec::new();
     if !missing.is_empty() {

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::engine::is_newer;
-use super::{Wish, login};
+use super::{Wish, token};
 use crate::desired::Auth;
 use crate::observed::Observed;
 
@@ -17,9 +17,7 @@ pub fn warnings(wish: Wish<'_>, observed: &Observed) -> Vec<String> {
     {
         warnings.push("SnapshotName and SnapshotArns count at creation only; their change was ignored".to_owned());
     }
-    if desired.auth == Auth::Open
-        && observed.group.as_ref().is_some_and(|group| login::token_is_optional(group, observed))
-    {
+    if desired.auth == Auth::Open && observed.group.as_ref().is_some_and(|group| token::is_optional(group, observed)) {
         warnings.push("the cache also accepts the token of an update that failed; AWS cannot take it away".to_owned());
     }
     if let Some(actual) = observed.first_member().and_then(|member| member.version.as_ref())

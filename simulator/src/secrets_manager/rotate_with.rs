@@ -1,0 +1,42 @@
+//! A rotation: Secrets Manager has a function take its four steps.
+
+use std::time::Duration;
+
+use serde_json::json;
+
+use super::secret::{CURRENT, PENDING};
+use crate::lambda::Function;
+use crate::local_aws::LocalAws;
+
+/// The steps, in their order.
+pub const STEPS: [&str; 4] = ["createSecret", "setSecret", "testSecret", "finishSecret"];
+
+/// How often a step that failed is tried again. AWS says "several times" and no more.
+const TRIES: usize = 3;
+/// Simulated time before that.
+const RETRY_PAUSE: Duration = Duration::from_secs(30);
+
+/// Runs the rotation that RotateSecret announced, or that has not ended, to its end.
+///
+/// # Errors
+/// There is none, or what its step failed with at last; its version stays pending.
+pub async fn rotate_with(aws: &LocalAws, function: &dyn Function, secret: &str) -> Result<(), String> {
+    let announced = aws.with(|world, _| {
+        let secret = world.secrets.secret(secret)?;
+        let pending = secret.staged(PENDING).filter(|pending| Some(*pending) != secret.staged(CURRENT))?;
+        Some((secret.arn.clone(), pending.to_owned()))
+    });
+    let (arn, version) = announced.ok_or("no rotation is under way")?;
+    for step in STEPS {
+        let event = json!({"SecretId": arn, "ClientRequestToken": version, "Step": step});
+        let mut tries = 0;
+        while let Err(failure) = function.invoke(event.clone()).await {
+            tries += 1;
+            if tries == TRIES {
+                return Err(format!("{step}: {failure}"));
+            }
+            aws.clock().sleep(RETRY_PAUSE).await;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,385 @@
+//! Rotation by Secrets Manager: the four steps, each repeated, each call failed, and the time after.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use simulator::cloudformation::StackStatus;
+use simulator::faults::{Fault, Kind};
+use simulator::journal::Entry;
+use simulator::secrets_manager::{STEPS, SecretsManager, rotate_with};
+
+use crate::harness::{Setup, calls, logged, names, production, with};
+
+const GROUP: &str = "production-myapp-valkey";
+const SECRET: &str = "elasticache/production-myapp-valkey/auth-token";
+const MODIFY: &str = "ModifyReplicationGroup";
+
+/// A cluster whose secret has a rotation schedule.
+async fn scheduled(properties: Value) -> Setup {
+    let setup = Setup::new();
+    setup.created(properties).await;
+    schedule(&setup);
+    setup
+}
+
+fn schedule(setup: &Setup) {
+    let rotation = json!({
+        "SecretId": SECRET, "RotationLambdaARN": "arn:aws:lambda:us-east-1:123456789012:function:elasticache-resource",
+        "RotationRules": {"AutomaticallyAfterDays": 30}, "RotateImmediately": false,
+    });
+    setup.by_hand(SecretsManager::handle, "RotateSecret", rotation);
+}
+
+/// Announces a rotation, as its schedule does; the id of the version to come.
+fn announced(setup: &Setup) -> String {
+    let answer = setup.by_hand(SecretsManager::handle, "RotateSecret", json!({"SecretId": SECRET}));
+    answer["VersionId"].as_str().unwrap().to_owned()
+}
+
+/// One whole rotation.
+async fn rotated(setup: &Setup) -> String {
+    let version = announced(setup);
+    rotate_with(&setup.aws, &*setup.aws.lambda().function(), SECRET).await.unwrap();
+    version
+}
+
+async fn step(setup: &Setup, step: &str, version: &str) -> Result<(), String> {
+    let arn = setup.aws.with(|world, _| world.secrets.secret(SECRET).unwrap().arn.clone());
+    setup.stack.invoke(json!({"SecretId": arn, "ClientRequestToken": version, "Step": step})).await
+}
+
+fn password(setup: &Setup) -> String {
+    setup.secret(SECRET)["password"].as_str().unwrap().to_owned()
+}
+
+/// What a version of the secret says, if it says anything.
+fn value(setup: &Setup, version: &str) -> Option<String> {
+    let value = json!({"SecretId": SECRET, "VersionId": version});
+    let has_value = setup.aws.with(|world, _| world.secrets.secret(SECRET).unwrap().versions[version].value.is_some());
+    let read = has_value.then(|| setup.by_hand(SecretsManager::handle, "GetSecretValue", value))?;
+    let content: Value = serde_json::from_str(read["SecretString"].as_str().unwrap()).unwrap();
+    content["password"].as_str().map(str::to_owned)
+}
+
+fn strategies(entries: &[Entry]) -> Vec<String> {
+    let strategy = |entry: &&Entry| entry.params["AuthTokenUpdateStrategy"].as_str().map(str::to_owned);
+    calls(entries, MODIFY).iter().filter_map(strategy).collect()
+}
+
+fn writes_since(setup: &Setup, count: usize) -> Vec<Entry> {
+    setup.writes().split_off(count)
+}
+
+fn login_tag(setup: &Setup) -> Option<String> {
+    setup.aws.with(|world, _| world.elasticache.subnet_groups[GROUP].tags.get("elasticache-resource:login").cloned())
+}
+
+/// Step by step: who can log in, and what readers get.
+#[tokio::test(start_paused = true)]
+async fn the_four_steps_bring_in_a_token_beside_the_old_one() {
+    let setup = scheduled(production()).await;
+    let (old, version) = (password(&setup), announced(&setup));
+    let count = setup.writes().len();
+
+    step(&setup, "createSecret", &version).await.unwrap();
+    let new = value(&setup, &version).unwrap();
+    assert_ne!(new, old);
+    assert_eq!((password(&setup), setup.tokens(GROUP)), (old.clone(), vec![old.clone()]));
+
+    step(&setup, "setSecret", &version).await.unwrap();
+    assert_eq!((password(&setup), setup.tokens(GROUP)), (old.clone(), vec![old.clone(), new.clone()]));
+
+    step(&setup, "testSecret", &version).await.unwrap();
+    step(&setup, "finishSecret", &version).await.unwrap();
+    assert_eq!((password(&setup), setup.tokens(GROUP)), (new.clone(), vec![old, new.clone()]));
+    let writes = writes_since(&setup, count);
+    let expected =
+        ["PutSecretValue", "AddTagsToResource", MODIFY, "UpdateSecretVersionStage", "RemoveTagsFromResource"];
+    assert_eq!(names(&writes), expected);
+    assert_eq!(strategies(&writes), ["ROTATE"]);
+    assert_eq!(login_tag(&setup), None);
+    let content = setup.secret(SECRET);
+    assert_eq!(content["replicationGroupId"], GROUP);
+    assert!(content["url"].as_str().unwrap().ends_with(&format!("@{}:6379", content["host"].as_str().unwrap())));
+    setup.deleted().await;
+}
+
+/// S40: afterwards an update sees no drift, and the next rotation pushes the oldest token out.
+#[tokio::test(start_paused = true)]
+async fn a_scheduled_rotation_is_no_drift() {
+    let setup = scheduled(production()).await;
+    for round in 0..3 {
+        let before = password(&setup);
+        rotated(&setup).await;
+        let after = password(&setup);
+        assert_eq!(setup.tokens(GROUP), [before, after.clone()]);
+        let (_, writes) = setup.updated(with(production(), json!({"Description": format!("round {round}")}))).await;
+        assert_eq!(names(&writes), [MODIFY]);
+        assert_eq!((strategies(&writes), password(&setup)), (vec![], after));
+    }
+    setup.deleted().await;
+}
+
+/// Every step again after every step, and the whole rotation again: nothing more is changed.
+#[tokio::test(start_paused = true)]
+async fn every_step_can_be_repeated() {
+    for minutes in [Value::Null, json!(0), json!(5)] {
+        let setup = scheduled(with(production(), json!({"AuthTokenGraceMinutes": minutes}))).await;
+        let version = announced(&setup);
+        for (at, name) in STEPS.iter().enumerate() {
+            step(&setup, name, &version).await.unwrap();
+            let (count, token) = (setup.writes().len(), value(&setup, &version));
+            for again in &STEPS[..=at] {
+                step(&setup, again, &version).await.unwrap();
+            }
+            assert_eq!(names(&writes_since(&setup, count)), Vec::<String>::new(), "after {name}, {minutes}");
+            assert_eq!(value(&setup, &version), token);
+        }
+        let expected = if minutes == json!(0) { vec!["ROTATE", "SET"] } else { vec!["ROTATE"] };
+        assert_eq!(strategies(&setup.writes()), expected);
+        setup.deleted().await;
+    }
+}
+
+/// A step that comes too early, for a version that is none, or for something that is not ours, changes nothing.
+#[tokio::test(start_paused = true)]
+async fn steps_out_of_turn_are_refused() {
+    let setup = scheduled(production()).await;
+    let version = announced(&setup);
+    let count = setup.writes().len();
+    for (name, version, reason) in [
+        ("setSecret", version.as_str(), "has no value yet"),
+        ("testSecret", &version, "has no value yet"),
+        ("finishSecret", &version, "was not given the token"),
+        ("createSecret", "11111111-2222-3333-4444-555555555555", "is not pending"),
+        ("rotateAll", &version, "unknown Step"),
+    ] {
+        let failure = step(&setup, name, version).await.unwrap_err();
+        assert!(failure.contains(reason), "{name}: {failure}");
+    }
+    step(&setup, "createSecret", &version).await.unwrap();
+    assert!(step(&setup, "testSecret", &version).await.unwrap_err().contains("was not given the token"));
+    let untagged = json!({"SecretId": SECRET, "TagKeys": ["elasticache-resource:stack-id"]});
+    setup.by_hand(SecretsManager::handle, "UntagResource", untagged);
+    for name in STEPS {
+        assert!(step(&setup, name, &version).await.unwrap_err().contains("was not made by this function"));
+    }
+    assert_eq!(names(&writes_since(&setup, count)), ["PutSecretValue"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_secret_without_rotation_is_not_rotated() {
+    let setup = scheduled(production()).await;
+    let version = announced(&setup);
+    setup.by_hand(SecretsManager::handle, "CancelRotateSecret", json!({"SecretId": SECRET}));
+    assert!(step(&setup, "createSecret", &version).await.unwrap_err().contains("is not enabled"));
+    setup.deleted().await;
+}
+
+/// A rotation of the template's token would be undone by the next update.
+#[tokio::test(start_paused = true)]
+async fn a_token_of_the_template_is_not_rotated() {
+    let wish = json!({"AuthTokenEnabled": null, "AuthToken": "A-literal-token-of-the-template-0"});
+    let setup = scheduled(with(production(), wish)).await;
+    let version = announced(&setup);
+    let failure = step(&setup, "createSecret", &version).await.unwrap_err();
+    assert!(failure.contains("change the token where it comes from"), "{failure}");
+    setup.deleted().await;
+}
+
+/// Each call of a rotation fails in turn, in every way that passes: the rotation ends, with one ROTATE that took effect.
+#[tokio::test(start_paused = true)]
+async fn a_rotation_survives_a_failure_of_each_of_its_calls() {
+    for minutes in [json!(0), json!(60)] {
+        let wish = with(production(), json!({"AuthTokenGraceMinutes": minutes}));
+        let setup = scheduled(wish.clone()).await;
+        let start = setup.aws.journal().len();
+        rotated(&setup).await;
+        let used = setup.aws.journal().split_off(start);
+        let used = used.iter().map(|entry| entry.action.as_str()).filter(|action| {
+            // What all ways have in common is tried in one of them.
+            minutes == json!(0) || matches!(*action, "Invoke" | "UpdateSecretVersionStage")
+        });
+        let mut seen = std::collections::BTreeMap::<&str, usize>::new();
+        for action in used {
+            let nth = seen.entry(action).or_default();
+            *nth += 1;
+            let busy = Kind::error("InvalidReplicationGroupState", "It is busy.");
+            let kinds = match action {
+                MODIFY => vec![Kind::CutAfter, busy, Kind::Slow(Duration::from_hours(1))],
+                // A look is a look: the first of each kind stands for all.
+                _ if ["Describe", "Get", "List"].iter().any(|look| action.starts_with(look)) => {
+                    if *nth == 1 {
+                        vec![Kind::Denied]
+                    } else {
+                        vec![]
+                    }
+                }
+                _ => vec![Kind::CutAfter, Kind::Slow(Duration::from_hours(1))],
+            };
+            for kind in kinds {
+                let what = format!("{kind:?} at call {nth} of {action}, {minutes}");
+                let setup = scheduled(wish.clone()).await;
+                let old = password(&setup);
+                setup.aws.fault(Fault::on(action, *nth, kind));
+                rotated(&setup).await;
+                let new = password(&setup);
+                assert_ne!(new, old, "{what}");
+                let expected = if minutes == json!(0) { vec![new] } else { vec![old, new] };
+                assert_eq!(setup.tokens(GROUP), expected, "{what}");
+            }
+        }
+    }
+}
+
+/// With no grace time the last step waits until only the new token works.
+#[tokio::test(start_paused = true)]
+async fn without_a_grace_time_the_old_token_goes_with_the_last_step() {
+    let setup = scheduled(with(production(), json!({"AuthTokenGraceMinutes": 0}))).await;
+    rotated(&setup).await;
+    assert_eq!(setup.tokens(GROUP), [password(&setup)]);
+    assert_eq!(login_tag(&setup), None);
+    setup.deleted().await;
+}
+
+/// The old token goes when its time is over, over as many invocations as that takes, whatever a repeated step does.
+#[tokio::test(start_paused = true)]
+async fn the_old_token_goes_after_its_grace_time() {
+    for minutes in [1, 13, 60] {
+        let setup = scheduled(with(production(), json!({"AuthTokenGraceMinutes": minutes}))).await;
+        let old = password(&setup);
+        let version = rotated(&setup).await;
+        let new = password(&setup);
+        step(&setup, "finishSecret", &version).await.unwrap();
+        let ended = setup.aws.clock().now();
+        let whole = Duration::from_secs(60 * minutes);
+        tokio::time::sleep(whole.saturating_sub(Duration::from_secs(10))).await;
+        assert_eq!(setup.tokens(GROUP), [old, new.clone()], "{minutes}");
+        tokio::time::sleep(Duration::from_mins(11)).await;
+        assert_eq!(setup.tokens(GROUP), [new], "{minutes}");
+        let journal = setup.aws.journal();
+        let set = journal.iter().find(|entry| entry.params["AuthTokenUpdateStrategy"] == "SET").unwrap();
+        let late = set.at.since(ended).saturating_sub(whole);
+        assert!(late < Duration::from_secs(20), "{minutes}: {late:?} late");
+        assert_eq!((strategies(&journal), login_tag(&setup)), (vec!["ROTATE".to_owned(), "SET".to_owned()], None));
+        setup.deleted().await;
+    }
+}
+
+/// Another rotation before the grace time is over: it pushes the old token out itself, and the end of the first grace time
+/// takes nothing away from the second.
+#[tokio::test(start_paused = true)]
+async fn a_rotation_within_the_grace_time_of_another_keeps_both_of_its_tokens() {
+    let setup = scheduled(with(production(), json!({"AuthTokenGraceMinutes": 20}))).await;
+    rotated(&setup).await;
+    let first = password(&setup);
+    tokio::time::sleep(Duration::from_mins(10)).await;
+    rotated(&setup).await;
+    let second = password(&setup);
+    tokio::time::sleep(Duration::from_mins(8)).await;
+    assert_eq!(setup.tokens(GROUP), [first, second.clone()]);
+    tokio::time::sleep(Duration::from_mins(30)).await;
+    assert_eq!(setup.tokens(GROUP), [second]);
+    setup.deleted().await;
+}
+
+/// An update in the grace time changes no token, and the old one still goes in time.
+#[tokio::test(start_paused = true)]
+async fn an_update_in_the_grace_time_leaves_the_tokens_alone() {
+    let wish = with(production(), json!({"AuthTokenGraceMinutes": 30}));
+    let setup = scheduled(wish.clone()).await;
+    rotated(&setup).await;
+    let (_, writes) = setup.updated(with(wish, json!({"Description": "other"}))).await;
+    assert_eq!((names(&writes), setup.tokens(GROUP).len()), (vec![MODIFY.to_owned()], 2));
+    tokio::time::sleep(Duration::from_mins(45)).await;
+    assert_eq!(setup.tokens(GROUP), [password(&setup)]);
+    setup.deleted().await;
+}
+
+/// S40: an unrelated update between two steps leaves the rotation to go on.
+#[tokio::test(start_paused = true)]
+async fn an_update_between_two_steps_leaves_the_rotation_alone() {
+    for done in 1..STEPS.len() {
+        let setup = scheduled(production()).await;
+        let version = announced(&setup);
+        for name in &STEPS[..done] {
+            step(&setup, name, &version).await.unwrap();
+        }
+        let new = value(&setup, &version).unwrap();
+        let (_, writes) = setup.updated(with(production(), json!({"Description": "other"}))).await;
+        assert_eq!(names(&writes), [MODIFY], "after {done} steps");
+        for name in &STEPS[done..] {
+            step(&setup, name, &version).await.unwrap();
+        }
+        assert_eq!(password(&setup), new);
+        assert!(setup.tokens(GROUP).contains(&new));
+        setup.deleted().await;
+    }
+}
+
+/// A rotation on request between two steps of a scheduled one: what readers have always opens the cache, and the scheduled
+/// one gives up or goes on.
+#[tokio::test(start_paused = true)]
+async fn a_rotation_on_request_between_two_steps_wins() {
+    for done in 0..STEPS.len() {
+        let setup = scheduled(with(production(), json!({"AuthTokenVersion": "1"}))).await;
+        let version = announced(&setup);
+        for name in &STEPS[..done] {
+            step(&setup, name, &version).await.unwrap();
+        }
+        let update = setup.update(with(production(), json!({"AuthTokenVersion": "2"})));
+        tokio::pin!(update);
+        let outcome = loop {
+            tokio::select! {
+                outcome = &mut update => break outcome,
+                () = tokio::time::sleep(Duration::from_millis(500)) => {
+                    assert!(setup.tokens(GROUP).contains(&password(&setup)), "after {done} steps");
+                }
+            }
+        };
+        assert_eq!(outcome.status, StackStatus::UpdateComplete, "{}", outcome.reason);
+        assert_eq!(setup.tokens(GROUP), [password(&setup)]);
+        for name in &STEPS[done..] {
+            let gone_on = step(&setup, name, &version).await;
+            assert!(gone_on.is_ok() || gone_on.unwrap_err().contains("is not pending"), "after {done} steps, {name}");
+            assert!(setup.tokens(GROUP).contains(&password(&setup)));
+        }
+        rotated(&setup).await;
+        assert!(setup.tokens(GROUP).contains(&password(&setup)));
+        setup.deleted().await;
+    }
+}
+
+/// A cache that is busy for longer than an invocation: the step says so, and another try goes on.
+#[tokio::test(start_paused = true)]
+async fn a_step_without_time_says_what_it_waited_for() {
+    let setup = scheduled(production()).await;
+    setup.aws.with(|world, _| world.elasticache.pace.auth = Duration::from_mins(25));
+    let version = announced(&setup);
+    step(&setup, "createSecret", &version).await.unwrap();
+    let failure = step(&setup, "setSecret", &version).await.unwrap_err();
+    assert!(failure.contains("waited for the replication group to be available"), "{failure}");
+    step(&setup, "setSecret", &version).await.unwrap();
+    assert_eq!(strategies(&setup.writes()), ["ROTATE"]);
+    step(&setup, "finishSecret", &version).await.unwrap();
+    setup.deleted().await;
+}
+
+/// S88: no line of a rotation holds a token.
+#[tokio::test(start_paused = true)]
+async fn no_log_line_of_a_rotation_holds_a_token() {
+    let setup = scheduled(with(production(), json!({"AuthTokenGraceMinutes": 1}))).await;
+    let message = "Invalid AuthToken: refused for this test";
+    setup.aws.fault(Fault::on(MODIFY, 1, Kind::error("InvalidParameterValue", message)));
+    let life = async {
+        rotated(&setup).await;
+        tokio::time::sleep(Duration::from_mins(20)).await;
+    };
+    let ((), log) = logged(life).await;
+    assert!(log.contains("refused for this test") && log.contains("the step is taken"), "{log}");
+    let versions =
+        setup.aws.with(|world, _| world.secrets.secret(SECRET).unwrap().versions.keys().cloned().collect::<Vec<_>>());
+    for version in versions {
+        assert!(!log.contains(&value(&setup, &version).unwrap()), "a token is in the log");
+    }
+}
