@@ -40,11 +40,19 @@ impl Run<'_> {
         let turn = self.order.turn(&target.names.subnet_group(), observed, target.owner);
         let (Turn::Claim { arn, value }, Some(group)) = (turn, &observed.subnet_group) else { return Ok(()) };
         let tags = Tags::from([(TAG_REQUESTS.to_owned(), value)]);
-        match self.waiter.persist(|| self.aws.tag_cache(&arn, &tags)).await {
-            Ok(()) => self.order.claimed(group),
-            // Gone since the look; the next one tells what that means.
-            Err(Error::Calls(faults)) if faults.iter().all(|fault| fault.class == Class::Missing) => {}
-            Err(error) => return Err(error),
+        for tries in 0.. {
+            match self.waiter.persist(|| self.aws.tag_cache(&arn, &tags)).await {
+                Ok(()) => {
+                    self.order.claimed(group);
+                    break;
+                }
+                // Gone since the look; the next one tells what that means.
+                Err(Error::Calls(faults)) if faults.iter().all(|fault| fault.class == Class::Missing) => break,
+                Err(Error::Calls(faults)) if faults.iter().all(|fault| fault.class == Class::Busy) => {
+                    self.waiter.pause(tries, "the subnet group to take a tag", "", &self.done).await?;
+                }
+                Err(error) => return Err(error),
+            }
         }
         Ok(())
     }

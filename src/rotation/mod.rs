@@ -14,7 +14,7 @@ use crate::continuation::Continuation;
 use crate::desired::TAG_LOGIN;
 use crate::group_request::LoginRequest;
 use crate::names::Names;
-use crate::observed::{STAGE_CURRENT, Secret};
+use crate::observed::{STAGE_CURRENT, Secret, SubnetGroup};
 use crate::reconcile::wait::pause;
 use decide::{Next, Seen};
 use event::RotationEvent;
@@ -107,11 +107,18 @@ impl Rotation<'_> {
         seen.secret = secret;
         if let Some(id) = group.filter(|id| !id.is_empty()) {
             let name = Names::of(&id).subnet_group();
-            (seen.group, seen.subnet_group) = tokio::try_join!(self.aws.group(&id), self.aws.subnet_group(&name))?;
+            (seen.group, seen.subnet_group) = tokio::try_join!(self.aws.group(&id), self.subnet_group(&name))?;
             let status = seen.group.as_ref().and_then(|group| group.auth_token_status.as_deref());
             seen.saw_set |= status == Some("SETTING");
         }
         Ok(())
+    }
+
+    /// The subnet group with its tags, which say whose it is and how far the rotation is.
+    async fn subnet_group(&self, name: &str) -> Result<Option<SubnetGroup>, Fault> {
+        let Some(group) = self.aws.subnet_group(name).await? else { return Ok(None) };
+        let tags = self.aws.cache_tags(&group.arn).await?;
+        Ok(tags.map(|tags| SubnetGroup { tags, ..group }))
     }
 
     /// The secret; its content is read only when it is ours.
@@ -214,7 +221,7 @@ fn milliseconds(span: Duration) -> u64 {
 
 /// What a fault that passes makes a step wait for.
 fn waiting(fault: &Fault, what: &'static str) -> &'static str {
-    warn!(%fault, "will be tried again");
+    warn!(%fault, "a step of the rotation will be tried again");
     what
 }
 

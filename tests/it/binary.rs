@@ -11,6 +11,7 @@ use redis::{Client, IntoConnectionInfo, RedisConnectionInfo, RedisResult, TlsCer
 use serde_json::{Value, json};
 use simulator::LocalAws;
 use simulator::cloudformation::{Outcome, StackStatus};
+use simulator::elasticache::UserGroup;
 use simulator::http::Server;
 use simulator::lambda::{Environment, Process};
 use simulator::nodes::{Driver, find_server};
@@ -320,6 +321,72 @@ async fn the_answer_and_the_secret_open_the_cache() {
     }
     let deleted = account.setup.deleted().await;
     account.check_process(&[&created, &deleted], &[&token]);
+}
+
+/// A replacement from a snapshot, with a real server on both sides: what was written before is there after it.
+#[tokio::test]
+async fn a_replacement_carries_the_data_of_a_real_server_over() {
+    let test = "a_replacement_carries_the_data_of_a_real_server_over";
+    let Some(program) = tool(find_server(None), "REQUIRE_VALKEY", test, "valkey-server or redis-server") else {
+        return;
+    };
+    let account = Account::open().await;
+    let driver = Driver::start(&account.setup.aws, &program).unwrap();
+    let root = driver.authority().pem().to_owned();
+    let created = account.setup.created(quick_start()).await;
+    let endpoint = created.get_att("Connection.Endpoint").unwrap();
+    let mut before = connect(endpoint, false, None, &root).await.unwrap();
+    let () = redis::cmd("SET").arg("greeting").arg("hello").query_async(&mut before).await.unwrap();
+    let change = json!({"AtRestEncryptionEnabled": false, "ReplacementPolicy": "Snapshot"});
+    let (updated, _) = account.setup.updated(with(quick_start(), change)).await;
+    assert_eq!(updated.physical_id, "development-myapp-valkey-2");
+    assert_ne!(updated.get_att("Connection.Endpoint").unwrap(), endpoint);
+    let mut after = connect(updated.get_att("Connection.Endpoint").unwrap(), false, None, &root).await.unwrap();
+    let read: Option<String> = redis::cmd("GET").arg("greeting").query_async(&mut after).await.unwrap();
+    assert_eq!(read.as_deref(), Some("hello"));
+    let deleted = account.setup.deleted().await;
+    account.check_process(&[&created, &updated, &deleted], &[]);
+}
+
+/// Changes that take several steps, each in one Update, by the program over HTTP.
+#[tokio::test]
+async fn changes_of_several_steps_are_made_by_the_program_too() {
+    let account = Account::open().await;
+    account.setup.aws.with(|world, _| {
+        world.elasticache.add_user_group(UserGroup::new("people", "redis", "0123456789abcdef"));
+    });
+    let nothing = || json!({});
+    // What the quick start has beyond its own, what changes, and an attribute that says so afterwards.
+    let changes = [
+        (nothing(), json!({"TransitEncryptionEnabled": true}), ("Connection.TlsEnabled", "true")),
+        (nothing(), json!({"AuthTokenEnabled": true}), ("Connection.PasswordRequired", "true")),
+        (
+            json!({"AuthTokenEnabled": true}),
+            json!({"AuthTokenEnabled": null, "UserGroupIds": ["people"]}),
+            ("Security.AuthTokenSecretArn", ""),
+        ),
+        (nothing(), json!({"NumNodeGroups": 2, "ReplicasPerNodeGroup": 1}), ("Configuration.NumCacheNodes", "4")),
+        (
+            json!({"Engine": "redis", "Parameters": {"timeout": "30"}}),
+            json!({"Engine": "valkey", "NodeType": "cache.t4g.small"}),
+            ("Security.ParameterGroupName", "development-myapp-redis-valkey8"),
+        ),
+        (
+            json!({"NumCacheNodes": 3, "AutomaticFailoverEnabled": true, "MultiAzEnabled": true}),
+            json!({"NumCacheNodes": 1, "AutomaticFailoverEnabled": null, "MultiAzEnabled": null}),
+            ("HighAvailability.Enabled", "false"),
+        ),
+    ];
+    for (old, change, (attribute, value)) in changes {
+        let before = with(quick_start(), old);
+        let created = account.setup.created(before.clone()).await;
+        let (updated, writes) = account.setup.updated(with(before, change.clone())).await;
+        assert_eq!(updated.get_att(attribute), Ok(value), "{change}");
+        assert_eq!(updated.physical_id, created.physical_id);
+        assert!(writes.len() > 1, "{change}: {writes:?}");
+        let deleted = account.setup.deleted().await;
+        account.check_process(&[&created, &updated, &deleted], &[]);
+    }
 }
 
 /// `AWS_CLI`, else `aws` on the `PATH`, if it runs.

@@ -37,7 +37,7 @@ pub use transitions::Pace;
 pub use user_groups::UserGroup;
 
 use crate::clock::Time;
-use crate::nodes::NodeSpec;
+use crate::nodes::{NodeSpec, ShardCopy};
 use crate::world::{Answer, AwsError, Call, Right, World};
 use replication_groups::{Work, clusters, create, delete, describe, modify, replicas, shards};
 
@@ -180,16 +180,37 @@ impl ElastiCache {
         for group in self.groups.values().filter(alive) {
             for shard in &group.shards {
                 let primary = shard.members.iter().find(|member| member.primary).map(|member| &member.id);
-                specs.extend(shard.members.iter().map(|member| NodeSpec {
-                    group: group.id.clone(),
-                    member: member.id.clone(),
-                    replica_of: primary.filter(|primary| **primary != member.id).cloned(),
-                    access: group.access(&self.user_groups),
-                    tls: group.tls,
+                specs.extend(shard.members.iter().map(|member| {
+                    NodeSpec {
+                        group: group.id.clone(),
+                        member: member.id.clone(),
+                        replica_of: primary.filter(|primary| **primary != member.id).cloned(),
+                        access: group.access(&self.user_groups),
+                        tls: group.tls,
+                        restored_from: group
+                            .restoring
+                            .clone()
+                            .filter(|_| member.primary)
+                            .map(|snapshot| ShardCopy { snapshot, shard: shard.id.clone() }),
+                    }
                 }));
             }
         }
         specs
+    }
+
+    /// The shards whose data a snapshot must hold, each with its primary member.
+    #[must_use]
+    pub fn wanted_copies(&self) -> Vec<(ShardCopy, String)> {
+        let standing = self.snapshots.values().filter(|snapshot| snapshot.manual && snapshot.gone_at.is_none());
+        let copies = standing.flat_map(|snapshot| {
+            snapshot.source.shards.iter().filter_map(|shard| {
+                let primary = shard.members.iter().find(|member| member.primary)?;
+                let copy = ShardCopy { snapshot: snapshot.name.clone(), shard: shard.id.clone() };
+                Some((copy, primary.id.clone()))
+            })
+        });
+        copies.collect()
     }
 
     /// From now on nodes are real servers: none counts as ready before [`ElastiCache::node_ready`] reports it, and

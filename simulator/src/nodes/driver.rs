@@ -61,7 +61,9 @@ async fn drive(aws: LocalAws, mut fleet: Fleet, _dir: tempfile::TempDir) {
     looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         looks.tick().await;
-        let wanted = aws.with(|world, _| world.elasticache.wanted_nodes());
+        let (wanted, copies) =
+            aws.with(|world, _| (world.elasticache.wanted_nodes(), world.elasticache.wanted_copies()));
+        fleet.copy(&copies).await;
         let ready = fleet.step(&wanted).await;
         aws.with(|world, _| {
             // What is wanted may have changed during the step; the next look reports on that.

@@ -12,10 +12,13 @@ use tokio::time::Instant;
 use super::endpoint::{Endpoint, Route};
 use super::tls::Authority;
 use super::valkey::{DRIVER_PASSWORD, Server};
-use super::{Access, NodeSpec};
+use super::{Access, NodeSpec, ShardCopy};
 
 /// Real time before a server that ended is started again, so that one that cannot run does not spin.
 const RESTART_PAUSE: Duration = Duration::from_millis(500);
+
+/// The file that a server saves its data in and begins with.
+const DUMP: &str = "dump.rdb";
 
 /// Everything that runs.
 pub(super) struct Fleet {
@@ -70,6 +73,28 @@ impl Fleet {
         }
     }
 
+    /// Keeps the data of shards for snapshots, each once. What fails is tried again in the next round.
+    pub(super) async fn copy(&mut self, copies: &[(ShardCopy, String)]) {
+        for (copy, member) in copies {
+            let (to, from) = (self.dump_of(copy), self.dir.join(member).join(DUMP));
+            let Some(member) = self.members.get_mut(member).filter(|member| member.ready && !to.exists()) else {
+                continue;
+            };
+            let kept = async {
+                member.server.save().await.map_err(io::Error::other)?;
+                std::fs::create_dir_all(to.parent().unwrap_or(&to))?;
+                std::fs::copy(&from, &to).map(drop)
+            };
+            if let Err(error) = kept.await {
+                tracing::warn!(snapshot = copy.snapshot, %error, "cannot keep the data of a snapshot");
+            }
+        }
+    }
+
+    fn dump_of(&self, copy: &ShardCopy) -> PathBuf {
+        self.dir.join("snapshots").join(&copy.snapshot).join(&copy.shard)
+    }
+
     /// Does the next step towards what is wanted. Called again and again; what fails is tried again in the next round.
     pub(super) async fn step(&mut self, wanted: &[NodeSpec]) -> Ready {
         let members: BTreeSet<&str> = wanted.iter().map(|spec| spec.member.as_str()).collect();
@@ -108,6 +133,10 @@ impl Fleet {
             return Ok(());
         }
         let endpoint = Endpoint::open(&self.authority).await?;
+        if let Some(dump) = spec.restored_from.as_ref().map(|copy| self.dump_of(copy)).filter(|dump| dump.exists()) {
+            std::fs::create_dir_all(&dir)?;
+            std::fs::copy(dump, dir.join(DUMP))?;
+        }
         let server = Server::start(&self.program, &dir)?;
         let started = Instant::now();
         self.members.insert(spec.member.clone(), Member { server, started, endpoint, applied: None, ready: false });

@@ -30,6 +30,17 @@ pub struct NodeSpec {
     pub access: Access,
     /// Transport encryption at the endpoints.
     pub tls: Tls,
+    /// What a new primary begins with.
+    pub restored_from: Option<ShardCopy>,
+}
+
+/// The data of one shard in a snapshot.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ShardCopy {
+    /// Name of the snapshot.
+    pub snapshot: String,
+    /// Id of the shard.
+    pub shard: String,
 }
 
 /// Passwords of the default user.

@@ -86,6 +86,7 @@ fn node(member: &str, replica_of: Option<&str>, tokens: &[&str], tls: Tls) -> No
         replica_of: replica_of.map(str::to_owned),
         access,
         tls,
+        restored_from: None,
     }
 }
 

@@ -93,6 +93,11 @@ impl Server {
         self.run::<()>(&command).await
     }
 
+    /// Writes everything into its file.
+    pub(super) async fn save(&mut self) -> RedisResult<()> {
+        self.run::<()>(&redis::cmd("SAVE")).await
+    }
+
     /// Whether a replica holds what its primary holds.
     pub(super) async fn is_in_sync(&mut self) -> RedisResult<bool> {
         let info: String = self.run(redis::cmd("INFO").arg("replication")).await?;
