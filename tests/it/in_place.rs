@@ -749,3 +749,17 @@ async fn a_parameter_group_for_the_maintenance_window_is_asked_for_once() {
     assert_eq!(names(&writes), Vec::<String>::new());
     setup.deleted().await;
 }
+
+/// What waits for the maintenance window is taken back when the template no longer asks for it.
+#[tokio::test(start_paused = true)]
+async fn a_parameter_group_that_waits_is_taken_back() {
+    let setup = Setup::new();
+    setup.created(quick_start()).await;
+    let later = json!({"Parameters": {"timeout": "30"}, "ApplyImmediately": false});
+    setup.updated(with(quick_start(), later)).await;
+    setup.updated(quick_start()).await;
+    let group = setup.aws.with(|world, _| world.elasticache.groups["development-myapp-valkey"].clone());
+    let waiting = group.waiting.and_then(|waiting| waiting.changes.parameter_group);
+    assert_eq!((group.parameter_group.as_str(), waiting.as_deref()), ("default.valkey8", Some("default.valkey8")));
+    setup.deleted().await;
+}

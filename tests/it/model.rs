@@ -4,7 +4,7 @@
 //! survive does, no Update deletes a group that stands, and in the end nothing is left.
 
 use proptest::prelude::*;
-use proptest::test_runner::{Config, TestRunner};
+use proptest::test_runner::{Config, RngSeed, TestRunner};
 use serde_json::{Map, Value, json};
 use simulator::LocalAws;
 use simulator::cloudformation::{SERVICE_TOKEN, StackStatus};
@@ -263,6 +263,10 @@ fn pairs() -> impl Strategy<Value = (Wish, Wish)> {
         if immediately {
             b.immediately = other.immediately;
         }
+        // Which nodes of a sharded group go, and so which subnet becomes free, is for AWS to choose.
+        if let (Shape::Sharded { .. }, _) | (_, Shape::Sharded { .. }) = (&a.shape, &b.shape) {
+            b.settings.insert("SubnetIds".to_owned(), a.settings["SubnetIds"].clone());
+        }
         // What waits for the window is not there yet, and AWS applies it with the next change that does not wait.
         if !(a.immediately && b.immediately) {
             (b.engine, b.node_type) = (a.engine, a.node_type);
@@ -378,9 +382,14 @@ fn quick_pace() -> Pace {
 /// Pairs of one part.
 const PAIRS: u32 = 1250;
 
-fn check_pairs() {
-    let mut runner =
-        TestRunner::new(Config { cases: PAIRS, failure_persistence: None, max_shrink_iters: 200, ..Config::default() });
+fn check_pairs(seed: u64) {
+    let mut runner = TestRunner::new(Config {
+        cases: PAIRS,
+        failure_persistence: None,
+        max_shrink_iters: 200,
+        rng_seed: RngSeed::Fixed(seed),
+        ..Config::default()
+    });
     let policy = policy();
     let granted = std::cell::Cell::new(0);
     let result = runner.run(&pairs(), |(a, b)| {
@@ -401,21 +410,21 @@ fn check_pairs() {
 mod parts {
     #[test]
     fn any_change_and_back_first_part() {
-        super::check_pairs();
+        super::check_pairs(1);
     }
 
     #[test]
     fn any_change_and_back_second_part() {
-        super::check_pairs();
+        super::check_pairs(2);
     }
 
     #[test]
     fn any_change_and_back_third_part() {
-        super::check_pairs();
+        super::check_pairs(3);
     }
 
     #[test]
     fn any_change_and_back_fourth_part() {
-        super::check_pairs();
+        super::check_pairs(4);
     }
 }

@@ -148,6 +148,8 @@ struct Pass<'a> {
 /// pending, and when every earlier one has nothing left to do.
 const PHASES: &[fn(&Pass<'_>) -> Vec<Step>] = &[
     tags::steps,
+    // Before anything is applied immediately.
+    settings::take_back,
     // AWS changes neither failover, version nor node type while cluster mode is compatible.
     cluster_mode::leave_compatible,
     // Failover and Multi-AZ go off before nodes go, because AWS refuses to shrink below what they need.

@@ -63,16 +63,20 @@ fn member_settings(pass: &Pass<'_>, member: &Member, change: &mut GroupChange) {
         (desired.notification_topic != member.notification_topic).then(|| desired.notification_topic.clone());
     let parameter_group = desired.parameter_group_name();
     let waits = member.pending.contains("EngineVersion") || is_deferred(pass, &parameter_group);
-    let differs = parameter_group != member.parameter_group || another_waits(pass, &parameter_group);
-    change.parameter_group = (differs && !waits).then_some(parameter_group);
+    change.parameter_group = (parameter_group != member.parameter_group && !waits).then_some(parameter_group);
 }
 
-/// Whether an earlier wish left another parameter group for the maintenance window, which only asking for this one takes
-/// back.
-fn another_waits(pass: &Pass<'_>, name: &str) -> bool {
+/// Takes back another parameter group that an earlier wish left for the maintenance window, by asking for this one at the
+/// same time. Nothing else goes with it: what is applied immediately would take along what waits.
+pub(super) fn take_back(pass: &Pass<'_>) -> Vec<Step> {
+    let name = pass.desired.parameter_group_name();
     let earlier = pass.previous.filter(|previous| !previous.apply_immediately);
     let other = earlier.is_some_and(|previous| previous.parameter_group_name() != name);
-    other && pass.observed.asked_parameter_group.as_deref() != Some(name)
+    let asked = pass.observed.asked_parameter_group.as_ref() == Some(&name);
+    let shows = pass.observed.first_member().is_some_and(|member| member.parameter_group == name);
+    let mut change = GroupChange::of(&pass.group.id, false);
+    change.parameter_group = (other && shows && !asked).then_some(name);
+    modify(change)
 }
 
 /// Whether AWS has the parameter group for the maintenance window: by this request, or by an earlier one with the same

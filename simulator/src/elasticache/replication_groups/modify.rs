@@ -236,7 +236,9 @@ fn read_parameter_group(
         if !clustered && group.cluster_mode != ClusterMode::Disabled && input.text("ClusterMode").is_none() {
             return Err(invalid_combination("Cluster mode needs a parameter group with cluster-enabled=yes."));
         }
-        changes.parameter_group = differs(name, &group.parameter_group);
+        // One that waits for the window is what the group is going to have; asking for the present one takes it back.
+        let waiting = group.waiting.as_ref().and_then(|waiting| waiting.changes.parameter_group.as_ref());
+        changes.parameter_group = differs(name, waiting.unwrap_or(&group.parameter_group));
         return Ok(());
     }
     let family = cache.parameter_group(&group.parameter_group).map(|parameters| parameters.family.clone());
