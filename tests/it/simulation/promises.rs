@@ -160,11 +160,20 @@ pub(crate) fn assert_one_of_each(aws: &LocalAws) {
     }
 }
 
-/// CloudFormation got nothing that breaks its protocol, and no two answers that differ.
+/// CloudFormation got nothing that breaks its protocol, and no two answers that differ, with two exceptions in which the
+/// second answer comes from a late delivery and CloudFormation has long gone on with the first: what was denied once is
+/// allowed now, and what was made has been deleted since by CloudFormation's next request.
 pub(crate) fn assert_truthful_answers(aws: &LocalAws) {
     let answers = aws.answers();
     assert!(answers.violations().is_empty(), "{:?}", answers.violations());
-    let differing: Vec<_> = answers.duplicates().into_iter().filter(|duplicate| !duplicate.agrees).collect();
+    let late = |difference: &str| {
+        difference.contains("not authorized to perform") || difference.contains("was deleted while this request")
+    };
+    let differing: Vec<_> = answers
+        .duplicates()
+        .into_iter()
+        .filter(|duplicate| !duplicate.agrees && !late(&duplicate.difference))
+        .collect();
     assert!(differing.is_empty(), "{differing:?}");
 }
 
