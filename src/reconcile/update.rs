@@ -1,10 +1,10 @@
 //! An Update: in place, on to the next generation, or back to the one before. Calls AWS.
 //!
 //! The generation under the physical id is never deleted here; that is for CloudFormation, which sends a Delete for it once
-//! the stack stands. What a failed replacement left of the next generation is removed by the next Update.
+//! the stack stands. A next generation that CloudFormation does not know of is removed by the next Update.
 
 use serde_json::Value;
-use tracing::{info, warn};
+use tracing::info;
 
 use super::observe::Target;
 use super::plan::{self, Awaited, Forecast, Generation, Plan, Replacing, Step, Wish};
@@ -68,8 +68,8 @@ impl Run<'_> {
             return Ok(returned);
         }
         let generation = plan::generation(wish, &observed).map_err(Error::Refused)?;
-        let warning = self.clear_way(update, &generation, &desired, &mut observed).await?;
-        let (desired, mut converged) = match generation {
+        self.clear_way(update, &generation, &desired, &mut observed).await?;
+        match generation {
             Generation::Same => {
                 check(wish, &observed, &account)?;
                 // What is under way already, a rollback most likely, is not refused.
@@ -77,15 +77,13 @@ impl Run<'_> {
                     self.announce(&Forecast::in_place(wish, &observed, &account), update)?;
                 }
                 let converged = Box::pin(self.converge(wish, observed, &account)).await?;
-                (desired, converged)
+                Ok((desired, converged))
             }
             Generation::Next(changes) => {
                 let next = self.next_generation(update, wish, &observed).await?;
-                Box::pin(self.replace(update, &desired, &next, &changes)).await?
+                Box::pin(self.replace(update, &desired, &next, &changes)).await
             }
-        };
-        converged.warnings.extend(warning);
-        Ok((desired, converged))
+        }
     }
 
     /// Logs what is going to be done, and refuses it when it cannot be done in time. Only at the beginning: what a
@@ -114,53 +112,44 @@ impl Run<'_> {
         Ok(Some((desired, converged)))
     }
 
-    /// Removes what an earlier request left of a next generation, unless this request goes on with it. Returns what the
-    /// user should know.
+    /// Removes the next generation that an earlier request began, unless this request goes on with it. Even a finished one:
+    /// CloudFormation would ask for that one if it had ever heard of it.
     async fn clear_way(
         &mut self,
         update: Update<'_>,
         generation: &Generation,
         desired: &Desired,
         observed: &mut Observed,
-    ) -> Result<Option<String>, Error> {
-        let Some(left) = observed.succession_tag().and_then(Succession::parse) else { return Ok(None) };
-        if *generation != Generation::Same && left.request == self.request_hash() {
-            return Ok(None);
+    ) -> Result<(), Error> {
+        let Some(begun) = observed.succession_tag().and_then(Succession::parse) else { return Ok(()) };
+        if *generation != Generation::Same && begun.request == self.request_hash() {
+            return Ok(());
         }
-        let warning = self.remove_unfinished(update.owner, update.physical_id, &left.to, update.templates()).await?;
+        self.remove_next(update.owner, update.physical_id, &begun.to, update.templates()).await?;
         self.finish(Target::from(desired), plan::not_replaced).await?;
         *observed = self.look(Target::from(desired)).await?;
-        Ok(warning)
+        Ok(())
     }
 
-    /// Removes a next generation that was never finished, and the snapshot that it was to be made from. A finished one
-    /// is left alone, because somebody may have used it.
-    pub(super) async fn remove_unfinished(
+    /// Removes a next generation and the snapshot that it was to be made from.
+    async fn remove_next(
         &mut self,
         owner: &Owner,
         replaced: &str,
         next: &str,
         templates: [&Value; 2],
-    ) -> Result<Option<String>, Error> {
+    ) -> Result<(), Error> {
         let seed = Names::of(replaced).seed_snapshot(next);
         // The name of the secret may differ between the templates, everything else is named after the generation.
         let removals = templates.map(|t| Removal::new(t, owner, next, self.order.request().as_str()).of_unfinished());
         for removal in &removals {
             self.order.removes(&removal.names.subnet_group());
-            let observed = self.look(Target::from(removal)).await?;
-            if !plan::is_unfinished(&observed) {
-                warn!(next, "a finished replacement is left alone");
-                let text =
-                    format!("{next} was made to replace {replaced}, is not used by this stack, and still stands");
-                return Ok(Some(text));
-            }
             // Even where nothing shows: what was made last may show late, and `absent` knows that.
             info!(next, "removing what is left of a replacement");
             Box::pin(self.absent(removal)).await?;
         }
         let target = |seed| Target { seed: Some(seed), ..Target::from(&removals[0]) };
-        self.finish(target(&seed), |observed| plan::seed_unused(observed, &seed)).await?;
-        Ok(None)
+        self.finish(target(&seed), |observed| plan::seed_unused(observed, &seed)).await
     }
 
     /// The next generation: the one that this request has begun already, else the first whose names are free.
@@ -230,10 +219,12 @@ impl Run<'_> {
         self.order.removes(&removal.names.subnet_group());
         let observed = self.look(Target::from(removal)).await?;
         let ours = observed.subnet_group.as_ref().is_some_and(|group| removal.owner.owns(&group.tags));
-        if let Some(succession) = observed.succession_tag().and_then(Succession::parse).filter(|_| ours) {
-            let left = self.remove_unfinished(&removal.owner, id, &succession.to, [properties; 2]).await?;
-            if left.is_some() {
-                let next = Removal::new(properties, &removal.owner, &succession.to, self.order.request().as_str());
+        if let Some(begun) = observed.succession_tag().and_then(Succession::parse).filter(|_| ours) {
+            let next = Removal::new(properties, &removal.owner, &begun.to, self.order.request().as_str());
+            if plan::is_unfinished(&self.look(Target::from(&next)).await?) {
+                self.remove_next(&removal.owner, id, &begun.to, [properties; 2]).await?;
+            } else {
+                info!(next = begun.to, "replaced for good");
                 self.finish(Target::from(&next), plan::has_replaced).await?;
             }
         }

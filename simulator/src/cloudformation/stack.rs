@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
 use super::answer::stir;
-use super::operation::{Ask, Operation};
+use super::operation::{Ask, Failure, Operation};
 use super::outcome::{Outcome, StackStatus};
 use super::properties::as_sent;
 use super::protocol::Answer;
@@ -102,6 +102,16 @@ impl Stack {
     /// Changes a resource. Nothing is sent when the properties are the same; a failure is rolled back with an Update to
     /// the earlier properties; ids that are no longer in use are deleted afterwards.
     pub async fn update(&self, logical_id: &str, properties: Value) -> Outcome {
+        self.change(logical_id, properties, None).await
+    }
+
+    /// Changes a resource, and goes back after a while, whether the change is through by then or not: an answer that has
+    /// not come by then is not heard any more.
+    pub async fn update_and_cancel(&self, logical_id: &str, properties: Value, after: Duration) -> Outcome {
+        self.change(logical_id, properties, Some(after)).await
+    }
+
+    async fn change(&self, logical_id: &str, properties: Value, cancelled: Option<Duration>) -> Outcome {
         let mut operation = Operation::new(self, logical_id);
         let Some(before) = self.resource(logical_id) else {
             return operation.end(StackStatus::UpdateRollbackComplete, format!("Resource {logical_id} does not exist"));
@@ -116,13 +126,21 @@ impl Stack {
             old: Some(&before.properties),
             ..Ask::new("Update")
         };
-        let (latest, reason) = match operation.ask("UPDATE", forth).await {
-            Ok(answer) if !self.take_failure_elsewhere() => {
+        let answer = match cancelled {
+            None => operation.ask("UPDATE", forth).await,
+            Some(after) => tokio::select! {
+                answer = operation.ask("UPDATE", forth) => answer,
+                () = self.aws.clock().sleep(after) => Err(Failure { reason: CANCELLED.to_owned(), physical_id: None }),
+            },
+        };
+        let fails_elsewhere = self.take_failure_elsewhere();
+        let (latest, reason) = match answer {
+            Ok(answer) if cancelled.is_none() && !fails_elsewhere => {
                 operation.keep(&answer, properties.clone());
                 operation.clean_up(&[&before.physical_id], &answer.physical_id, &before.properties).await;
                 return operation.end(StackStatus::UpdateComplete, String::new());
             }
-            Ok(answer) => (answer.physical_id, ELSEWHERE.to_owned()),
+            Ok(answer) => (answer.physical_id, if fails_elsewhere { ELSEWHERE } else { CANCELLED }.to_owned()),
             Err(failure) => (failure.physical_id.unwrap_or_else(|| before.physical_id.clone()), failure.reason),
         };
         let back = Ask {
@@ -251,6 +269,7 @@ fn known_ask<'a>(known: Option<&'a Resource>, bare: &'a Value, request_type: &'a
     }
 }
 
+const CANCELLED: &str = "Resource update cancelled";
 const ELSEWHERE: &str = "The following resource(s) failed: [Other]";
 
 /// Properties as they stand in an event: `ServiceToken` is one of them (facts 1.1).

@@ -1,15 +1,20 @@
 //! Every call of an operation, failed in every way, one run each.
 
+use std::panic::RefUnwindSafe;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use simulator::cloudformation::{Answer, Outcome, StackStatus};
+use simulator::LocalAws;
+use simulator::cloudformation::{Answer, Outcome, SERVICE_TOKEN, StackStatus};
 use simulator::faults::{Fault, Kind};
 use simulator::journal::Caller;
+use simulator::secrets_manager::{SecretsManager, rotate_with};
+use simulator::world::Call;
 
 use super::host::{Host, Life};
+use super::promises::GROUP;
 use super::{in_virtual_time, promises};
 use crate::harness::{CACHE, production, quick_start, with};
 
@@ -61,9 +66,11 @@ fn cases() -> Vec<Case> {
         // A larger node type, a second node, TLS preferred, TLS required.
         update(
             "Update in four steps",
-            plain,
+            plain.clone(),
             json!({"NodeType": "cache.t4g.small", "NumCacheNodes": 2, "TransitEncryptionEnabled": true}),
         ),
+        update("Rotation", with(production(), json!({"AuthTokenVersion": "1"})), json!({"AuthTokenVersion": "2"})),
+        update("Replacement", plain, json!({"Port": 6380, "ReplacementPolicy": "Snapshot"})),
         Case { name: "Delete", kind: Operation::Delete, before: production(), after: production() },
     ]
 }
@@ -80,6 +87,7 @@ async fn host(case: &Case, region: &str) -> Host {
             &mut pace.add_replica,
             &mut pace.tls,
             &mut pace.auth,
+            &mut pace.snapshot,
             &mut pace.delete,
         ] {
             *span /= 300;
@@ -106,47 +114,57 @@ async fn operate(host: &Host, case: &Case) -> Outcome {
     }
 }
 
-fn calls(host: &Host) -> Vec<String> {
-    let journal = host.aws.journal();
+fn calls(aws: &LocalAws) -> Vec<String> {
+    let journal = aws.journal();
     journal.into_iter().filter(|entry| entry.caller == Caller::Function).map(|entry| entry.action).collect()
 }
 
 /// Calls of the operation when nothing happens.
 async fn clean_run(case: &Case) -> usize {
     let host = host(case, "clean").await;
-    let before = calls(&host).len();
+    let before = calls(&host.aws).len();
     let outcome = operate(&host, case).await;
     assert!(outcome.answers.iter().all(Answer::is_success), "{}: {}", case.name, outcome.reason);
-    calls(&host).len() - before
+    calls(&host.aws).len() - before
+}
+
+/// The generation whose Delete after a replacement failed: CloudFormation gives it up, and its users delete it.
+fn given_up(outcome: &Outcome) -> Option<&Value> {
+    let delete = outcome.requests.last().filter(|request| request["RequestType"] == "Delete")?;
+    let failed = !outcome.answers.last()?.is_success() && outcome.status == StackStatus::UpdateComplete;
+    Some(&delete["PhysicalResourceId"]).filter(|_| failed)
+}
+
+/// Plans what happens to the nth call from now on.
+fn do_harm(host: &Host, nth: usize, harm: Harm, timeout: Duration) {
+    let (aws, before) = (host.aws.clone(), calls(&host.aws).len());
+    host.set_fate(move |_| {
+        let left = || (before + nth).checked_sub(calls(&aws).len()).filter(|left| *left > 0);
+        let dies_after = (harm == Harm::KilledAfter).then(left).flatten();
+        Life { timeout, dies_after, ..Life::CALM }
+    });
+    let kind = match harm {
+        Harm::Throttled => Kind::Throttled,
+        Harm::Failed => Kind::http_500(),
+        Harm::CutBefore => Kind::CutBefore,
+        Harm::CutAfter => Kind::CutAfter,
+        Harm::Denied => Kind::Denied,
+        Harm::KilledAfter => return,
+    };
+    host.aws.fault(Fault::on("*", nth, kind));
 }
 
 /// One run in which one call is harmed. Every other one has invocations of 45 seconds.
 async fn harmed_run(case: &Case, nth: usize, harm: Harm, run: usize) {
     let host = host(case, &format!("run-{run}")).await;
-    let before = calls(&host).len();
-    let mut first = true;
-    let short = run.is_multiple_of(2);
-    host.set_fate(move |_| Life {
-        timeout: if short { Duration::from_secs(45) } else { Life::CALM.timeout },
-        dies_after: (std::mem::take(&mut first) && harm == Harm::KilledAfter).then_some(nth),
-        ..Life::CALM
-    });
-    let fault = match harm {
-        Harm::Throttled => Some(Kind::Throttled),
-        Harm::Failed => Some(Kind::http_500()),
-        Harm::CutBefore => Some(Kind::CutBefore),
-        Harm::CutAfter => Some(Kind::CutAfter),
-        Harm::Denied => Some(Kind::Denied),
-        Harm::KilledAfter => None,
-    };
-    if let Some(kind) = fault {
-        host.aws.fault(Fault::on("*", nth, kind));
-    }
+    let before = calls(&host.aws).len();
+    let timeout = if run.is_multiple_of(2) { Duration::from_secs(45) } else { Life::CALM.timeout };
+    do_harm(&host, nth, harm, timeout);
     let outcome = operate(&host, case).await;
     let what = format!(
         "{} with call {nth} ({}) {harm:?}",
         case.name,
-        calls(&host)[before..].get(nth - 1).map_or("none", String::as_str)
+        calls(&host.aws)[before..].get(nth - 1).map_or("none", String::as_str)
     );
     let back = match case.kind {
         Operation::Create => [StackStatus::CreateComplete, StackStatus::RollbackComplete],
@@ -161,14 +179,22 @@ async fn harmed_run(case: &Case, nth: usize, harm: Harm, run: usize) {
         assert_eq!(outcome.status, back[0], "{what}: {}", outcome.reason);
     }
     promises::assert_truthful_answers(&host.aws);
+    if let Some(id) = given_up(&outcome) {
+        let again = host.stack.send("Delete", CACHE, json!({"PhysicalResourceId": id})).await.unwrap();
+        assert!(again.is_success(), "{what}: {}", again.reason());
+    }
     match case.kind {
         Operation::Update => {
             let wanted = if outcome.status == back[0] { &case.after } else { &case.before };
-            assert_eq!(promises::differences(&host.aws, wanted), Vec::<String>::new(), "{what}");
+            assert_eq!(promises::differences(&host.aws, &outcome.physical_id, wanted), Vec::<String>::new(), "{what}");
             promises::assert_one_of_each(&host.aws);
         }
         Operation::Create if outcome.status == back[0] => {
-            assert_eq!(promises::differences(&host.aws, &case.after), Vec::<String>::new(), "{what}");
+            assert_eq!(
+                promises::differences(&host.aws, &outcome.physical_id, &case.after),
+                Vec::<String>::new(),
+                "{what}"
+            );
         }
         Operation::Create | Operation::Delete => {}
     }
@@ -181,29 +207,37 @@ async fn harmed_run(case: &Case, nth: usize, harm: Harm, run: usize) {
     }
 }
 
-/// Create, three updates and Delete: every call, throttled, failed, cut before and after it took effect, its process
+/// Create, five updates and Delete: every call, throttled, failed, cut before and after it took effect, its process
 /// killed after it, and denied. All end as promised.
 #[test]
 fn every_call_of_every_operation_may_fail_in_every_way() {
-    let started = Instant::now();
-    let mut runs: Vec<(Case, usize, Harm)> = Vec::new();
+    let mut runs: Vec<(&str, usize, Harm)> = Vec::new();
     for case in cases() {
         let calls = in_virtual_time(clean_run(&case));
         println!("{}: {calls} calls", case.name);
         assert!(calls > 20, "{}: {calls}", case.name);
-        runs.extend((1..=calls).flat_map(|nth| HARMS.map(|harm| (case.clone(), nth, harm))));
+        runs.extend((1..=calls).flat_map(|nth| HARMS.map(|harm| (case.name, nth, harm))));
     }
+    let cases = cases();
+    try_all(&runs, |(name, nth, harm), run| {
+        let case = cases.iter().find(|case| case.name == *name).unwrap();
+        in_virtual_time(harmed_run(case, *nth, *harm, run));
+    });
+}
+
+/// Every run, on all processors.
+fn try_all<R: Sync + RefUnwindSafe + std::fmt::Debug>(runs: &[R], one: impl Fn(&R, usize) + Sync + RefUnwindSafe) {
+    let started = Instant::now();
     let (next, broken) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
     std::thread::scope(|scope| {
         for _ in 0..std::thread::available_parallelism().map_or(1, usize::from) {
             scope.spawn(|| {
                 loop {
-                    let run = next.fetch_add(1, Ordering::Relaxed);
-                    let Some((case, nth, harm)) = runs.get(run) else { return };
-                    fastrand::seed(run as u64);
-                    let result = std::panic::catch_unwind(|| in_virtual_time(harmed_run(case, *nth, *harm, run)));
-                    if result.is_err() {
-                        broken.lock().unwrap().push((case.name, *nth, *harm));
+                    let number = next.fetch_add(1, Ordering::Relaxed);
+                    let Some(run) = runs.get(number) else { return };
+                    fastrand::seed(number as u64);
+                    if std::panic::catch_unwind(|| one(run, number)).is_err() {
+                        broken.lock().unwrap().push(run);
                     }
                 }
             });
@@ -212,4 +246,38 @@ fn every_call_of_every_operation_may_fail_in_every_way() {
     println!("{} runs in {:.1} s", runs.len(), started.elapsed().as_secs_f64());
     let broken = broken.into_inner().unwrap();
     assert!(broken.is_empty(), "{} of {} runs broke a promise: {broken:?}", broken.len(), runs.len());
+}
+
+/// A rotation by Secrets Manager in which the nth call is harmed. Returns how many calls it made.
+async fn harmed_rotation(harm: Option<(usize, Harm)>, run: usize) -> usize {
+    let wish = with(production(), json!({"AuthTokenGraceMinutes": 0}));
+    let case = Case { name: "scheduled rotation", kind: Operation::Update, before: wish.clone(), after: wish };
+    let host = host(&case, &format!("rotation-{run}")).await;
+    let before = calls(&host.aws).len();
+    let (old, secret) = (promises::stored_token(&host.aws, GROUP), format!("elasticache/{GROUP}/auth-token"));
+    let rotation = json!({"SecretId": secret, "RotationLambdaARN": SERVICE_TOKEN});
+    let call = |now| Call { action: "RotateSecret".to_owned(), params: rotation.clone(), now };
+    host.aws.with(|world, now| SecretsManager::handle(world, &call(now))).unwrap();
+    if let Some((nth, harm)) = harm {
+        do_harm(&host, nth, harm, Life::CALM.timeout);
+    }
+    let rotated = rotate_with(&host.aws, &*host.aws.lambda().function(), &secret).await;
+    let what = format!("call and harm {harm:?}");
+    assert_eq!(rotated, Ok(()), "{what}");
+    let new = promises::stored_token(&host.aws, GROUP);
+    assert_ne!(new, old, "{what}");
+    let tokens = host.aws.with(|world, _| world.elasticache.groups[GROUP].tokens.clone());
+    assert_eq!(Some(tokens), new.map(|new| vec![new]), "{what}");
+    calls(&host.aws).len() - before
+}
+
+/// The four steps of a rotation by Secrets Manager, in the same six ways: one new token in the end, and only that.
+#[test]
+fn every_call_of_a_scheduled_rotation_may_fail_in_every_way() {
+    let calls = in_virtual_time(harmed_rotation(None, 0));
+    assert!(calls > 20, "{calls}");
+    let runs: Vec<(usize, Harm)> = (1..=calls).flat_map(|nth| HARMS.map(|harm| (nth, harm))).collect();
+    try_all(&runs, |harm, run| {
+        in_virtual_time(harmed_rotation(Some(*harm), run));
+    });
 }

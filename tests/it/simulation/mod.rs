@@ -16,7 +16,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use simulator::cloudformation::{Answer, Outcome, StackStatus};
+use simulator::cloudformation::{Outcome, StackStatus};
 
 use crate::harness::{CACHE, logged};
 use host::{Host, Life};
@@ -98,7 +98,15 @@ async fn run(seed: u64) -> Totals {
     host.aws.clock().sleep(Duration::from_mins(20)).await;
     let others = promises::of_others(&host.aws);
     schedule.set_pace(&host.aws);
-    let mut life = StackLife { host, now: None, tokens: BTreeSet::new(), outcomes: Vec::new(), refused: 0 };
+    let mut life = StackLife {
+        host,
+        id: GROUP.to_owned(),
+        now: None,
+        tokens: BTreeSet::new(),
+        beside: BTreeSet::new(),
+        outcomes: Vec::new(),
+        refused: 0,
+    };
     let ((), log) = logged(async {
         // Of a replayed seed one wants to see what happened up to the failure.
         let shown = std::env::var("SHOW_LOG").is_ok().then(|| tracing_subscriber::fmt().without_time().finish());
@@ -128,9 +136,13 @@ async fn run(seed: u64) -> Totals {
 /// A stack and what is known of it from outside.
 struct StackLife {
     host: Host,
+    /// The physical id that CloudFormation knows.
+    id: String,
     /// Properties that CloudFormation believes to be true, when there is a resource.
     now: Option<Value>,
     tokens: BTreeSet<String>,
+    /// Ids of generations that CloudFormation lost track of.
+    beside: BTreeSet<String>,
     outcomes: Vec<Outcome>,
     refused: usize,
 }
@@ -157,8 +169,12 @@ impl StackLife {
                 self.judge(outcome, StackStatus::UpdateComplete, elsewhere, texts, before);
                 Some(to.clone())
             }
-            Operation::Cancel { to, after } => {
-                self.cancel(to, *after, texts, before).await;
+            Operation::Cancel { to, after } if self.now.is_some() => {
+                let outcome = stack.update_and_cancel(CACHE, to.clone(), *after).await;
+                let nothing_changes = Some(to) == self.now.as_ref();
+                let wanted =
+                    if nothing_changes { StackStatus::UpdateComplete } else { StackStatus::UpdateRollbackComplete };
+                self.judge(outcome, wanted, false, texts, before);
                 self.now.clone()
             }
             Operation::Abandon { after } => {
@@ -171,34 +187,29 @@ impl StackLife {
                 None
             }
             // The Create came to nothing.
-            Operation::Update { .. } => None,
+            Operation::Update { .. } | Operation::Cancel { .. } => None,
         };
+        self.clean_up().await;
         self.host.quiet().await;
         self.look_at(expected, operation);
     }
 
     /// What CloudFormation says of an operation must be true, and a failure must have its reason in what was planned.
     fn judge(&mut self, outcome: Outcome, wanted: StackStatus, elsewhere: bool, texts: &[String], before: usize) {
-        let silent = outcome.answers.len() < outcome.requests.len();
-        assert!(
-            !silent,
-            "{} requests and {} answers: {}",
-            outcome.requests.len(),
-            outcome.answers.len(),
-            outcome.reason
-        );
-        if outcome.status != wanted || elsewhere {
-            let calls = self.host.aws.journal().split_off(before);
-            let reasons: Vec<&str> = outcome.answers.iter().filter(|a| !a.is_success()).map(Answer::reason).collect();
-            for reason in reasons {
-                let denied = promises::denied(&calls).iter().any(|action| reason.contains(action));
-                // Events only explain: without the right to read them the failure stands without its explanation.
-                let unexplained = reason.contains("gives no reason in its events")
-                    && promises::denied(&calls).contains("DescribeEvents");
-                let planned = texts.iter().any(|text| reason.contains(text.as_str())) || unexplained;
-                assert!(denied || planned, "nothing justifies: {reason}");
-                self.refused += 1;
-            }
+        // The first request of an update that is cancelled may stay without an answer.
+        let silent = outcome.requests.len() - outcome.answers.len();
+        let cancelled = outcome.reason == "Resource update cancelled";
+        assert!(silent <= usize::from(cancelled), "{silent} requests without an answer: {}", outcome.reason);
+        let calls = self.host.aws.journal().split_off(before);
+        for answer in outcome.answers.iter().filter(|answer| !answer.is_success()) {
+            let reason = answer.reason();
+            let denied = promises::denied(&calls).iter().any(|action| reason.contains(action));
+            // Events only explain: without the right to read them the failure stands without its explanation.
+            let unexplained =
+                reason.contains("gives no reason in its events") && promises::denied(&calls).contains("DescribeEvents");
+            let planned = texts.iter().any(|text| reason.contains(text.as_str())) || unexplained;
+            assert!(denied || planned, "nothing justifies: {reason}");
+            self.refused += 1;
         }
         let back = [StackStatus::RollbackComplete, StackStatus::UpdateRollbackComplete];
         let stuck = [StackStatus::RollbackFailed, StackStatus::UpdateRollbackFailed, StackStatus::DeleteFailed];
@@ -207,29 +218,33 @@ impl StackLife {
             status if back.contains(&status) => {}
             status => assert!(stuck.contains(&status), "{status}"),
         }
+        self.id.clone_from(&outcome.physical_id);
         self.outcomes.push(outcome);
     }
 
-    /// CloudFormation goes back before there is an answer: the way back counts.
-    async fn cancel(&mut self, to: &Value, after: Duration, texts: &[String], before: usize) {
-        let Some(now) = self.now.clone() else { return };
-        let event = |properties: &Value, old: &Value| json!({"PhysicalResourceId": GROUP, "ResourceProperties": properties, "OldResourceProperties": old});
-        let stack = &self.host.stack;
-        let forth = stack.send("Update", CACHE, event(to, &now));
-        let back = async {
-            self.host.aws.clock().sleep(after).await;
-            stack.send("Update", CACHE, event(&now, to)).await
-        };
-        let (_, back) = tokio::join!(forth, back);
-        let answer = back.unwrap_or_else(|silence| panic!("the way back: {silence}"));
-        if !answer.is_success() {
-            let calls = self.host.aws.journal().split_off(before);
-            let denied = promises::denied(&calls).iter().any(|action| answer.reason().contains(action));
-            let planned = texts.iter().any(|text| answer.reason().contains(text.as_str()));
-            assert!(denied || planned, "nothing justifies: {}", answer.reason());
-            self.refused += 1;
+    /// Deletes the generations that CloudFormation gave up on, as its users have to: one whose Delete failed at once, and
+    /// of two between which it could not go back the other one at the end.
+    async fn clean_up(&mut self) {
+        let Some(outcome) = self.outcomes.last() else { return };
+        let deletes = outcome.requests.iter().skip(1).filter(|request| request["RequestType"] == "Delete");
+        let mut given_up: BTreeSet<String> = deletes.map(|delete| delete["PhysicalResourceId"].to_string()).collect();
+        let failed = outcome.answers.iter().filter(|answer| !answer.is_success());
+        let failed: BTreeSet<String> = failed.map(|answer| json!(answer.physical_id).to_string()).collect();
+        given_up.retain(|id| failed.contains(id));
+        if outcome.status == StackStatus::UpdateRollbackFailed {
+            self.beside.extend(outcome.requests.iter().map(|request| request["PhysicalResourceId"].to_string()));
         }
-        self.now = answer.is_success().then_some(now);
+        if outcome.status == StackStatus::DeleteComplete {
+            given_up.append(&mut self.beside);
+        }
+        for id in given_up {
+            self.host.aws.clear_faults();
+            self.host.set_fate(|_| Life::CALM);
+            let id: Value = serde_json::from_str(&id).unwrap();
+            let answer = self.host.stack.send("Delete", CACHE, json!({"PhysicalResourceId": id})).await;
+            let answer = answer.unwrap_or_else(|silence| panic!("the Delete: {silence}"));
+            assert!(answer.is_success(), "{}", answer.reason());
+        }
     }
 
     /// The stack is deleted as soon as its Create has made something, or later.
@@ -263,18 +278,22 @@ impl StackLife {
 
     /// The account after an operation: as CloudFormation believes it to be.
     fn look_at(&mut self, expected: Option<Value>, operation: &Operation) {
-        self.tokens.extend(promises::stored_token(&self.host.aws));
+        self.tokens.extend(promises::stored_token(&self.host.aws, &self.id));
         let status = self.outcomes.last().map(|outcome| outcome.status);
-        let cancelled = matches!(operation, Operation::Cancel { .. } | Operation::Abandon { .. });
+        let abandoned = matches!(operation, Operation::Abandon { .. });
         self.now = match status {
-            _ if cancelled => self.now.take(),
+            _ if abandoned => None,
             Some(StackStatus::CreateComplete | StackStatus::UpdateComplete) => expected,
             Some(StackStatus::UpdateRollbackComplete) => self.now.take(),
             // Nothing is known for sure until somebody deploys again.
             _ => None,
         };
         if let Some(now) = &self.now {
-            assert_eq!(promises::differences(&self.host.aws, now), Vec::<String>::new(), "after {operation:?}");
+            assert_eq!(
+                promises::differences(&self.host.aws, &self.id, now),
+                Vec::<String>::new(),
+                "after {operation:?}"
+            );
             promises::assert_one_of_each(&self.host.aws);
         }
         if matches!(status, Some(StackStatus::RollbackComplete | StackStatus::DeleteComplete)) {
@@ -289,6 +308,8 @@ impl StackLife {
         self.host.stack.deliver_twice(false);
         let outcome = self.host.stack.delete(CACHE).await;
         assert_eq!(outcome.status, StackStatus::DeleteComplete, "{}", outcome.reason);
+        self.outcomes.push(outcome);
+        self.clean_up().await;
         self.host.quiet().await;
     }
 }

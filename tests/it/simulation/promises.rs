@@ -16,9 +16,8 @@ use simulator::world::{Answer, Call, World};
 
 use crate::harness::{SUBNETS, with};
 
-/// Id of the group under test; everything of it is named after it.
+/// Id of the first generation under test; everything of it is named after it.
 pub(crate) const GROUP: &str = "production-myapp-valkey";
-const SECRET: &str = "elasticache/production-myapp-valkey/auth-token";
 
 /// Most calls in a simulated minute by one invocation: eighteen looks at everything, with pauses that grow to five seconds,
 /// of up to thirteen calls each, with room for the writes of a minute and the SDK's own retries.
@@ -65,21 +64,22 @@ pub(crate) fn of_others(aws: &LocalAws) -> BTreeSet<String> {
     })
 }
 
-/// The token that is stored, if a secret is there and not deleted.
-pub(crate) fn stored_token(aws: &LocalAws) -> Option<String> {
+/// The token that is stored for a generation, if a secret is there and not deleted.
+pub(crate) fn stored_token(aws: &LocalAws, id: &str) -> Option<String> {
     let text = aws.with(|world, _| {
-        let secret = world.secrets.secret(SECRET).filter(|secret| secret.deletion.is_none())?;
+        let name = format!("elasticache/{id}/auth-token");
+        let secret = world.secrets.secret(&name).filter(|secret| secret.deletion.is_none())?;
         secret.current_text().map(str::to_owned)
     })?;
     let content: Value = serde_json::from_str(&text).ok()?;
     content["password"].as_str().map(str::to_owned)
 }
 
-/// What differs between the account and the properties of the template.
-pub(crate) fn differences(aws: &LocalAws, properties: &Value) -> Vec<String> {
-    let token = stored_token(aws);
+/// What differs between a generation in the account and the properties of the template.
+pub(crate) fn differences(aws: &LocalAws, id: &str, properties: &Value) -> Vec<String> {
+    let token = stored_token(aws, id);
     aws.with(|world, _| {
-        let Some(group) = world.elasticache.groups.get(GROUP) else { return vec!["there is no group".to_owned()] };
+        let Some(group) = world.elasticache.groups.get(id) else { return vec![format!("there is no group {id}")] };
         let mut differing = Vec::new();
         let mut compare = |what: &str, is: Value, wanted: Value| {
             if is != wanted {
@@ -89,6 +89,7 @@ pub(crate) fn differences(aws: &LocalAws, properties: &Value) -> Vec<String> {
         let wants = with(defaults(), properties.clone());
         compare("status", json!(group.status.as_str()), json!("available"));
         compare("nodes", json!(group.members().count()), wants["NumCacheNodes"].clone());
+        compare("port", json!(group.port), wants["Port"].clone());
         compare("description", json!(group.description), wants["Description"].clone());
         compare("node type", json!(group.node_type), wants["NodeType"].clone());
         let version = wants["EngineVersion"].as_str().unwrap();
@@ -118,7 +119,7 @@ fn defaults() -> Value {
         "NumCacheNodes": 1, "Description": "myapp in production", "NodeType": "cache.t4g.micro",
         "EngineVersion": "8.2", "AutomaticFailoverEnabled": false, "MultiAzEnabled": false,
         "SnapshotRetentionLimit": 5, "TransitEncryptionEnabled": false, "AuthTokenEnabled": false,
-        "AllowedSecurityGroupIds": [], "Parameters": {}, "Tags": [],
+        "AllowedSecurityGroupIds": [], "Parameters": {}, "Tags": [], "Port": 6379,
     })
 }
 

@@ -81,6 +81,7 @@ impl Schedule {
                 &mut pace.remove_replica,
                 &mut pace.tls,
                 &mut pace.auth,
+                &mut pace.snapshot,
                 &mut pace.delete,
                 &mut pace.parameters_settle,
             ] {
@@ -156,7 +157,7 @@ fn change(rng: &mut Rng, now: &Value) -> Value {
     let token = now["AuthTokenEnabled"] == true;
     let failover = now["AutomaticFailoverEnabled"] == true;
     let nodes = if failover { rng.usize(2..=4) } else { rng.usize(1..=4) };
-    match rng.u8(..10) {
+    match rng.u8(..13) {
         0 => json!({"Description": format!("described {}", rng.u8(..))}),
         1 => json!({"NumCacheNodes": nodes}),
         2 => {
@@ -170,6 +171,11 @@ fn change(rng: &mut Rng, now: &Value) -> Value {
         7 if !token => json!({"TransitEncryptionEnabled": now["TransitEncryptionEnabled"] != true}),
         8 if !token => json!({"TransitEncryptionEnabled": true, "AuthTokenEnabled": true}),
         9 => json!({"EngineVersion": "9.0", "Description": "newer"}),
+        10 if token => json!({"AuthTokenVersion": rng.u16(..).to_string()}),
+        11 | 12 => {
+            let policy = *rng.choice(["Snapshot", "Empty"].iter()).unwrap();
+            json!({"Port": rng.u16(7000..7009), "ReplacementPolicy": policy})
+        }
         _ => json!({"SnapshotRetentionLimit": rng.usize(1..=9), "NumCacheNodes": nodes, "Description": "several",
             "Tags": [{"Key": "Several", "Value": "yes"}]}),
     }
