@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use simulator::LocalAws;
-use simulator::cloudformation::{Answer, StackStatus, UploadFault, UploadResult};
+use simulator::cloudformation::{Answer, SERVICE_TOKEN, StackStatus, UploadFault, UploadResult};
 use simulator::faults::{Fault, Kind};
+use simulator::secrets_manager::SecretsManager;
 
 use crate::harness::{
     CACHE, PANIC_TEXT, Setup, calls, event, function_that_panics_at, logged, policy, production, project_file,
@@ -305,6 +306,8 @@ enum Expected {
     Success,
     /// Refused, with these words in the Reason.
     Refused(&'static [&'static str]),
+    /// A step of a rotation, taken without an answer.
+    Rotated,
     /// Not an event that can be answered.
     NoAnswer,
 }
@@ -318,7 +321,10 @@ fn expected(name: &str) -> Expected {
         | "delete-unknown-id"
         | "update-allow-list"
         | "update-no-change"
-        | "update-one-node-to-two" => Expected::Success,
+        | "update-one-node-to-two"
+        | "update-replacement"
+        | "update-rotate-token" => Expected::Success,
+        "rotation-create-secret" => Expected::Rotated,
         "many-problems" => Expected::Refused(&[
             "EngineVersion (7.1)",
             "AutomaticFailoverEnabled",
@@ -343,6 +349,18 @@ async fn send(setup: &Setup, event: &Value, changes: Value) -> Answer {
     setup.stack.send(&kind, CACHE, event).await.unwrap()
 }
 
+/// The first step of a rotation that Secrets Manager has announced.
+async fn takes_a_step(setup: &Setup, event: Value) {
+    setup.created(production()).await;
+    let name = "elasticache/production-myapp-valkey/auth-token";
+    let version = &event["ClientRequestToken"];
+    let rotation = json!({"SecretId": name, "RotationLambdaARN": SERVICE_TOKEN, "ClientRequestToken": version});
+    let announced = setup.by_hand(SecretsManager::handle, "RotateSecret", rotation);
+    setup.stack.invoke(with(event.clone(), json!({"SecretId": announced["ARN"]}))).await.unwrap();
+    let pending = json!({"SecretId": name, "VersionStage": "AWSPENDING"});
+    assert_eq!(setup.by_hand(SecretsManager::handle, "GetSecretValue", pending)["VersionId"], *version);
+}
+
 /// Every file in `events/` does what its name says.
 #[tokio::test(start_paused = true)]
 async fn the_event_files_do_what_they_are_named_for() {
@@ -354,9 +372,16 @@ async fn the_event_files_do_what_they_are_named_for() {
     for name in files {
         let setup = Setup::new();
         let event = event(&name);
-        if let Expected::NoAnswer = expected(&name) {
-            assert!(setup.stack.invoke(event).await.is_err());
-            continue;
+        match expected(&name) {
+            Expected::NoAnswer => {
+                assert!(setup.stack.invoke(event).await.is_err());
+                continue;
+            }
+            Expected::Rotated => {
+                takes_a_step(&setup, event).await;
+                continue;
+            }
+            Expected::Success | Expected::Refused(_) => {}
         }
         let kind = event["RequestType"].as_str().unwrap();
         // Update and Delete find what the Create before them made.
@@ -378,7 +403,7 @@ async fn the_event_files_do_what_they_are_named_for() {
                     assert!(answer.reason().contains(part), "{name}: {part:?} is not in {}", answer.reason());
                 }
             }
-            Expected::NoAnswer => unreachable!(),
+            Expected::Rotated | Expected::NoAnswer => unreachable!(),
         }
         let did = written.iter().map(String::as_str).collect::<Vec<_>>();
         match name.as_str() {
@@ -387,15 +412,22 @@ async fn the_event_files_do_what_they_are_named_for() {
             }
             "update-no-change" => assert!(did.is_empty(), "{did:?}"),
             "update-one-node-to-two" => assert_eq!(did, ["IncreaseReplicaCount", "ModifyReplicationGroup"]),
+            "update-replacement" => assert_eq!(answer.physical_id, "production-myapp-valkey-2"),
+            "update-rotate-token" => {
+                let modified = did.iter().filter(|action| **action == "ModifyReplicationGroup");
+                assert_eq!(modified.count(), 2, "ROTATE and SET: {did:?}");
+            }
             "delete-final-snapshot" => {
                 let count = setup.aws.with(|world, _| world.elasticache.snapshots.len());
                 assert_eq!(count, 1);
             }
             _ => {}
         }
-        if kind != "Delete" {
-            let end = json!({"RequestType": "Delete", "RequestId": "later", "OldResourceProperties": null,
-                "PhysicalResourceId": answer.physical_id});
+        let replaced = event["PhysicalResourceId"].as_str().filter(|id| *id != answer.physical_id);
+        let standing = [replaced, Some(answer.physical_id.as_str())].into_iter().flatten();
+        for id in standing.filter(|_| kind != "Delete") {
+            let end = json!({"RequestType": "Delete", "RequestId": format!("later {id}"), "OldResourceProperties": null,
+                "PhysicalResourceId": id});
             let answer = send(&setup, &event, end).await;
             assert!(answer.is_success(), "{name}: {}", answer.reason());
         }
