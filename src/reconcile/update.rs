@@ -170,6 +170,12 @@ impl Run<'_> {
             if self.look(Target::from(&desired)).await?.is_free(update.owner) {
                 return Ok(id);
             }
+            // A twin of this request may have taken it: then it said so before it made anything.
+            let now = self.look(Target::from(wish.desired)).await?;
+            let begun = now.succession_tag().and_then(Succession::parse);
+            if let Some(begun) = begun.filter(|begun| begun.request == self.request_hash()) {
+                return Ok(begun.to);
+            }
             info!(id, "the name is taken");
         }
     }

@@ -340,6 +340,22 @@ async fn a_replacement_that_is_delivered_twice_is_one_replacement() {
     setup.deleted().await;
 }
 
+/// A twin that looked before the other one said what it makes, and that goes on after it began, joins it.
+#[tokio::test(start_paused = true)]
+async fn a_twin_that_is_late_makes_no_third_generation() {
+    for nth in 1..=12 {
+        let setup = quick().await;
+        setup.stack.deliver_twice(true);
+        setup.aws.fault(Fault::on("DescribeCacheParameterGroups", nth, Kind::Slow(Duration::from_secs(9))));
+        setup.updated(other_port("Empty")).await;
+        setup.stack.settle().await;
+        assert_eq!(groups(&setup), [SECOND], "the slow look is number {nth}");
+        let writes = setup.writes();
+        let third = writes.iter().filter(|entry| entry.params.to_string().contains(THIRD));
+        assert_eq!(third.count(), 0, "the slow look is number {nth}: {:?}", names(&writes));
+    }
+}
+
 /// A replacement that takes longer than an invocation goes on in the next one, from the same snapshot.
 #[tokio::test(start_paused = true)]
 async fn a_long_replacement_is_handed_on() {
