@@ -243,12 +243,13 @@ impl<'a> Run<'a> {
 
     /// Removes everything of ours.
     ///
-    /// A Delete may follow a failed Create so closely that AWS does not show yet what was made last. The security group
-    /// shows latest and stands in every complete set, so where none was seen the end is confirmed by one more look.
+    /// A Delete may follow a failed Create so closely that AWS does not show yet what was made last, and a request that it
+    /// overtook may make something until it notices. So the end is confirmed by one more look at everything, and later
+    /// where no security group was seen: it shows latest and stands in every complete set.
     pub async fn absent(&mut self, removal: &Removal) -> Result<(), Error> {
         self.order.removes(&removal.names.subnet_group());
         let group = removal.names.replication_group.clone();
-        let mut seen = false;
+        let (mut seen, mut confirmed) = (false, false);
         loop {
             let observed = self.look(Target::from(removal)).await?;
             seen |= observed.security_group.is_some();
@@ -257,14 +258,15 @@ impl<'a> Run<'a> {
                 self.claim(Target::from(removal), &observed).await?;
             }
             match plan {
-                Plan::Done if seen => return Ok(()),
+                Plan::Done if confirmed => return Ok(()),
                 Plan::Done => {
                     let pause = self.waiter.pause(LOOKS_TO_SHOW, "AWS to show what was made last", "", &self.done);
                     // Without time for another look, what was seen has to do.
-                    if pause.await.is_err() {
+                    if !seen && pause.await.is_err() {
                         return Ok(());
                     }
-                    seen = true;
+                    confirmed = true;
+                    self.parameter_groups.remove(&group);
                 }
                 plan => self.follow(plan, &group, &observed).await?,
             }

@@ -188,8 +188,7 @@ impl<'a> Order<'a> {
 
     /// A look that let the request go on found this subnet group: whoever sees it gone later knows that it was there.
     pub fn saw(&mut self, group: &SubnetGroup) {
-        let requests = Requests::parse(group.tags.get(TAG_REQUESTS).map(String::as_str).unwrap_or_default());
-        if requests.standing(self.request) == Standing::Newest {
+        if self.standing(&group.tags) == Standing::Newest {
             self.claims.entry(group.name.clone()).or_default();
         }
     }
@@ -203,8 +202,18 @@ impl<'a> Order<'a> {
     /// Whether a subnet group with this tag belongs to a newer request.
     #[must_use]
     pub fn is_overtaken(&self, tags: &BTreeMap<String, String>) -> bool {
+        self.standing(tags) == Standing::Overtaken
+    }
+
+    /// Whether this request, or one that is newer than it, worked on a subnet group with this tag.
+    #[must_use]
+    pub fn has_been_at(&self, tags: &BTreeMap<String, String>) -> bool {
+        self.standing(tags) != Standing::Unseen
+    }
+
+    fn standing(&self, tags: &BTreeMap<String, String>) -> Standing {
         let requests = Requests::parse(tags.get(TAG_REQUESTS).map(String::as_str).unwrap_or_default());
-        requests.standing(self.request) == Standing::Overtaken
+        requests.standing(self.request)
     }
 
     /// A new subnet group is born with the claim on it.

@@ -35,10 +35,11 @@ impl Run<'_> {
         Ok(observed)
     }
 
-    /// Makes this request the newest one on what was seen, before it changes or answers anything.
-    pub(super) async fn claim(&mut self, target: Target<'_>, observed: &Observed) -> Result<(), Error> {
+    /// Makes this request the newest one on what was seen, before it changes or answers anything. Returns whether it was
+    /// not yet: then an older one may have done something after that look.
+    pub(super) async fn claim(&mut self, target: Target<'_>, observed: &Observed) -> Result<bool, Error> {
         let turn = self.order.turn(&target.names.subnet_group(), observed, target.owner);
-        let (Turn::Claim { arn, value }, Some(group)) = (turn, &observed.subnet_group) else { return Ok(()) };
+        let (Turn::Claim { arn, value }, Some(group)) = (turn, &observed.subnet_group) else { return Ok(false) };
         let tags = Tags::from([(TAG_REQUESTS.to_owned(), value)]);
         for tries in 0.. {
             match self.waiter.persist(|| self.aws.tag_cache(&arn, &tags)).await {
@@ -54,7 +55,7 @@ impl Run<'_> {
                 Err(error) => return Err(error),
             }
         }
-        Ok(())
+        Ok(true)
     }
 
     /// Whether a newer request took over, as far as can be told now.

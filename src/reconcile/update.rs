@@ -41,6 +41,10 @@ impl Update<'_> {
     }
 }
 
+/// Next generations that are looked at to tell an old request from a new one: as many replacements within the hours in
+/// which Lambda keeps an event are not to be expected.
+const GENERATIONS_LOOKED_AT: usize = 3;
+
 impl Run<'_> {
     /// Brings the account to what an Update wants. The generation that stands then may be another one.
     pub async fn update(&mut self, update: Update<'_>) -> Result<(Desired, Converged), Error> {
@@ -56,6 +60,9 @@ impl Run<'_> {
         let renamed = desired.renamed(update.properties, update.earlier);
         let wish = Wish { desired: &desired, previous: previous.as_ref(), renamed: renamed.as_deref() };
         let (mut observed, account) = self.first_look(wish).await?;
+        if self.was_replaced(update, wish, &observed).await? {
+            return Err(Error::Overtaken);
+        }
         while !plan::is_decided(wish, &observed) {
             let settled = Plan::Wait(Awaited::GroupSettled { pending_counts: desired.apply_immediately });
             self.claim(Target::from(&desired), &observed).await?;
@@ -68,14 +75,20 @@ impl Run<'_> {
             return Ok(returned);
         }
         let generation = plan::generation(wish, &observed).map_err(Error::Refused)?;
-        self.clear_way(update, &generation, &desired, &mut observed).await?;
+        if generation == Generation::Same {
+            check(wish, &observed, &account)?;
+            // What is under way already, a rollback most likely, is not refused.
+            if plan::is_at_rest(&observed) {
+                self.announce(&Forecast::in_place(wish, &observed, &account), update)?;
+            }
+            let refused = matches!(plan::present(wish, &observed, &account), Plan::Refuse(_));
+            if !refused && self.claim(Target::from(wish), &observed).await? {
+                observed = self.look(Target::from(wish)).await?;
+            }
+        }
+        self.clear_way(update, &generation, Target::from(wish), &mut observed).await?;
         match generation {
             Generation::Same => {
-                check(wish, &observed, &account)?;
-                // What is under way already, a rollback most likely, is not refused.
-                if plan::is_at_rest(&observed) {
-                    self.announce(&Forecast::in_place(wish, &observed, &account), update)?;
-                }
                 let converged = Box::pin(self.converge(wish, observed, &account)).await?;
                 Ok((desired, converged))
             }
@@ -112,13 +125,30 @@ impl Run<'_> {
         Ok(Some((desired, converged)))
     }
 
+    /// Whether nothing stands because this request is an old one that Lambda delivered again: it has made the next
+    /// generation, or something newer has.
+    async fn was_replaced(&mut self, update: Update<'_>, wish: Wish<'_>, observed: &Observed) -> Result<bool, Error> {
+        if observed.group.is_some() || observed.subnet_group.is_some() {
+            return Ok(false);
+        }
+        for id in next_generations(update.properties, update.physical_id, wish.renamed).take(GENERATIONS_LOOKED_AT) {
+            let Ok(desired) = Desired::new(update.properties, update.owner, Purpose::Replace(&id)) else { break };
+            let next = self.glance(Target::from(&desired)).await?;
+            let ours = next.subnet_group.as_ref().filter(|group| update.owner.owns(&group.tags));
+            if ours.is_some_and(|group| self.order.has_been_at(&group.tags)) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
     /// Removes the next generation that an earlier request began, unless this request goes on with it. Even a finished one:
     /// CloudFormation would ask for that one if it had ever heard of it.
     async fn clear_way(
         &mut self,
         update: Update<'_>,
         generation: &Generation,
-        desired: &Desired,
+        standing: Target<'_>,
         observed: &mut Observed,
     ) -> Result<(), Error> {
         let Some(begun) = observed.succession_tag().and_then(Succession::parse) else { return Ok(()) };
@@ -126,8 +156,8 @@ impl Run<'_> {
             return Ok(());
         }
         self.remove_next(update.owner, update.physical_id, &begun.to, update.templates()).await?;
-        self.finish(Target::from(desired), plan::not_replaced).await?;
-        *observed = self.look(Target::from(desired)).await?;
+        self.finish(standing, plan::not_replaced).await?;
+        *observed = self.look(standing).await?;
         Ok(())
     }
 
@@ -201,13 +231,14 @@ impl Run<'_> {
             let seed = carries_data.then_some((seed.as_str(), &desired.tags));
             let target = Target { seed: seed.map(|(name, _)| name), ..Target::from(standing) };
             loop {
-                let old = self.look(target).await?;
+                let mut old = self.look(target).await?;
+                if self.claim(target, &old).await? {
+                    old = self.look(target).await?;
+                    self.clear_way(update, &Generation::Next(changes.to_vec()), target, &mut old).await?;
+                }
                 match plan::successor(&old, &succession, seed) {
                     Plan::Done => break,
-                    plan => {
-                        self.claim(target, &old).await?;
-                        self.follow(plan, update.physical_id, &old).await?;
-                    }
+                    plan => self.follow(plan, update.physical_id, &old).await?,
                 }
             }
         }

@@ -266,3 +266,17 @@ async fn the_way_back_takes_over_a_run_of_several_steps() {
     assert_eq!(setup.aws.leftovers(TAG_STACK_ID).len(), tagged);
     assert_eq!(setup.stack.delete(CACHE).await.status, StackStatus::DeleteComplete);
 }
+
+/// The same Update comes again after its replacement is through and the old generation is gone: it makes nothing.
+#[tokio::test(start_paused = true)]
+async fn an_update_that_comes_again_after_its_replacement_makes_nothing() {
+    let setup = Setup::new();
+    setup.created(quick_start()).await;
+    let properties = with(quick_start(), json!({"Port": 6380, "ReplacementPolicy": "Empty"}));
+    let (outcome, _) = setup.updated(properties).await;
+    assert_eq!(outcome.request_types(), ["Update", "Delete"]);
+    let writes = setup.writes().len();
+    setup.stack.invoke(outcome.requests[0].clone()).await.unwrap();
+    assert_eq!(setup.write_names().split_off(writes), Vec::<String>::new());
+    setup.deleted().await;
+}

@@ -385,3 +385,22 @@ async fn a_replacement_is_checked_like_a_create() {
     assert_eq!(names(&writes), Vec::<String>::new());
     setup.deleted().await;
 }
+
+/// CloudFormation goes back while the replacement begins: whatever was made by then, nothing of it is left.
+#[tokio::test(start_paused = true)]
+async fn a_replacement_that_is_cancelled_at_its_beginning_leaves_nothing() {
+    for step in 1..=30 {
+        let setup = quick().await;
+        let after = Duration::from_millis(step * 400);
+        setup.aws.fault(Fault::on("DescribeCacheParameterGroups", 1, Kind::Slow(Duration::from_secs(3))));
+        let with_parameters = with(other_port("Empty"), json!({"Parameters": {"timeout": "30"}}));
+        let outcome = setup.stack.update_and_cancel(CACHE, with_parameters, after).await;
+        assert_eq!(outcome.status, StackStatus::UpdateRollbackComplete, "{after:?}: {}", outcome.reason);
+        setup.stack.settle().await;
+        assert_eq!(outcome.physical_id, FIRST);
+        let left = setup.aws.leftovers(elasticache_resource::desired::TAG_STACK_ID);
+        let of_second: Vec<&String> = left.iter().filter(|name| name.contains(SECOND)).collect();
+        assert!(of_second.is_empty(), "{after:?}: {of_second:?}");
+        setup.deleted().await;
+    }
+}
