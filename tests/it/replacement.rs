@@ -242,6 +242,32 @@ async fn a_replacement_that_is_rolled_back_returns_to_the_old_generation() {
     }
 }
 
+/// AWS makes some changes in one direction only, and a rollback could go that way on the new group, without the data.
+#[tokio::test(start_paused = true)]
+async fn a_replacement_that_could_be_undone_in_place_returns_to_the_old_generation() {
+    let sharded = json!({"NumNodeGroups": 1, "ReplicasPerNodeGroup": 1});
+    let single = json!({"NumNodeGroups": null, "ReplicasPerNodeGroup": null, "NumCacheNodes": 2});
+    for (base, change) in [
+        (json!({}), json!({"EngineVersion": "8.0"})),
+        (json!({}), json!({"Engine": "redis"})),
+        (sharded, single),
+        (json!({"Engine": "redis", "EngineVersion": "6.2"}), json!({"TransitEncryptionEnabled": true})),
+    ] {
+        let setup = Setup::new();
+        let before = with(quick_start(), base);
+        let first = setup.created(before.clone()).await.physical_id;
+        write(&setup, &first, "greeting", "hello");
+        setup.stack.fail_elsewhere();
+        let wish = with(with(before, change.clone()), json!({"ReplacementPolicy": "Empty"}));
+        let (outcome, writes) = rolled_back(&setup, wish).await;
+        assert_eq!(outcome.request_types(), ["Update", "Update", "Delete"], "{change}");
+        assert_eq!(calls(&writes, "CreateReplicationGroup").len(), 1, "{change}");
+        assert_eq!((&outcome.physical_id, groups(&setup)), (&first, vec![first.clone()]), "{change}");
+        assert_eq!(read(&setup, &first, "greeting").as_deref(), Some("hello"), "{change}");
+        setup.deleted().await;
+    }
+}
+
 /// A rename that is rolled back finds the old name again.
 #[tokio::test(start_paused = true)]
 async fn a_rename_that_is_rolled_back_returns_to_the_old_name() {

@@ -31,7 +31,7 @@ pub use account::{network_problems, problems as account_problems};
 pub use forecast::Forecast;
 pub use generation::{
     Generation, fits, generation, has_replaced, is_at_rest, is_decided, is_unfinished, not_replaced, seed_unused,
-    successor, way_back,
+    successor, undoes_replacement, way_back,
 };
 pub use removal::absent;
 pub use replacement::Replacing;
