@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use simulator::cloudformation::{Outcome, StackStatus};
+use simulator::cloudformation::{Outcome, SERVICE_TOKEN, StackStatus};
 use simulator::faults::{Fault, Kind};
 use simulator::journal::Entry;
 
@@ -62,6 +62,23 @@ async fn rolled_back(setup: &Setup, properties: Value) -> (Outcome, Vec<Entry>) 
     let outcome = setup.update(properties).await;
     assert_eq!(outcome.status, StackStatus::UpdateRollbackComplete, "{:?}", outcome.reason);
     (outcome, setup.writes().split_off(before))
+}
+
+/// Nobody knows whether the port changed when the earlier properties cannot be read: the group's own counts then.
+#[tokio::test(start_paused = true)]
+async fn another_port_is_no_in_place_change_when_the_old_properties_cannot_be_read() {
+    let setup = quick().await;
+    let before = setup.writes().len();
+    let token = json!({"ServiceToken": SERVICE_TOKEN});
+    let event = json!({
+        "ResourceProperties": with(with(quick_start(), json!({"Port": 6380})), token.clone()),
+        "OldResourceProperties": with(with(quick_start(), json!({"CacheNodeCount": 1})), token),
+    });
+    let answer = setup.stack.send("Update", CACHE, event).await.unwrap();
+    assert!(!answer.is_success());
+    assert!(answer.reason().contains("Port (6380)"), "{}", answer.reason());
+    assert_eq!(names(&setup.writes().split_off(before)), Vec::<String>::new());
+    setup.deleted().await;
 }
 
 /// The refusal is the default; it says what differs and which policy would allow it.

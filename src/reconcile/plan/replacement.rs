@@ -140,11 +140,12 @@ fn create_only(wish: Wish<'_>, observed: &Observed, group: &Group, replacing: &m
     if let Some(vpc) = observed.subnet_group.as_ref().map(|group| &group.vpc_id).filter(|vpc| **vpc != desired.vpc_id) {
         add("VpcId", vpc, &desired.vpc_id);
     }
-    // A rollback carries the port that the group has, whatever the previous wish was, so both must differ.
+    // A rollback carries the port that the group has, whatever the previous wish was, so both must differ, as far as
+    // the previous one is known.
     let port = group.main_endpoint().map(|endpoint| endpoint.port);
-    if let (Some(port), Some(previous)) = (port, wish.previous)
+    if let Some(port) = port
         && port != desired.port
-        && previous.port != desired.port
+        && wish.previous.is_none_or(|previous| previous.port != desired.port)
     {
         add("Port", &port, &desired.port);
     }
