@@ -154,6 +154,7 @@ const PHASES: &[fn(&Pass<'_>) -> Vec<Step>] = &[
     cluster_mode::leave_compatible,
     // Failover and Multi-AZ go off before nodes go, because AWS refuses to shrink below what they need.
     nodes::failover_off,
+    engine::waiting_node_type,
     engine::version,
     // More memory comes before anything that may need it.
     engine::node_type_up,

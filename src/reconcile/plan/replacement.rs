@@ -1,8 +1,7 @@
 //! What cannot be granted: things that belong to somebody else, and changes that AWS does not make in place.
 
-use super::engine::is_newer;
 use super::surroundings::takes_over;
-use super::{Wish, cluster_mode, token, transit};
+use super::{Wish, cluster_mode, engine, token, transit};
 use crate::desired::{Auth, Desired, Topology};
 use crate::observed::{Group, Member, Observed};
 use crate::problem::Problem;
@@ -129,6 +128,7 @@ pub(super) fn obstacles(wish: Wish<'_>, observed: &Observed) -> Obstacles {
     tls(desired, group, replacing);
     shape(desired, group, observed, &mut obstacles);
     access(wish, group, observed, &mut obstacles.refused);
+    obstacles.refused.extend(upgrade_while_node_type_waits(desired, group, observed));
     obstacles
 }
 
@@ -235,18 +235,31 @@ fn tls(desired: &Desired, group: &Group, replacing: &mut Vec<Replacing>) {
     }
 }
 
-fn changes_nodes(desired: &Desired, group: &Group, member: Option<&Member>) -> bool {
-    let upgrades = member.is_some_and(|member| {
-        let newer = member.version.as_ref().is_some_and(|actual| is_newer(&desired.version, actual));
-        newer || member.engine.is_some_and(|engine| engine != desired.engine)
-    });
-    upgrades || desired.node_type != group.node_type
+/// AWS upgrades no engine while another node type waits for the maintenance window, and takes back no such change.
+fn upgrade_while_node_type_waits(desired: &Desired, group: &Group, observed: &Observed) -> Option<Problem> {
+    let upgrade = observed.first_member().is_some_and(|member| engine::is_to_upgrade(desired, member));
+    let wanted = desired.node_type != group.node_type;
+    if !upgrade || !engine::node_type_waits(observed) || (desired.apply_immediately && wanted) {
+        return None;
+    }
+    let rule = "AWS does not upgrade while another NodeType waits for the maintenance window";
+    let fix = if wanted {
+        "set ApplyImmediately to true, which changes the node type first, or upgrade after the window"
+    } else {
+        "upgrade after the window, or set NodeType to the one that waits and ApplyImmediately to true"
+    };
+    Some(Problem::new("EngineVersion", rule, fix).with_value(&desired.version))
+}
+
+fn changes_nodes(desired: &Desired, group: &Group, observed: &Observed) -> bool {
+    observed.first_member().is_some_and(|member| engine::upgrades(desired, member))
+        || desired.node_type != group.node_type
 }
 
 fn shape(desired: &Desired, group: &Group, observed: &Observed, obstacles: &mut Obstacles) {
     let (actual, wanted) = (cluster_mode::actual(group), desired.cluster_mode);
     if actual == wanted {
-        if actual == ClusterMode::Compatible && changes_nodes(desired, group, observed.first_member()) {
+        if actual == ClusterMode::Compatible && changes_nodes(desired, group, observed) {
             let rule = "AWS changes neither engine version nor node type while it is compatible";
             let fix = "set it to enabled or disabled together with the change, or first";
             obstacles.refused.push(Problem::new("ClusterMode", rule, fix).with_value(wanted.as_str()));
