@@ -69,8 +69,8 @@ impl Run<'_> {
             self.follow(settled, update.physical_id, &observed).await?;
             observed = self.look(Target::from(&desired)).await?;
         }
-        if let Some(before) = plan::way_back(wish, &observed)
-            && let Some(returned) = Box::pin(self.return_to(update, before)).await?
+        if let Some(before) = plan::way_back(&observed)
+            && let Some(returned) = Box::pin(self.return_to(update, wish, &observed, before)).await?
         {
             return Ok(returned);
         }
@@ -112,11 +112,17 @@ impl Run<'_> {
     }
 
     /// Goes back to the generation that was replaced, when it still stands and is as the properties say.
-    async fn return_to(&mut self, update: Update<'_>, before: &str) -> Result<Option<(Desired, Converged)>, Error> {
+    async fn return_to(
+        &mut self,
+        update: Update<'_>,
+        now: Wish<'_>,
+        standing: &Observed,
+        before: &str,
+    ) -> Result<Option<(Desired, Converged)>, Error> {
         let Ok(desired) = self.wanted(update, Purpose::Update(before)).await else { return Ok(None) };
         let wish = Wish { desired: &desired, previous: Some(&desired), renamed: None };
         let (observed, account) = self.first_look(wish).await?;
-        if !plan::fits(wish, &observed) {
+        if !plan::fits(wish, &observed) || !plan::undoes_replacement(now, standing, &observed) {
             return Ok(None);
         }
         info!(from = update.physical_id, to = before, "returning to the generation before");

@@ -424,6 +424,28 @@ async fn replicas_change_shard_by_shard() {
     setup.deleted().await;
 }
 
+/// Shards that the layout names stay, and keep their replicas whatever their place in the list.
+#[tokio::test(start_paused = true)]
+async fn a_layout_with_ids_says_which_shards_stay() {
+    let shard = |id: &str, replicas: u32| json!({"NodeGroupId": id, "ReplicaCount": replicas});
+    let layout = |shards: Value| json!({"NodeGroupConfiguration": shards});
+    let (setup, base) = standing(layout(json!([shard("0001", 1), shard("0002", 1), shard("0003", 2)]))).await;
+    let wish = with(base.clone(), layout(json!([shard("0001", 1), shard("0003", 2)])));
+    let (_, writes) = changed(&setup, wish).await;
+    assert_eq!(names(&writes), ["ModifyReplicationGroupShardConfiguration"]);
+    assert_eq!(writes[0].params["NodeGroupsToRemove"], json!({"NodeGroupToRemove": ["0002"]}));
+    let sizes = |setup: &Setup| -> Vec<(String, usize)> {
+        group(setup).shards.iter().map(|shard| (shard.id.clone(), shard.members.len())).collect()
+    };
+    assert_eq!(sizes(&setup), [("0001".to_owned(), 2), ("0003".to_owned(), 3)]);
+
+    // AWS has no shards of these names: they keep what they have.
+    let (_, writes) = changed(&setup, with(base, layout(json!([shard("0005", 1), shard("0006", 2)])))).await;
+    assert_eq!(names(&writes), Vec::<String>::new());
+    assert_eq!(sizes(&setup), [("0001".to_owned(), 2), ("0003".to_owned(), 3)]);
+    setup.deleted().await;
+}
+
 /// More shards with fewer replicas, Multi-AZ off, and back.
 #[tokio::test(start_paused = true)]
 async fn shards_and_replicas_change_together() {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use simulator::cloudformation::{Outcome, StackStatus};
+use simulator::cloudformation::{Outcome, SERVICE_TOKEN, StackStatus};
 use simulator::faults::{Fault, Kind};
 use simulator::journal::Entry;
 
@@ -62,6 +62,23 @@ async fn rolled_back(setup: &Setup, properties: Value) -> (Outcome, Vec<Entry>) 
     let outcome = setup.update(properties).await;
     assert_eq!(outcome.status, StackStatus::UpdateRollbackComplete, "{:?}", outcome.reason);
     (outcome, setup.writes().split_off(before))
+}
+
+/// Nobody knows whether the port changed when the earlier properties cannot be read: the group's own counts then.
+#[tokio::test(start_paused = true)]
+async fn another_port_is_no_in_place_change_when_the_old_properties_cannot_be_read() {
+    let setup = quick().await;
+    let before = setup.writes().len();
+    let token = json!({"ServiceToken": SERVICE_TOKEN});
+    let event = json!({
+        "ResourceProperties": with(with(quick_start(), json!({"Port": 6380})), token.clone()),
+        "OldResourceProperties": with(with(quick_start(), json!({"CacheNodeCount": 1})), token),
+    });
+    let answer = setup.stack.send("Update", CACHE, event).await.unwrap();
+    assert!(!answer.is_success());
+    assert!(answer.reason().contains("Port (6380)"), "{}", answer.reason());
+    assert_eq!(names(&setup.writes().split_off(before)), Vec::<String>::new());
+    setup.deleted().await;
 }
 
 /// The refusal is the default; it says what differs and which policy would allow it.
@@ -153,6 +170,97 @@ async fn data_that_cannot_come_along_is_not_left_behind_in_silence() {
     }
 }
 
+/// Under a standing `Empty` the rollback of an update in place looks like a change that only an empty cluster can have.
+#[tokio::test(start_paused = true)]
+async fn a_standing_policy_empty_does_not_lose_the_data_in_a_rollback() {
+    let empty = json!({"ReplacementPolicy": "Empty"});
+    for (base, change, property) in [
+        (json!({"EngineVersion": "8.0"}), json!({"EngineVersion": "8.1"}), "EngineVersion (8.0)"),
+        (
+            json!({"Engine": "redis", "EngineVersion": "7.1"}),
+            json!({"Engine": "valkey", "EngineVersion": "8.0"}),
+            "Engine",
+        ),
+        (json!({"TransitEncryptionEnabled": true}), json!({"AuthTokenEnabled": true}), "AuthTokenEnabled (false)"),
+        (
+            json!({"NumCacheNodes": 2, "AutomaticFailoverEnabled": true}),
+            json!({"NumCacheNodes": null, "NumNodeGroups": 1, "ReplicasPerNodeGroup": 1}),
+            "ClusterMode (disabled)",
+        ),
+    ] {
+        let setup = Setup::new();
+        let before = with(with(quick_start(), base), empty.clone());
+        let first = setup.created(before.clone()).await.physical_id;
+        write(&setup, &first, "greeting", "hello");
+        setup.stack.fail_elsewhere();
+        let after = with(before.clone(), change.clone());
+        let outcome = setup.update(after.clone()).await;
+        assert_eq!(outcome.status, StackStatus::UpdateRollbackFailed, "{change}: {}", outcome.reason);
+        let reason = outcome.answers.last().unwrap().reason();
+        for part in [property, "rollback", "set ReplacementPolicy to Refuse first"] {
+            assert!(reason.contains(part), "{part}: {reason}");
+        }
+        assert_eq!((&outcome.physical_id, groups(&setup)), (&first, vec![first.clone()]), "{change}");
+        assert_eq!(read(&setup, &first, "greeting").as_deref(), Some("hello"), "{change}");
+    }
+}
+
+/// The way that the refusal names.
+#[tokio::test(start_paused = true)]
+async fn a_downgrade_takes_a_policy_that_is_set_for_it() {
+    let setup = Setup::new();
+    let standing = with(quick_start(), json!({"ReplacementPolicy": "Empty"}));
+    setup.created(standing.clone()).await;
+    let older = with(standing.clone(), json!({"EngineVersion": "8.0"}));
+    let (outcome, writes) = rolled_back(&setup, older.clone()).await;
+    assert!(outcome.reason.contains("set ReplacementPolicy to Refuse first"), "{}", outcome.reason);
+    assert_eq!(names(&writes), Vec::<String>::new());
+    setup.updated(with(standing, json!({"ReplacementPolicy": "Refuse"}))).await;
+    let (outcome, _) = setup.updated(older).await;
+    assert_eq!(outcome.physical_id, SECOND);
+    setup.deleted().await;
+}
+
+/// AWS takes no token away, but a new group can be made without one; and so can one with another TLS setting.
+#[tokio::test(start_paused = true)]
+async fn a_token_goes_with_a_replacement() {
+    for (token, property) in [
+        (json!({"AuthTokenEnabled": true}), "AuthTokenEnabled (false): is true"),
+        (json!({"AuthToken": "0123456789abcdef"}), "AuthToken (none): is a token"),
+    ] {
+        for policy in ["Snapshot", "Empty"] {
+            let setup = Setup::new();
+            setup.created(with(quick_start(), token.clone())).await;
+            write(&setup, FIRST, "greeting", "hello");
+            let (outcome, writes) = rolled_back(&setup, quick_start()).await;
+            for part in [property, "UserGroupIds", "ReplacementPolicy"] {
+                assert!(outcome.reason.contains(part), "{part}: {}", outcome.reason);
+            }
+            assert_eq!(names(&writes), Vec::<String>::new());
+            let wish = with(quick_start(), json!({"ReplacementPolicy": policy}));
+            let (outcome, _) = setup.updated(wish).await;
+            assert_eq!(outcome.get_att("Connection.PasswordRequired"), Ok("false"));
+            assert_eq!(read(&setup, SECOND, "greeting").is_some(), policy == "Snapshot");
+            assert_eq!((outcome.physical_id.as_str(), setup.tokens(SECOND)), (SECOND, Vec::new()));
+            setup.deleted().await;
+        }
+    }
+}
+
+/// The way back from a replacement that took the token away is the old group, not a new token on the new one.
+#[tokio::test(start_paused = true)]
+async fn a_token_that_went_with_a_replacement_comes_back_with_the_old_generation() {
+    let setup = Setup::new();
+    setup.created(with(quick_start(), json!({"AuthTokenEnabled": true}))).await;
+    write(&setup, FIRST, "greeting", "hello");
+    let tokens = setup.tokens(FIRST);
+    setup.stack.fail_elsewhere();
+    let (outcome, _) = rolled_back(&setup, with(quick_start(), json!({"ReplacementPolicy": "Empty"}))).await;
+    assert_eq!((outcome.physical_id.as_str(), groups(&setup)), (FIRST, vec![FIRST.to_owned()]));
+    assert_eq!((setup.tokens(FIRST), read(&setup, FIRST, "greeting").as_deref()), (tokens, Some("hello")));
+    setup.deleted().await;
+}
+
 /// Each generation has all of its own, and CloudFormation's Delete of the old one takes nothing of the new one.
 #[tokio::test(start_paused = true)]
 async fn a_generation_has_its_own_secret_and_groups() {
@@ -238,6 +346,32 @@ async fn a_replacement_that_is_rolled_back_returns_to_the_old_generation() {
         // The next replacement is as good as the first.
         let (outcome, _) = setup.updated(other_port(policy)).await;
         assert_eq!((outcome.physical_id.as_str(), groups(&setup)), (SECOND, vec![SECOND.to_owned()]));
+        setup.deleted().await;
+    }
+}
+
+/// AWS makes some changes in one direction only, and a rollback could go that way on the new group, without the data.
+#[tokio::test(start_paused = true)]
+async fn a_replacement_that_could_be_undone_in_place_returns_to_the_old_generation() {
+    let sharded = json!({"NumNodeGroups": 1, "ReplicasPerNodeGroup": 1});
+    let single = json!({"NumNodeGroups": null, "ReplicasPerNodeGroup": null, "NumCacheNodes": 2});
+    for (base, change) in [
+        (json!({}), json!({"EngineVersion": "8.0"})),
+        (json!({}), json!({"Engine": "redis"})),
+        (sharded, single),
+        (json!({"Engine": "redis", "EngineVersion": "6.2"}), json!({"TransitEncryptionEnabled": true})),
+    ] {
+        let setup = Setup::new();
+        let before = with(quick_start(), base);
+        let first = setup.created(before.clone()).await.physical_id;
+        write(&setup, &first, "greeting", "hello");
+        setup.stack.fail_elsewhere();
+        let wish = with(with(before, change.clone()), json!({"ReplacementPolicy": "Empty"}));
+        let (outcome, writes) = rolled_back(&setup, wish).await;
+        assert_eq!(outcome.request_types(), ["Update", "Update", "Delete"], "{change}");
+        assert_eq!(calls(&writes, "CreateReplicationGroup").len(), 1, "{change}");
+        assert_eq!((&outcome.physical_id, groups(&setup)), (&first, vec![first.clone()]), "{change}");
+        assert_eq!(read(&setup, &first, "greeting").as_deref(), Some("hello"), "{change}");
         setup.deleted().await;
     }
 }

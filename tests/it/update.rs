@@ -667,3 +667,59 @@ async fn what_waits_for_the_maintenance_window_is_a_warning() {
     assert_eq!(group(&setup, QUICK).node_type, "cache.t4g.micro");
     setup.deleted().await;
 }
+
+/// What waits is made at once when the template no longer wants it to wait.
+#[tokio::test(start_paused = true)]
+async fn what_waits_is_applied_when_apply_immediately_comes_back() {
+    let base = with(quick_start(), json!({"EngineVersion": "8.0"}));
+    for change in [json!({"NodeType": "cache.t4g.small"}), json!({"EngineVersion": "8.1"})] {
+        let setup = Setup::new();
+        setup.created(base.clone()).await;
+        let later = with(with(base.clone(), change.clone()), json!({"ApplyImmediately": false}));
+        setup.updated(later.clone()).await;
+        let (outcome, writes) = setup.updated(with(later, json!({"ApplyImmediately": true}))).await;
+        assert_eq!(only(&writes, "ModifyReplicationGroup")["ApplyImmediately"], "true", "{change}");
+        assert_eq!(outcome.get_att("Warnings"), Ok(""), "{change}");
+        let group = group(&setup, QUICK);
+        let wanted = with(json!({"NodeType": "cache.t4g.micro", "EngineVersion": "8.0"}), change);
+        assert_eq!(wanted["NodeType"], group.node_type);
+        assert!(group.engine_version.starts_with(wanted["EngineVersion"].as_str().unwrap()), "{wanted}");
+        setup.deleted().await;
+    }
+}
+
+/// AWS upgrades no engine while a node type waits: it comes first, or the wish is refused with the way out.
+#[tokio::test(start_paused = true)]
+async fn an_upgrade_comes_after_a_node_type_that_waits() {
+    let setup = Setup::new();
+    let base = with(quick_start(), json!({"EngineVersion": "8.0"}));
+    setup.created(base.clone()).await;
+    let later = with(base.clone(), json!({"NodeType": "cache.t4g.small", "ApplyImmediately": false}));
+    setup.updated(later.clone()).await;
+    let upgrade = json!({"EngineVersion": "8.1"});
+    for (wish, way_out) in [(later.clone(), "set ApplyImmediately to true"), (base, "set NodeType to the one")] {
+        let (outcome, writes) = rolled_back(&setup, with(wish, upgrade.clone())).await;
+        assert_eq!(names(&writes), Vec::<String>::new());
+        assert!(outcome.reason.contains("EngineVersion (8.1)"), "{}", outcome.reason);
+        assert!(outcome.reason.contains(way_out), "{}", outcome.reason);
+    }
+    let (outcome, writes) = setup.updated(with(with(later, upgrade), json!({"ApplyImmediately": true}))).await;
+    let modified: Vec<&Value> = calls(&writes, "ModifyReplicationGroup").iter().map(|entry| &entry.params).collect();
+    assert_eq!(
+        (&modified[0]["CacheNodeType"], &modified[1]["EngineVersion"]),
+        (&json!("cache.t4g.small"), &json!("8.1"))
+    );
+    assert_eq!(outcome.get_att("Warnings"), Ok(""));
+    setup.deleted().await;
+}
+
+/// AWS does not cancel what waits, so a rolled back change of the node type is told.
+#[tokio::test(start_paused = true)]
+async fn a_node_type_that_waits_is_told_after_a_rollback() {
+    let setup = quick().await;
+    setup.stack.fail_elsewhere();
+    let later = with(quick_start(), json!({"NodeType": "cache.t4g.small", "ApplyImmediately": false}));
+    let (outcome, _) = rolled_back(&setup, later).await;
+    assert!(outcome.get_att("Warnings").unwrap().contains("CacheNodeType"), "{:?}", outcome.get_att("Warnings"));
+    setup.deleted().await;
+}

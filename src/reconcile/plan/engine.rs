@@ -2,32 +2,59 @@
 
 use super::Pass;
 use super::step::{Step, modify};
+use crate::desired::Desired;
 use crate::engine::Version;
 use crate::group_request::GroupChange;
+use crate::observed::{Member, Observed};
 use crate::properties::ClusterMode;
 
 /// A new version, or redis to valkey, together with the parameter group of the new family. With `ApplyImmediately`
 /// off the change waits for the maintenance window, and what is pending is not asked for again.
 pub(super) fn version(pass: &Pass<'_>) -> Vec<Step> {
     let (desired, group) = (pass.desired, pass.group);
-    let Some(member) = pass.observed.first_member() else { return Vec::new() };
-    let (Some(engine), Some(version)) = (member.engine, member.version.as_ref()) else { return Vec::new() };
-    let engine_changes = engine != desired.engine;
-    let version_rises = !version.matches(&desired.version) && (engine_changes || is_newer(&desired.version, version));
-    if !(engine_changes || version_rises) || member.pending.contains("EngineVersion") {
+    let Some(member) = pass.observed.first_member().filter(|member| is_to_upgrade(desired, member)) else {
         return Vec::new();
-    }
+    };
+    let (Some(engine), Some(version)) = (member.engine, member.version.as_ref()) else { return Vec::new() };
     let mut change = GroupChange::of(&group.id, desired.apply_immediately);
-    change.engine = engine_changes.then(|| desired.engine.to_string());
+    change.engine = (engine != desired.engine).then(|| desired.engine.to_string());
     change.version = Some(desired.version.to_string());
     let family_changes = version.family(engine) != desired.family();
     change.parameter_group = family_changes.then(|| desired.parameter_group_name());
     modify(change)
 }
 
+/// Whether the engine of the group has to be changed by a call.
+pub(super) fn is_to_upgrade(desired: &Desired, member: &Member) -> bool {
+    let waits = !desired.apply_immediately && member.pending.contains("EngineVersion");
+    upgrades(desired, member) && !waits
+}
+
+/// Whether another engine or a later version is wanted.
+pub(super) fn upgrades(desired: &Desired, member: &Member) -> bool {
+    let (Some(engine), Some(version)) = (member.engine, member.version.as_ref()) else { return false };
+    engine != desired.engine || is_newer(&desired.version, version)
+}
+
 /// Whether `wanted` is a later version than `actual`, as far as `wanted` says.
 pub(super) fn is_newer(wanted: &Version, actual: &Version) -> bool {
     (wanted.major, wanted.minor, wanted.patch) > (actual.major, actual.minor, wanted.patch.and(actual.patch))
+}
+
+/// Whether another node type waits for the maintenance window. Until then AWS upgrades no engine.
+pub(super) fn node_type_waits(observed: &Observed) -> bool {
+    observed.members.values().any(|member| member.pending.contains("CacheNodeType"))
+}
+
+/// A node type that waits comes first when nothing is to wait any more.
+pub(super) fn waiting_node_type(pass: &Pass<'_>) -> Vec<Step> {
+    let (desired, group) = (pass.desired, pass.group);
+    if !desired.apply_immediately || desired.node_type == group.node_type || !node_type_waits(pass.observed) {
+        return Vec::new();
+    }
+    let mut change = GroupChange::of(&group.id, true);
+    change.node_type = Some(desired.node_type.clone());
+    modify(change)
 }
 
 /// More memory comes before anything that may need it.
@@ -42,11 +69,11 @@ pub(super) fn node_type_down(pass: &Pass<'_>) -> Vec<Step> {
 
 fn node_type(pass: &Pass<'_>, up: bool) -> Vec<Step> {
     let (desired, group) = (pass.desired, pass.group);
-    let pending = pass.observed.members.values().any(|member| member.pending.contains("CacheNodeType"));
+    let waits = !desired.apply_immediately && node_type_waits(pass.observed);
     // After the move to compatible the node type could not change any more.
     let early = desired.cluster_mode == ClusterMode::Compatible;
     let first = early || size_rank(&desired.node_type) >= size_rank(&group.node_type);
-    if desired.node_type == group.node_type || pending || first != up {
+    if desired.node_type == group.node_type || waits || first != up {
         return Vec::new();
     }
     let mut change = GroupChange::of(&group.id, desired.apply_immediately);

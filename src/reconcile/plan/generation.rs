@@ -31,14 +31,19 @@ pub fn generation(wish: Wish<'_>, observed: &Observed) -> Result<Generation, Vec
     if obstacles.is_none() {
         return Ok(Generation::Same);
     }
-    if !obstacles.refused.is_empty() || wish.desired.replacement_policy == ReplacementPolicy::Refuse {
+    // What only the standing group refuses does not matter to a new one.
+    if obstacles.replacing.is_empty() || wish.desired.replacement_policy == ReplacementPolicy::Refuse {
         return Err(obstacles.refused());
     }
-    if wish.desired.replacement_policy == ReplacementPolicy::Snapshot {
-        let stays_behind: Vec<Problem> = obstacles.replacing.iter().filter_map(Replacing::without_data).collect();
-        if !stays_behind.is_empty() {
-            return Err(stays_behind);
-        }
+    let was_empty = wish.previous.is_none_or(|previous| previous.replacement_policy == ReplacementPolicy::Empty);
+    let loses_data: fn(&Replacing) -> Option<Problem> = match wish.desired.replacement_policy {
+        ReplacementPolicy::Snapshot => Replacing::without_data,
+        ReplacementPolicy::Empty if was_empty => Replacing::maybe_rollback,
+        ReplacementPolicy::Empty | ReplacementPolicy::Refuse => |_| None,
+    };
+    let stays_behind: Vec<Problem> = obstacles.replacing.iter().filter_map(loses_data).collect();
+    if !stays_behind.is_empty() {
+        return Err(stays_behind);
     }
     Ok(Generation::Next(obstacles.replacing))
 }
@@ -58,11 +63,20 @@ pub fn is_at_rest(observed: &Observed) -> bool {
     observed.group.as_ref().is_none_or(|group| is_settled(group, true)) && observed.busy_member().is_none()
 }
 
-/// The generation to go back to, if the standing one took its place in an Update that is rolled back now.
+/// The generation whose place the standing one took, if CloudFormation has not removed it yet.
 #[must_use]
-pub fn way_back<'o>(wish: Wish<'_>, observed: &'o Observed) -> Option<&'o str> {
-    let differs = !replacement::obstacles(wish, observed).replacing.is_empty();
-    observed.replaces().filter(|_| differs)
+pub fn way_back(observed: &Observed) -> Option<&str> {
+    observed.replaces()
+}
+
+/// Whether the wish takes a replacement back: the standing group cannot become what is wanted, or the one before could
+/// not become what was wanted until now. The second matters where AWS makes a change in one direction only: the way back
+/// would be possible in place, on the group without the data.
+#[must_use]
+pub fn undoes_replacement(wish: Wish<'_>, standing: &Observed, before: &Observed) -> bool {
+    let replacing = |wish, observed| !replacement::obstacles(wish, observed).replacing.is_empty();
+    let there = |earlier| Wish { desired: earlier, previous: Some(wish.desired), renamed: None };
+    replacing(wish, standing) || wish.previous.is_some_and(|earlier| replacing(there(earlier), before))
 }
 
 /// Whether a generation stands and is as wanted, but for what changes in place.

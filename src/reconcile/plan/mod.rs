@@ -31,7 +31,7 @@ pub use account::{network_problems, problems as account_problems};
 pub use forecast::Forecast;
 pub use generation::{
     Generation, fits, generation, has_replaced, is_at_rest, is_decided, is_unfinished, not_replaced, seed_unused,
-    successor, way_back,
+    successor, undoes_replacement, way_back,
 };
 pub use removal::absent;
 pub use replacement::Replacing;
@@ -154,6 +154,7 @@ const PHASES: &[fn(&Pass<'_>) -> Vec<Step>] = &[
     cluster_mode::leave_compatible,
     // Failover and Multi-AZ go off before nodes go, because AWS refuses to shrink below what they need.
     nodes::failover_off,
+    engine::waiting_node_type,
     engine::version,
     // More memory comes before anything that may need it.
     engine::node_type_up,

@@ -30,16 +30,19 @@ pub(super) fn failover_on(pass: &Pass<'_>) -> Vec<Step> {
     modify(change)
 }
 
-/// Shards are added with room made before, and taken away from the highest id down; which ones is read from a fresh look.
+/// Shards are added with room made before. Taken away are those that the layout does not name, from the highest id down;
+/// which ones is read from a fresh look.
 pub(super) fn shards(pass: &Pass<'_>) -> Vec<Step> {
-    let Topology::Sharded { shards, .. } = &pass.desired.topology else { return Vec::new() };
+    let Topology::Sharded { shards, layout, .. } = &pass.desired.topology else { return Vec::new() };
     let wanted = usize::try_from(*shards).unwrap_or_default();
     if wanted == pass.group.shards.len() || !pass.group.cluster_enabled {
         return Vec::new();
     }
     let mut ids: Vec<String> = pass.group.shards.iter().map(|shard| shard.id.clone()).collect();
-    ids.sort();
-    let remove = ids.into_iter().skip(wanted).collect();
+    let is_named = |id: &String| layout.iter().any(|item| item.node_group_id.as_ref() == Some(id));
+    ids.sort_by_cached_key(|id| (!is_named(id), id.clone()));
+    let mut remove = ids.split_off(wanted.min(ids.len()));
+    remove.sort();
     vec![Step::ChangeShards { group: pass.group.id.clone(), shards: *shards, remove }]
 }
 
@@ -87,18 +90,23 @@ fn replica_changes(desired: &Desired, group: &Group, counts: fn(i32, i32) -> boo
     Some(if alike { Replicas::Every(first) } else { Replicas::ByShard(changes) })
 }
 
-/// Wanted replicas by shard id. A layout names its shards by id or by position.
+/// Wanted replicas by shard id. A layout names its shards by id or by position; a shard that it does not name keeps what it
+/// has.
 fn wanted_replicas(desired: &Desired, group: &Group) -> BTreeMap<String, i32> {
-    let mut ids: Vec<&String> = group.shards.iter().map(|shard| &shard.id).collect();
-    ids.sort();
-    let count = |index: usize, id: &String| match &desired.topology {
+    let mut shards = group.replicas_per_shard();
+    shards.sort();
+    let count = |index: usize, id: &str, actual: i32| match &desired.topology {
         Topology::Single { nodes } => nodes - 1,
+        Topology::Sharded { replicas, layout, .. } if layout.is_empty() => *replicas,
         Topology::Sharded { replicas, layout, .. } => layout
             .iter()
-            .find(|item| item.node_group_id.as_ref() == Some(id))
+            .find(|item| item.node_group_id.as_deref() == Some(id))
             .or_else(|| layout.get(index).filter(|item| item.node_group_id.is_none()))
-            .and_then(|item| item.replica_count)
-            .unwrap_or(*replicas),
+            .map_or(actual, |item| item.replica_count.unwrap_or(*replicas)),
     };
-    ids.iter().enumerate().map(|(index, id)| ((*id).clone(), count(index, id))).collect()
+    let wanted = |(index, (id, actual)): (usize, (String, i32))| {
+        let wanted = count(index, &id, actual);
+        (id, wanted)
+    };
+    shards.into_iter().enumerate().map(wanted).collect()
 }
