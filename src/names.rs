@@ -6,6 +6,9 @@ use sha2::{Digest, Sha256};
 
 use crate::engine::Engine;
 
+/// What the names of our secrets begin with, unless the template names them; the function's role reaches these.
+pub(crate) const SECRET_PREFIX: &str = "elasticache/";
+
 /// Longest replication group id that AWS accepts.
 const MAX_ID: usize = 40;
 /// Room that a generation suffix such as `-12` may need.
@@ -47,7 +50,7 @@ impl Names {
     /// Secret with the AUTH token, unless the template gives a name.
     #[must_use]
     pub fn secret(&self) -> String {
-        format!("elasticache/{}/auth-token", self.replication_group)
+        format!("{SECRET_PREFIX}{}/auth-token", self.replication_group)
     }
 
     /// Our snapshot of this generation, from which generation `next` is made.

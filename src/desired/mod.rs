@@ -622,6 +622,8 @@ pub struct Removal {
     pub final_snapshot: Option<String>,
     /// Secret's name.
     pub secret_name: String,
+    /// Whether the template asks for a token that we keep.
+    pub keeps_secret: bool,
     /// Days until the secret is gone; 0 deletes at once.
     pub recovery_window_days: i32,
     /// Whether the template forbids it.
@@ -649,6 +651,8 @@ impl Removal {
                 Some(given) => names::given_secret(&given, number),
                 None => names.secret(),
             },
+            keeps_secret: is_set("AuthToken")
+                || (is_set("AuthTokenEnabled") && properties.auth_token_enabled != Some(false)),
             recovery_window_days: properties
                 .secret_recovery_window_in_days
                 .filter(|days| *days == 0 || *days >= 7)

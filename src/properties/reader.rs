@@ -239,13 +239,13 @@ impl<'a> Reader<'a> {
         Some(list)
     }
 
-    /// Reports that a property which must be there is not, unless it is there but wrong.
+    /// Reports that a property which must be there is not, unless it is there but wrong. A list must hold something.
     pub(super) fn require(&mut self, name: &'static str, fix: &str) {
         let path = format!("{}{name}", self.path);
         if let Some(field) = self.fields.iter_mut().flatten().find(|field| field.name == path) {
             field.required = true;
         }
-        if self.get(name).is_none() {
+        if self.get(name).is_none_or(holds_nothing) {
             self.problem(name, None, "is required", fix);
         }
     }
@@ -261,6 +261,12 @@ impl<'a> Reader<'a> {
             problems.push(Problem::new(format!("{path}{name}"), "is not a property of Custom::ElastiCache", fix));
         }
     }
+}
+
+/// Whether this is a list without an item that says something.
+fn holds_nothing(value: &Value) -> bool {
+    let items = value.as_array();
+    items.is_some_and(|items| items.iter().all(|item| item.is_null() || item.as_str() == Some("")))
 }
 
 fn scalar(value: &Value) -> Option<String> {

@@ -25,7 +25,7 @@ use crate::desired::{Desired, References, Removal};
 use crate::error::Error;
 use crate::observed::{Account, Observed, Status};
 use crate::problem::Problem;
-use observe::Target;
+use observe::{HiddenSecret, Target};
 use order::{Order, RequestKey};
 use plan::{Awaited, Plan, Step, Wish};
 use reaction::Reaction;
@@ -430,9 +430,15 @@ impl<'a> Run<'a> {
         Ok((observed, account))
     }
 
-    /// The target with what earlier looks have told: parameter groups under its names are searched for only once.
+    /// The target with what this run knows: parameter groups under its names are searched for only once.
     fn known<'t>(&'t self, target: Target<'t>) -> Target<'t> {
-        Target { parameter_groups: self.parameter_groups.get(&target.names.replication_group), ..target }
+        let hidden_secret = match target.hidden_secret {
+            // What this request removed may have had a secret.
+            HiddenSecret::AbsentIfAlone if !(self.taken.is_empty() && self.done.is_empty()) => HiddenSecret::Fails,
+            meaning => meaning,
+        };
+        let parameter_groups = self.parameter_groups.get(&target.names.replication_group);
+        Target { parameter_groups, hidden_secret, ..target }
     }
 
     fn may_exist(&mut self, step: &Step) {

@@ -9,17 +9,18 @@ use tracing::{info, warn};
 
 use super::plan::Wish;
 use super::wait::Waiter;
-use crate::aws::{Aws, Fault};
+use crate::aws::{Aws, Class, Fault};
 use crate::cost::{NodeKind, Price};
 use crate::desired::{Auth, Desired, Owner, References, Removal};
 use crate::engine::FAMILIES;
 use crate::error::Error;
 use crate::login::{InForce, Progress};
 use crate::metrics::{Phase, timed};
-use crate::names::Names;
+use crate::names::{self, Names};
 use crate::observed::{
     Account, FoundSnapshot, Group, Lookup, Member, Observed, ParameterGroup, Secret, SecurityGroup, Status, SubnetGroup,
 };
+use crate::problem::Problem;
 use crate::secret::AuthToken;
 
 /// What to look for.
@@ -41,6 +42,19 @@ pub struct Target<'a> {
     pub parameter_groups: Option<&'a BTreeSet<String>>,
     /// Our snapshot from which a new generation is made.
     pub seed: Option<&'a str>,
+    /// What it means when the function may not look at the secret.
+    pub hidden_secret: HiddenSecret,
+}
+
+/// What it means when the function may not look at the secret of a generation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HiddenSecret {
+    /// The look fails.
+    Fails,
+    /// No secret is wanted, so none is missed.
+    Absent,
+    /// The same where nothing else is ours: whatever was refused because of the secret made none.
+    AbsentIfAlone,
 }
 
 impl<'a> From<&'a Desired> for Target<'a> {
@@ -54,6 +68,7 @@ impl<'a> From<&'a Desired> for Target<'a> {
             secret_content: true,
             parameter_groups: None,
             seed: desired.seed.as_deref(),
+            hidden_secret: if desired.auth.keeps_secret() { HiddenSecret::Fails } else { HiddenSecret::Absent },
         }
     }
 }
@@ -79,6 +94,7 @@ impl<'a> From<&'a Removal> for Target<'a> {
             secret_content: false,
             parameter_groups: None,
             seed: None,
+            hidden_secret: if removal.keeps_secret { HiddenSecret::AbsentIfAlone } else { HiddenSecret::Absent },
         }
     }
 }
@@ -96,7 +112,7 @@ async fn everything(waiter: &Waiter<'_>, target: Target<'_>) -> Result<Observed,
     let former = async {
         match target.former_secret_name {
             Some(name) => secret(waiter, target, name).await,
-            None => Ok(None),
+            None => Ok(Ok(None)),
         }
     };
     let looks =
@@ -108,22 +124,56 @@ async fn everything(waiter: &Waiter<'_>, target: Target<'_>) -> Result<Observed,
         parameter_groups(waiter, target),
         looks,
     )?;
-    let (mut secret, former_secret, seed) = secrets;
-    let progress = subnet_group.as_ref().and_then(|group| Progress::read(&group.tags));
-    if let (Some(secret), Some(progress)) = (&mut secret, progress) {
-        coming(waiter, target, secret, &progress).await?;
-    }
-    Ok(Observed {
+    let (secret, former_secret, seed) = secrets;
+    let mut observed = Observed {
         group,
         members,
         subnet_group,
         security_group: choose(security_groups, target),
         parameter_groups,
-        secret,
-        former_secret,
+        secret: None,
+        // What the function may not see it cannot have used for this resource.
+        former_secret: former_secret.unwrap_or_else(|fault| missing(&fault)),
         seed,
         asked_parameter_group: None,
-    })
+    };
+    observed.secret = match secret {
+        Ok(secret) => secret,
+        Err(fault) if is_missed(target, &observed) => return Err(out_of_reach(target.secret_name, fault)),
+        Err(fault) => missing(&fault),
+    };
+    let progress = observed.subnet_group.as_ref().and_then(|group| Progress::read(&group.tags));
+    if let (Some(secret), Some(progress)) = (&mut observed.secret, progress) {
+        coming(waiter, target, secret, &progress).await?;
+    }
+    Ok(observed)
+}
+
+/// Whether a secret that cannot be seen may be there and matter.
+fn is_missed(target: Target<'_>, others: &Observed) -> bool {
+    match target.hidden_secret {
+        HiddenSecret::Fails => true,
+        HiddenSecret::Absent => false,
+        HiddenSecret::AbsentIfAlone => others.has_anything_of(target.owner),
+    }
+}
+
+fn missing(fault: &Fault) -> Option<Secret> {
+    warn!(%fault, "a secret cannot be seen and is taken as not there");
+    None
+}
+
+/// The role reaches the names that we give. Another one must be named to it.
+fn out_of_reach(name: &str, fault: Fault) -> Error {
+    if name.starts_with(names::SECRET_PREFIX) {
+        return fault.into();
+    }
+    let rule = format!("the function's role does not allow {} on this secret", fault.action);
+    let fix = format!(
+        "list its ARN in AdditionalSecretArns of the function's stack, or begin it with {}",
+        names::SECRET_PREFIX
+    );
+    Error::Refused(vec![Problem::new("SecretName", rule, fix).with_value(name)])
 }
 
 /// Parameter groups under the target's names. One list tells which of them there are; a few are asked for by name.
@@ -198,14 +248,23 @@ async fn members(waiter: &Waiter<'_>, ids: &[String]) -> Result<BTreeMap<String,
     Ok(ids.iter().cloned().zip(members).filter_map(|(id, member)| Some((id, member?))).collect())
 }
 
-async fn secret(waiter: &Waiter<'_>, target: Target<'_>, name: &str) -> Result<Option<Secret>, Error> {
+/// The secret; the inner error says that it may not be looked at.
+async fn secret(waiter: &Waiter<'_>, target: Target<'_>, name: &str) -> Result<Result<Option<Secret>, Fault>, Error> {
     let aws = waiter.aws;
-    let Some(mut secret) = waiter.persist(|| aws.secret(name)).await? else { return Ok(None) };
+    let denial = |result: Result<Option<Secret>, Fault>| match result {
+        Err(fault) if fault.class == Class::Denied => Ok(Err(fault)),
+        Err(fault) => Err(fault),
+        Ok(found) => Ok(Ok(found)),
+    };
+    let mut secret = match waiter.persist(|| async { denial(aws.secret(name).await) }).await? {
+        Ok(Some(secret)) => secret,
+        nothing => return Ok(nothing),
+    };
     // By its id, so that what is read belongs to the labels that were seen.
     if let Some(current) = secret.current().filter(|_| may_read(target, &secret)) {
         secret.content = waiter.persist(|| aws.secret_version(&secret.arn, current)).await?;
     }
-    Ok(Some(secret))
+    Ok(Ok(Some(secret)))
 }
 
 fn may_read(target: Target<'_>, secret: &Secret) -> bool {

@@ -74,6 +74,9 @@ fn schema_of(field: &Field, all: &[Field], texts: &BTreeMap<String, Vec<String>>
             json!({"type": ["integer", "string"], "minimum": range.start(), "maximum": range.end()})
         }
         Kind::Choice(words) => one_of_words(words.iter().map(|word| (*word).to_owned()).collect()),
+        Kind::Strings if field.required => {
+            json!({"type": "array", "items": {"type": ["string", "object"]}, "minItems": 1})
+        }
         Kind::Strings => json!({"type": "array", "items": {"type": ["string", "object"]}}),
         Kind::Map => json!({"type": "object"}),
         Kind::Objects => {
@@ -160,6 +163,7 @@ fn defect(schema: &Value, value: &Value, root: &Value, at: &str) -> Option<Strin
             "minimum" => value.as_i64().filter(|n| *n < rule.as_i64().unwrap()).map(|n| format!("{at}: {n} is small")),
             "maximum" => value.as_i64().filter(|n| *n > rule.as_i64().unwrap()).map(|n| format!("{at}: {n} is large")),
             "minProperties" => members.is_empty().then(|| format!("{at} is empty")),
+            "minItems" => value.as_array().filter(|items| items.is_empty()).map(|_| format!("{at} is empty")),
             "required" => rule
                 .as_array()
                 .unwrap()
@@ -224,6 +228,7 @@ fn the_schema_refuses_what_is_misspelt_missing_or_of_the_wrong_type() {
         ("MultiAzEnabled", json!("yes"), "it.MultiAzEnabled is not in"),
         ("Engine", json!("memcached"), "it.Engine is not in"),
         ("SubnetIds", json!("subnet-1"), "it.SubnetIds is not \"array\""),
+        ("SubnetIds", json!([]), "it.SubnetIds is empty"),
         ("Tags", json!([{"key": "a"}]), "it.Tags[0] has no key"),
         ("Env", json!({"Fn": 1}), "it.Env is not"),
     ] {

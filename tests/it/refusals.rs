@@ -81,6 +81,26 @@ async fn a_valkey_version_that_never_was_is_refused_with_the_lowest_legal_one() 
     assert_says(&reason, &["EngineVersion (7.1)", "7.1 is a Redis OSS version", "use 7.2 or a later one"]);
 }
 
+/// Parameters with an empty default make such lists.
+#[tokio::test(start_paused = true)]
+async fn an_empty_list_of_subnets_is_refused() {
+    for nothing in [json!([]), json!([""]), json!(["", null])] {
+        let reason = refused(json!({"SubnetIds": nothing})).await;
+        assert_says(&reason, &["1 problem ", "SubnetIds: is required; list at least one subnet"]);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_update_to_no_subnets_is_refused_before_a_write() {
+    let setup = Setup::new();
+    setup.created(quick_start()).await;
+    let before = setup.writes().len();
+    let outcome = setup.update(with(quick_start(), json!({"SubnetIds": []}))).await;
+    assert_eq!(outcome.status, StackStatus::UpdateRollbackComplete);
+    assert_says(&outcome.reason, &["SubnetIds: is required"]);
+    assert_eq!(setup.writes().len(), before);
+}
+
 /// S24: Multi-AZ on one subnet is wrong whatever the account holds.
 #[tokio::test(start_paused = true)]
 async fn multi_az_on_one_subnet_is_refused() {

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use simulator::cloudformation::StackStatus;
 use simulator::faults::{Fault, Kind};
 use simulator::journal::Entry;
-use simulator::secrets_manager::{STEPS, SecretsManager, rotate_with};
+use simulator::secrets_manager::{STEPS, SecretsManager, Trial, rotate_with, try_schedule};
 
 use crate::harness::{Setup, calls, logged, names, production, with};
 
@@ -149,7 +149,6 @@ async fn steps_out_of_turn_are_refused() {
     let count = setup.writes().len();
     for (name, version, reason) in [
         ("setSecret", version.as_str(), "has no value yet"),
-        ("testSecret", &version, "has no value yet"),
         ("finishSecret", &version, "was not given the token"),
         ("createSecret", "11111111-2222-3333-4444-555555555555", "is not pending"),
         ("rotateAll", &version, "unknown Step"),
@@ -173,6 +172,21 @@ async fn a_secret_without_rotation_is_not_rotated() {
     let version = announced(&setup);
     setup.by_hand(SecretsManager::handle, "CancelRotateSecret", json!({"SecretId": SECRET}));
     assert!(step(&setup, "createSecret", &version).await.unwrap_err().contains("is not enabled"));
+    setup.deleted().await;
+}
+
+/// With `RotateImmediatelyOnUpdate: false` Secrets Manager tries the schedule out, in the function and at no cache.
+#[tokio::test(start_paused = true)]
+async fn a_schedule_that_does_not_rotate_at_once_passes_its_trial() {
+    let setup = scheduled(production()).await;
+    let (old, count) = (password(&setup), setup.writes().len());
+    for trial in [Trial::Copy, Trial::Empty] {
+        let tried = try_schedule(&setup.aws, &*setup.aws.lambda().function(), SECRET, trial).await;
+        assert_eq!(tried, Ok(()), "{trial:?}");
+    }
+    assert_eq!(names(&writes_since(&setup, count)), Vec::<String>::new());
+    rotated(&setup).await;
+    assert_eq!(setup.tokens(GROUP), [old, password(&setup)]);
     setup.deleted().await;
 }
 

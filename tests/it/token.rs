@@ -9,7 +9,7 @@ use simulator::faults::{Fault, Kind};
 use simulator::journal::Entry;
 use simulator::secrets_manager::SecretsManager;
 
-use crate::harness::{Setup, calls, logged, production, quick_start, with};
+use crate::harness::{CACHE, Setup, calls, logged, production, quick_start, with};
 
 const GROUP: &str = "production-myapp-valkey";
 const SECRET: &str = "elasticache/production-myapp-valkey/auth-token";
@@ -332,5 +332,59 @@ async fn a_token_in_the_wrong_property_is_not_repeated() {
             "{property}: {}",
             outcome.reason
         );
+    }
+}
+
+/// A secret under a name that the role does not reach: refused before a write, and nothing of it holds the rollback back.
+#[tokio::test(start_paused = true)]
+async fn a_secret_name_out_of_reach_is_refused_and_rolled_back() {
+    let wish = with(quick_start(), json!({"AuthTokenEnabled": true, "SecretName": "mine"}));
+    let assert_refused = |outcome: &Outcome| {
+        for part in ["SecretName (mine)", "secretsmanager:DescribeSecret", "AdditionalSecretArns"] {
+            assert!(outcome.reason.contains(part), "{}", outcome.reason);
+        }
+    };
+    let setup = Setup::new();
+    let outcome = setup.create(wish.clone()).await;
+    assert_eq!((outcome.status, setup.write_names()), (StackStatus::RollbackComplete, vec![]), "{}", outcome.reason);
+    assert_refused(&outcome);
+
+    for before in [json!({"AuthTokenEnabled": true}), json!({})] {
+        let setup = Setup::new();
+        setup.created(with(quick_start(), before.clone())).await;
+        let count = setup.writes().len();
+        let outcome = setup.update(wish.clone()).await;
+        assert_eq!(outcome.status, StackStatus::UpdateRollbackComplete, "{}", outcome.reason);
+        assert_refused(&outcome);
+        assert_eq!(setup.writes().len(), count, "{before}");
+        assert_eq!(setup.stack.delete(CACHE).await.status, StackStatus::DeleteComplete, "{before}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_secret_name_out_of_reach_is_no_matter_without_a_token() {
+    let setup = Setup::new();
+    setup.created(with(quick_start(), json!({"SecretName": "mine"}))).await;
+    setup.updated(with(quick_start(), json!({"SecretName": "mine", "Description": "new"}))).await;
+    assert_eq!(setup.stack.delete(CACHE).await.status, StackStatus::DeleteComplete);
+    assert_eq!(setup.aws.leftovers("elasticache-resource:stack-id"), Vec::<String>::new());
+}
+
+/// While anything else is ours, or was when the Delete began, there may be a secret: a denied look must not leave it behind.
+#[tokio::test(start_paused = true)]
+async fn a_denied_look_at_the_secret_leaves_none_behind() {
+    for nth in 1.. {
+        let setup = Setup::new();
+        setup.created(production()).await;
+        setup.aws.fault(Fault::on("DescribeSecret", nth, Kind::Denied));
+        let outcome = setup.stack.delete(CACHE).await;
+        if outcome.status == StackStatus::DeleteComplete {
+            assert!(nth > 2, "{nth}");
+            setup.assert_nothing_left();
+            break;
+        }
+        assert!(outcome.reason.contains("allow secretsmanager:DescribeSecret"), "{}", outcome.reason);
+        assert_eq!(setup.stack.delete(CACHE).await.status, StackStatus::DeleteComplete);
+        assert_eq!(setup.aws.leftovers("elasticache-resource:stack-id"), Vec::<String>::new());
     }
 }

@@ -18,7 +18,8 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-pub use rotate_with::{STEPS, rotate_with};
+pub use rotate_with::{STEPS, rotate_with, try_schedule};
+pub use rotation::Trial;
 pub use secret::{Deletion, Payload, Secret, Version};
 
 use crate::clock::Time;

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
+use super::rotation::Trial;
 use super::secret::{CURRENT, PENDING};
 use crate::lambda::Function;
 use crate::local_aws::LocalAws;
@@ -39,4 +40,24 @@ pub async fn rotate_with(aws: &LocalAws, function: &dyn Function, secret: &str) 
         }
     }
     Ok(())
+}
+
+/// Version that a trial tests.
+const TRIAL_VERSION: &str = "7c0d3c1e-0000-4000-8000-000000000001";
+
+/// Tries a schedule out, as RotateSecret does that is not to rotate at once: the function has one step to take, for a
+/// version that is removed again (guide, "RotateImmediately").
+///
+/// # Errors
+/// The secret has no schedule, or what the step failed with.
+pub async fn try_schedule(aws: &LocalAws, function: &dyn Function, secret: &str, trial: Trial) -> Result<(), String> {
+    let arn = aws.with(|world, now| world.secrets.begin_trial(secret, TRIAL_VERSION, trial, now));
+    let event = json!({
+        "SecretId": arn.ok_or("the secret has no schedule")?,
+        "ClientRequestToken": TRIAL_VERSION,
+        "Step": "testSecret",
+    });
+    let result = function.invoke(event).await;
+    aws.with(|world, _| world.secrets.end_trial(secret, TRIAL_VERSION));
+    result
 }

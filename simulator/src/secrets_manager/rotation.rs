@@ -6,6 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::secret::{CURRENT, PENDING, Version};
 use super::{SecretsManager, invalid_request};
+use crate::clock::Time;
 use crate::wire::tree::text;
 use crate::world::{Answer, Call};
 
@@ -29,7 +30,36 @@ impl Rotation {
     }
 }
 
+/// What is pending while Secrets Manager tries a new schedule out. The documentation says no more than that there is such
+/// a version.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Trial {
+    /// A copy of the current value.
+    Copy,
+    /// A version without a value.
+    Empty,
+}
+
 impl SecretsManager {
+    /// Begins the trial of a schedule that does not rotate at once: a pending version that no rotation made. Gives the
+    /// secret's ARN.
+    pub(super) fn begin_trial(&mut self, name: &str, id: &str, trial: Trial, now: Time) -> Option<String> {
+        let secret = self.secrets.get_mut(name).filter(|secret| secret.rotation.is_some())?;
+        let current = secret.staged(CURRENT).and_then(|current| secret.versions.get(current));
+        let value = current.and_then(|current| current.value.clone()).filter(|_| trial == Trial::Copy);
+        let version = Version { value, stages: BTreeSet::new(), created: now };
+        secret.versions.insert(id.to_owned(), version);
+        secret.move_stage(PENDING, id);
+        Some(secret.arn.clone())
+    }
+
+    /// Ends the trial: its version goes.
+    pub(super) fn end_trial(&mut self, name: &str, id: &str) {
+        if let Some(secret) = self.secrets.get_mut(name) {
+            secret.versions.remove(id);
+        }
+    }
+
     /// Announces a version without a value under AWSPENDING, which is what the rotation function finds.
     pub(super) fn rotate(&mut self, call: &Call) -> Answer {
         let params = &call.params;

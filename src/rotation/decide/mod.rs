@@ -128,6 +128,7 @@ impl<'a> Work<'a> {
             _ if is_current => Next::Done("the version is current already"),
             Step::Create if self.new_content().is_some() => Next::Done("the token is stored"),
             Step::Create => Next::Store,
+            Step::Test if self.is_trial() => Next::Done("a trial of the schedule: it brings no new token"),
             _ if self.new_content().is_none() => Next::Fail(format!("version {version} has no value yet")),
             Step::Test => self.test(),
             Step::Set | Step::Retire => self.set(),
@@ -183,6 +184,14 @@ impl<'a> Work<'a> {
             Some(_) => Next::Rotate,
             None => self.mark(Stage::Scheduled),
         }
+    }
+
+    /// Whether Secrets Manager only tries a new schedule out: it then has a version tested that nobody made, a copy of the
+    /// current one or an empty one. A rotation is tested after its token was stored and given to the cache.
+    fn is_trial(&self) -> bool {
+        let current = self.secret.content.as_ref().map(SecretContent::token);
+        let brings_a_token = self.new_content().is_some_and(|new| Some(new.token()) != current);
+        !brings_a_token && self.in_stage(Stage::Scheduled).is_none()
     }
 
     fn test(&self) -> Next {

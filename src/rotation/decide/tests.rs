@@ -93,6 +93,23 @@ fn a_connection_decides_where_there_is_one() {
     assert!(matches!(next(&event(Step::Set), &reaches(marked(Stage::Scheduled, "t1"), Some(Ok(())))), Next::Done(_)));
 }
 
+/// A schedule that does not rotate at once is tried out with a version that brings nothing.
+#[test]
+fn the_trial_of_a_schedule_passes_and_nothing_else_does() {
+    let pending = |coming: Option<&str>, seen: Seen| {
+        let mut seen = seen;
+        seen.secret.as_mut().unwrap().coming = coming.map(|token| ("new".into(), content(token)));
+        seen
+    };
+    for coming in [Some("old-token-old-token"), None] {
+        assert!(matches!(next(&event(Step::Test), &pending(coming, seen())), Next::Done(_)));
+        let under_way = pending(coming, marked(Stage::Scheduled, "t1"));
+        assert!(matches!(next(&event(Step::Test), &under_way), Next::Fail(_)));
+        assert!(matches!(next(&event(Step::Finish), &pending(coming, seen())), Next::Fail(_)));
+    }
+    assert!(matches!(next(&event(Step::Test), &seen()), Next::Fail(_)));
+}
+
 #[test]
 fn readers_get_only_a_token_that_the_cache_takes() {
     let finish = |seen: &Seen| next(&event(Step::Finish), seen);
