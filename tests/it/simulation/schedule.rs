@@ -118,13 +118,13 @@ impl Schedule {
             && to["EngineVersion"].is_string()
         {
             // The way back from a newer version is closed, and the product says so.
-            self.texts.push("EngineVersion (8.2): is 9.0".to_owned());
+            self.texts.extend(["EngineVersion (8.1): is ", "EngineVersion (8.2): is "].map(str::to_owned));
         }
         if let Operation::Update { to, .. } | Operation::Cancel { to, .. } = operation
             && to["AuthTokenEnabled"] == true
         {
-            self.texts.push("AWS cannot take a token away".to_owned());
-            self.texts.push("cannot take the one away that an earlier update added".to_owned());
+            self.texts.push("AuthTokenEnabled (false): is true".to_owned());
+            self.texts.push("TransitEncryptionEnabled (off): is ".to_owned());
         }
         // What is killed is tried again; nobody could tell that from a Create that comes after its Delete.
         let mortal = !matches!(operation, Operation::Abandon { .. });
@@ -174,6 +174,10 @@ fn change(rng: &mut Rng, now: &Value) -> Value {
         8 if !token => json!({"TransitEncryptionEnabled": true, "AuthTokenEnabled": true}),
         9 => json!({"EngineVersion": "9.0", "Description": "newer"}),
         10 if token => json!({"AuthTokenVersion": rng.u16(..).to_string()}),
+        // AWS makes the way back in place.
+        11 if now["EngineVersion"].is_null() && now["ReplacementPolicy"] != "Empty" => {
+            json!({"EngineVersion": "8.1", "ReplacementPolicy": "Empty"})
+        }
         11 | 12 => {
             let policy = *rng.choice(["Snapshot", "Empty"].iter()).unwrap();
             json!({"Port": rng.u16(7000..7009), "ReplacementPolicy": policy})
