@@ -170,6 +170,97 @@ async fn data_that_cannot_come_along_is_not_left_behind_in_silence() {
     }
 }
 
+/// Under a standing `Empty` the rollback of an update in place looks like a change that only an empty cluster can have.
+#[tokio::test(start_paused = true)]
+async fn a_standing_policy_empty_does_not_lose_the_data_in_a_rollback() {
+    let empty = json!({"ReplacementPolicy": "Empty"});
+    for (base, change, property) in [
+        (json!({"EngineVersion": "8.0"}), json!({"EngineVersion": "8.1"}), "EngineVersion (8.0)"),
+        (
+            json!({"Engine": "redis", "EngineVersion": "7.1"}),
+            json!({"Engine": "valkey", "EngineVersion": "8.0"}),
+            "Engine",
+        ),
+        (json!({"TransitEncryptionEnabled": true}), json!({"AuthTokenEnabled": true}), "AuthTokenEnabled (false)"),
+        (
+            json!({"NumCacheNodes": 2, "AutomaticFailoverEnabled": true}),
+            json!({"NumCacheNodes": null, "NumNodeGroups": 1, "ReplicasPerNodeGroup": 1}),
+            "ClusterMode (disabled)",
+        ),
+    ] {
+        let setup = Setup::new();
+        let before = with(with(quick_start(), base), empty.clone());
+        let first = setup.created(before.clone()).await.physical_id;
+        write(&setup, &first, "greeting", "hello");
+        setup.stack.fail_elsewhere();
+        let after = with(before.clone(), change.clone());
+        let outcome = setup.update(after.clone()).await;
+        assert_eq!(outcome.status, StackStatus::UpdateRollbackFailed, "{change}: {}", outcome.reason);
+        let reason = outcome.answers.last().unwrap().reason();
+        for part in [property, "rollback", "set ReplacementPolicy to Refuse first"] {
+            assert!(reason.contains(part), "{part}: {reason}");
+        }
+        assert_eq!((&outcome.physical_id, groups(&setup)), (&first, vec![first.clone()]), "{change}");
+        assert_eq!(read(&setup, &first, "greeting").as_deref(), Some("hello"), "{change}");
+    }
+}
+
+/// The way that the refusal names.
+#[tokio::test(start_paused = true)]
+async fn a_downgrade_takes_a_policy_that_is_set_for_it() {
+    let setup = Setup::new();
+    let standing = with(quick_start(), json!({"ReplacementPolicy": "Empty"}));
+    setup.created(standing.clone()).await;
+    let older = with(standing.clone(), json!({"EngineVersion": "8.0"}));
+    let (outcome, writes) = rolled_back(&setup, older.clone()).await;
+    assert!(outcome.reason.contains("set ReplacementPolicy to Refuse first"), "{}", outcome.reason);
+    assert_eq!(names(&writes), Vec::<String>::new());
+    setup.updated(with(standing, json!({"ReplacementPolicy": "Refuse"}))).await;
+    let (outcome, _) = setup.updated(older).await;
+    assert_eq!(outcome.physical_id, SECOND);
+    setup.deleted().await;
+}
+
+/// AWS takes no token away, but a new group can be made without one; and so can one with another TLS setting.
+#[tokio::test(start_paused = true)]
+async fn a_token_goes_with_a_replacement() {
+    for (token, property) in [
+        (json!({"AuthTokenEnabled": true}), "AuthTokenEnabled (false): is true"),
+        (json!({"AuthToken": "0123456789abcdef"}), "AuthToken (none): is a token"),
+    ] {
+        for policy in ["Snapshot", "Empty"] {
+            let setup = Setup::new();
+            setup.created(with(quick_start(), token.clone())).await;
+            write(&setup, FIRST, "greeting", "hello");
+            let (outcome, writes) = rolled_back(&setup, quick_start()).await;
+            for part in [property, "UserGroupIds", "ReplacementPolicy"] {
+                assert!(outcome.reason.contains(part), "{part}: {}", outcome.reason);
+            }
+            assert_eq!(names(&writes), Vec::<String>::new());
+            let wish = with(quick_start(), json!({"ReplacementPolicy": policy}));
+            let (outcome, _) = setup.updated(wish).await;
+            assert_eq!(outcome.get_att("Connection.PasswordRequired"), Ok("false"));
+            assert_eq!(read(&setup, SECOND, "greeting").is_some(), policy == "Snapshot");
+            assert_eq!((outcome.physical_id.as_str(), setup.tokens(SECOND)), (SECOND, Vec::new()));
+            setup.deleted().await;
+        }
+    }
+}
+
+/// The way back from a replacement that took the token away is the old group, not a new token on the new one.
+#[tokio::test(start_paused = true)]
+async fn a_token_that_went_with_a_replacement_comes_back_with_the_old_generation() {
+    let setup = Setup::new();
+    setup.created(with(quick_start(), json!({"AuthTokenEnabled": true}))).await;
+    write(&setup, FIRST, "greeting", "hello");
+    let tokens = setup.tokens(FIRST);
+    setup.stack.fail_elsewhere();
+    let (outcome, _) = rolled_back(&setup, with(quick_start(), json!({"ReplacementPolicy": "Empty"}))).await;
+    assert_eq!((outcome.physical_id.as_str(), groups(&setup)), (FIRST, vec![FIRST.to_owned()]));
+    assert_eq!((setup.tokens(FIRST), read(&setup, FIRST, "greeting").as_deref()), (tokens, Some("hello")));
+    setup.deleted().await;
+}
+
 /// Each generation has all of its own, and CloudFormation's Delete of the old one takes nothing of the new one.
 #[tokio::test(start_paused = true)]
 async fn a_generation_has_its_own_secret_and_groups() {

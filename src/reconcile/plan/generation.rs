@@ -31,14 +31,19 @@ pub fn generation(wish: Wish<'_>, observed: &Observed) -> Result<Generation, Vec
     if obstacles.is_none() {
         return Ok(Generation::Same);
     }
-    if !obstacles.refused.is_empty() || wish.desired.replacement_policy == ReplacementPolicy::Refuse {
+    // What only the standing group refuses does not matter to a new one.
+    if obstacles.replacing.is_empty() || wish.desired.replacement_policy == ReplacementPolicy::Refuse {
         return Err(obstacles.refused());
     }
-    if wish.desired.replacement_policy == ReplacementPolicy::Snapshot {
-        let stays_behind: Vec<Problem> = obstacles.replacing.iter().filter_map(Replacing::without_data).collect();
-        if !stays_behind.is_empty() {
-            return Err(stays_behind);
-        }
+    let was_empty = wish.previous.is_none_or(|previous| previous.replacement_policy == ReplacementPolicy::Empty);
+    let loses_data: fn(&Replacing) -> Option<Problem> = match wish.desired.replacement_policy {
+        ReplacementPolicy::Snapshot => Replacing::without_data,
+        ReplacementPolicy::Empty if was_empty => Replacing::maybe_rollback,
+        ReplacementPolicy::Empty | ReplacementPolicy::Refuse => |_| None,
+    };
+    let stays_behind: Vec<Problem> = obstacles.replacing.iter().filter_map(loses_data).collect();
+    if !stays_behind.is_empty() {
+        return Err(stays_behind);
     }
     Ok(Generation::Next(obstacles.replacing))
 }

@@ -51,11 +51,21 @@ pub struct Replacing {
     pub wanted: String,
     /// Why a snapshot of the group cannot be restored into one with the wanted value.
     pub unrestorable: Option<&'static str>,
+    /// Whether AWS makes the opposite change in place, so that this one may be the rollback of it.
+    pub one_way: bool,
+    /// What the template can do to get there in several updates of the same group.
+    pub detour: Option<&'static str>,
 }
 
 impl Replacing {
     fn new(property: &'static str, is: &dyn ToString, wanted: &dyn ToString) -> Replacing {
-        Replacing { property, is: is.to_string(), wanted: wanted.to_string(), unrestorable: None }
+        let (is, wanted) = (is.to_string(), wanted.to_string());
+        Replacing { property, is, wanted, unrestorable: None, one_way: false, detour: None }
+    }
+
+    /// A change whose opposite AWS makes in place.
+    fn one_way(property: &'static str, is: &dyn ToString, wanted: &dyn ToString) -> Replacing {
+        Replacing { one_way: true, ..Replacing::new(property, is, wanted) }
     }
 
     fn unrestorable(mut self, why: Option<&'static str>) -> Replacing {
@@ -63,30 +73,56 @@ impl Replacing {
         self
     }
 
+    fn detour(mut self, way: Option<&'static str>) -> Replacing {
+        self.detour = way;
+        self
+    }
+
+    /// How to do without a replacement.
+    fn ways_out(&self) -> String {
+        let detour = self.detour.map(|way| format!(", {way}")).unwrap_or_default();
+        format!("put {} back{detour}", self.is)
+    }
+
     /// The change, refused because the template does not allow a replacement.
     pub(super) fn refused(&self) -> Problem {
-        let Replacing { property, is, wanted, unrestorable } = self;
-        let rule = format!("is {is} and AWS cannot change it in place");
-        let fix = match unrestorable {
+        let rule = format!("is {} and AWS cannot change it in place", self.is);
+        let ways_out = self.ways_out();
+        let fix = match self.unrestorable {
             None => {
                 format!(
-                    "put {is} back, or set ReplacementPolicy to Snapshot (a new cluster with the data of this one) or \
+                    "{ways_out}, or set ReplacementPolicy to Snapshot (a new cluster with the data of this one) or \
                      Empty (a new one without)"
                 )
             }
             Some(why) => {
-                format!("put {is} back, or set ReplacementPolicy to Empty (a new cluster without the data: {why})")
+                format!("{ways_out}, or set ReplacementPolicy to Empty (a new cluster without the data: {why})")
             }
         };
-        Problem::new(*property, rule, fix).with_value(wanted)
+        Problem::new(self.property, rule, fix).with_value(&self.wanted)
     }
 
     /// The change, refused because the data cannot come along as the template demands.
     pub(super) fn without_data(&self) -> Option<Problem> {
         let why = self.unrestorable?;
         let rule = format!("is {}, and {why}, as ReplacementPolicy Snapshot demands", self.is);
-        let fix = format!("put {} back, or set ReplacementPolicy to Empty and move the data yourself", self.is);
+        let fix = format!("{}, or set ReplacementPolicy to Empty and move the data yourself", self.ways_out());
         Some(Problem::new(self.property, rule, fix).with_value(&self.wanted))
+    }
+
+    /// The change, refused because it may be the rollback of an update that went the other way in place: that one kept
+    /// the data, and an empty cluster would lose it.
+    pub(super) fn maybe_rollback(&self) -> Option<Problem> {
+        let rule = format!(
+            "is {} and AWS cannot change it in place; the rollback of an update looks the same, and a ReplacementPolicy \
+             that was Empty before must not lose the data then",
+            self.is
+        );
+        let fix = format!(
+            "{}, or set ReplacementPolicy to Refuse first, then to Empty together with this change",
+            self.ways_out()
+        );
+        self.one_way.then(|| Problem::new(self.property, rule, fix).with_value(&self.wanted))
     }
 }
 
@@ -95,7 +131,7 @@ impl Replacing {
 pub(super) struct Obstacles {
     /// Changes that a new group would bring.
     pub(super) replacing: Vec<Replacing>,
-    /// What is refused in any case.
+    /// What the group refuses although it can become what is wanted, now or by another way.
     pub(super) refused: Vec<Problem>,
 }
 
@@ -125,9 +161,9 @@ pub(super) fn obstacles(wish: Wish<'_>, observed: &Observed) -> Obstacles {
     if let Some(member) = observed.first_member() {
         downgrade(wish, member, replacing);
     }
-    tls(desired, group, replacing);
+    tls(desired, group, observed, replacing);
+    dropped_token(wish, group, observed, replacing);
     shape(desired, group, observed, &mut obstacles);
-    access(wish, group, observed, &mut obstacles.refused);
     obstacles.refused.extend(upgrade_while_node_type_waits(desired, group, observed));
     obstacles
 }
@@ -198,7 +234,7 @@ fn downgrade(wish: Wish<'_>, member: &Member, replacing: &mut Vec<Replacing>) {
         // An unchanged EngineVersion below the actual one means that AWS upgraded by itself; that is a warning.
         if older && !unchanged {
             let why = "AWS restores no snapshot into an older version";
-            replacing.push(Replacing::new("EngineVersion", version, &desired.version).unrestorable(Some(why)));
+            replacing.push(Replacing::one_way("EngineVersion", version, &desired.version).unrestorable(Some(why)));
         }
     } else if engine == crate::engine::Engine::Valkey
         && !((version.major, version.minor) == (7, 2) && (desired.version.major, desired.version.minor) == (7, 1))
@@ -206,33 +242,39 @@ fn downgrade(wish: Wish<'_>, member: &Member, replacing: &mut Vec<Replacing>) {
         // The only way back that AWS offers is valkey 7.2 to redis 7.1.
         let (is, wanted) = (format!("{engine} {version}"), format!("{} {}", desired.engine, desired.version));
         let why = "Redis OSS does not read the data of this version of Valkey";
-        replacing.push(Replacing::new("Engine", &is, &wanted).unrestorable(Some(why)));
+        replacing.push(Replacing::one_way("Engine", &is, &wanted).unrestorable(Some(why)));
     }
 }
 
-/// Changes of the login that AWS does not make on a standing group.
-fn access(wish: Wish<'_>, group: &Group, observed: &Observed, problems: &mut Vec<Problem>) {
-    let desired = wish.desired;
-    let optional = token::is_optional(group, observed);
-    if desired.auth == Auth::Open && optional && transit::actual(group) != desired.tls {
-        let rule = "AWS moves TLS only without a token, and cannot take the one away that an earlier update added";
-        let fix = "keep TLS required, or switch to UserGroupIds first and remove both in a second update";
-        problems.push(Problem::new("TransitEncryptionEnabled", rule, fix).with_value(desired.tls));
-    }
-    // A token that is not required yet locks nobody out: the rollback of the update that added it may leave it.
-    if desired.auth == Auth::Open && group.auth_token_enabled && !optional {
-        let rule = "AWS cannot take a token away from a standing group directly";
-        let fix = "switch to UserGroupIds first and remove them in a second update, or put the token back";
-        problems.push(Problem::new("AuthTokenEnabled", rule, fix));
-    }
-}
-
-/// TLS changes in place from Valkey 7.2 and Redis OSS 7.0.5 on.
-fn tls(desired: &Desired, group: &Group, replacing: &mut Vec<Replacing>) {
+/// TLS changes in place from Valkey 7.2 and Redis OSS 7.0.5 on, and only without a token.
+fn tls(desired: &Desired, group: &Group, observed: &Observed, replacing: &mut Vec<Replacing>) {
     let actual = transit::actual(group);
-    if actual != desired.tls && !desired.version.changes_modes_in_place(desired.engine) {
-        replacing.push(Replacing::new("TransitEncryptionEnabled", &actual, &desired.tls));
+    if actual == desired.tls {
+        return;
     }
+    if !desired.version.changes_modes_in_place(desired.engine) {
+        replacing.push(Replacing::new("TransitEncryptionEnabled", &actual, &desired.tls));
+    } else if desired.auth == Auth::Open && token::is_optional(group, observed) {
+        let change = Replacing::one_way("TransitEncryptionEnabled", &actual, &desired.tls);
+        let way = "switch to UserGroupIds, which take away the token that an earlier update added, and remove them in a \
+                   second update";
+        replacing.push(change.detour(Some(way)));
+    }
+}
+
+/// AWS takes no token away. One that is not required yet locks nobody out: the rollback of the update that added it may
+/// leave it.
+fn dropped_token(wish: Wish<'_>, group: &Group, observed: &Observed, replacing: &mut Vec<Replacing>) {
+    if wish.desired.auth != Auth::Open || !group.auth_token_enabled || token::is_optional(group, observed) {
+        return;
+    }
+    let (property, is, wanted) = match wish.previous.map(|previous| &previous.auth) {
+        Some(Auth::Literal(_)) => ("AuthToken", "a token", "none"),
+        Some(Auth::Foreign { arn, .. }) => ("AuthTokenSecretArn", arn.as_str(), "none"),
+        Some(Auth::Generated { .. } | Auth::UserGroup(_) | Auth::Open) | None => ("AuthTokenEnabled", "true", "false"),
+    };
+    let way = "switch to UserGroupIds and remove them in a second update";
+    replacing.push(Replacing::one_way(property, &is, &wanted).detour(Some(way)));
 }
 
 /// AWS upgrades no engine while another node type waits for the maintenance window, and takes back no such change.
@@ -269,7 +311,7 @@ fn shape(desired: &Desired, group: &Group, observed: &Observed, obstacles: &mut 
     if actual == ClusterMode::Enabled {
         let several = group.shards.len() > 1 && !matches!(desired.topology, Topology::Sharded { .. });
         let why = several.then_some("the data of several shards does not go into one node");
-        let change = Replacing::new("ClusterMode", &actual.as_str(), &wanted.as_str());
+        let change = Replacing::one_way("ClusterMode", &actual.as_str(), &wanted.as_str());
         obstacles.replacing.push(change.unrestorable(why));
     } else if !desired.version.changes_modes_in_place(desired.engine) {
         let rule = "the cluster mode of a standing group changes from Valkey 7.2 and Redis OSS 7 on";
