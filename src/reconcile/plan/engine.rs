@@ -6,7 +6,6 @@ use crate::desired::Desired;
 use crate::engine::Version;
 use crate::group_request::GroupChange;
 use crate::observed::{Member, Observed};
-use crate::properties::ClusterMode;
 
 /// A new version, or redis to valkey, together with the parameter group of the new family. With `ApplyImmediately`
 /// off the change waits for the maintenance window, and what is pending is not asked for again.
@@ -70,9 +69,7 @@ pub(super) fn node_type_down(pass: &Pass<'_>) -> Vec<Step> {
 fn node_type(pass: &Pass<'_>, up: bool) -> Vec<Step> {
     let (desired, group) = (pass.desired, pass.group);
     let waits = !desired.apply_immediately && node_type_waits(pass.observed);
-    // After the move to compatible the node type could not change any more.
-    let early = desired.cluster_mode == ClusterMode::Compatible;
-    let first = early || size_rank(&desired.node_type) >= size_rank(&group.node_type);
+    let first = size_rank(&desired.node_type) >= size_rank(&group.node_type);
     if desired.node_type == group.node_type || waits || first != up {
         return Vec::new();
     }

@@ -74,6 +74,11 @@ pub(super) fn fewer_replicas(pass: &Pass<'_>) -> Vec<Step> {
     vec![Step::DecreaseReplicas { group: group.id.clone(), replicas, remove }]
 }
 
+/// Whether there are to be more or fewer nodes.
+pub(super) fn changes_count(desired: &Desired, group: &Group) -> bool {
+    replica_changes(desired, group, |wanted, actual| wanted != actual).is_some()
+}
+
 /// The changes of replica counts for which `counts` says that they are meant.
 fn replica_changes(desired: &Desired, group: &Group, counts: fn(i32, i32) -> bool) -> Option<Replicas> {
     let wanted = wanted_replicas(desired, group);

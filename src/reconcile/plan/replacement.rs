@@ -1,7 +1,7 @@
 //! What cannot be granted: things that belong to somebody else, and changes that AWS does not make in place.
 
 use super::surroundings::takes_over;
-use super::{Wish, cluster_mode, engine, token, transit};
+use super::{Wish, cluster_mode, engine, nodes, token, transit};
 use crate::desired::{Auth, Desired, Topology};
 use crate::observed::{Group, Member, Observed};
 use crate::problem::Problem;
@@ -293,6 +293,7 @@ fn upgrade_while_node_type_waits(desired: &Desired, group: &Group, observed: &Ob
     Some(Problem::new("EngineVersion", rule, fix).with_value(&desired.version))
 }
 
+/// Whether something changes that AWS does not change while cluster mode is compatible.
 fn changes_nodes(desired: &Desired, group: &Group, observed: &Observed) -> bool {
     observed.first_member().is_some_and(|member| engine::upgrades(desired, member))
         || desired.node_type != group.node_type
@@ -300,13 +301,21 @@ fn changes_nodes(desired: &Desired, group: &Group, observed: &Observed) -> bool 
 
 fn shape(desired: &Desired, group: &Group, observed: &Observed, obstacles: &mut Obstacles) {
     let (actual, wanted) = (cluster_mode::actual(group), desired.cluster_mode);
+    let nodes_change = wanted == ClusterMode::Compatible && changes_nodes(desired, group, observed);
     if actual == wanted {
-        if actual == ClusterMode::Compatible && changes_nodes(desired, group, observed) {
-            let rule = "AWS changes neither engine version nor node type while it is compatible";
+        if nodes_change || (wanted == ClusterMode::Compatible && nodes::changes_count(desired, group)) {
+            let rule =
+                "AWS changes neither engine version nor node type nor the number of nodes while it is compatible";
             let fix = "set it to enabled or disabled together with the change, or first";
             obstacles.refused.push(Problem::new("ClusterMode", rule, fix).with_value(wanted.as_str()));
         }
         return;
+    }
+    if nodes_change && !desired.apply_immediately {
+        let rule =
+            "what waits for the maintenance window is not changed any more when ClusterMode is compatible by then";
+        let fix = "set it to true, or change ClusterMode after the window";
+        obstacles.refused.push(Problem::new("ApplyImmediately", rule, fix).with_value(false));
     }
     if actual == ClusterMode::Enabled {
         let several = group.shards.len() > 1 && !matches!(desired.topology, Topology::Sharded { .. });

@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::Pass;
 use super::create::attached;
 use super::step::{Step, modify};
+use super::{Pass, cluster_mode};
 use crate::desired::Desired;
 use crate::group_request::GroupChange;
 use crate::observed::{Group, Member};
@@ -62,7 +62,9 @@ fn member_settings(pass: &Pass<'_>, member: &Member, change: &mut GroupChange) {
     change.notification_topic =
         (desired.notification_topic != member.notification_topic).then(|| desired.notification_topic.clone());
     let parameter_group = desired.parameter_group_name();
-    let waits = member.pending.contains("EngineVersion") || is_deferred(pass, &parameter_group);
+    // The group with the cluster flag is a step of its own on the way to cluster mode, which is always immediate.
+    let comes_with_mode = cluster_mode::actual(pass.group) != desired.cluster_mode;
+    let waits = member.pending.contains("EngineVersion") || is_deferred(pass, &parameter_group) || comes_with_mode;
     change.parameter_group = (parameter_group != member.parameter_group && !waits).then_some(parameter_group);
 }
 
