@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use simulator::cloudformation::{Outcome, StackStatus};
 use simulator::ec2::{Ports, Rule, Source};
-use simulator::elasticache::{MemberStatus, ReplicationGroup, Status};
+use simulator::elasticache::{ElastiCache, MemberStatus, ReplicationGroup, Status};
 use simulator::faults::{Fault, Kind};
 use simulator::journal::Entry;
 
@@ -617,6 +617,32 @@ async fn a_group_that_is_gone_is_made_again_with_the_same_token() {
     assert_eq!((outcome.get_att("Security.AuthTokenSecretArn"), outcome.physical_id.as_str()), (Ok(arn), PRODUCTION));
     assert_eq!(token(&setup, arn), before);
     assert_eq!(group(&setup, PRODUCTION).tokens, [before]);
+    setup.deleted().await;
+}
+
+/// What counts at creation only was for the first group: its snapshot may be gone, and its zones fit another number of
+/// nodes.
+#[tokio::test(start_paused = true)]
+async fn a_group_that_is_gone_is_made_again_without_what_counted_at_creation() {
+    let setup = quick().await;
+    setup.by_hand(
+        ElastiCache::handle,
+        "CreateSnapshot",
+        json!({"ReplicationGroupId": QUICK, "SnapshotName": "nightly"}),
+    );
+    setup.aws.clock().sleep(Duration::from_hours(1)).await;
+    setup.deleted().await;
+    let zones = json!(["us-east-1a", "us-east-1b", "us-east-1a"]);
+    let restored = json!({"SnapshotName": "nightly", "PreferredAvailabilityZones": zones});
+    setup.created(with(with(quick_start(), nodes(3)), restored.clone())).await;
+    let two = with(with(quick_start(), nodes(2)), restored);
+    setup.updated(two.clone()).await;
+    setup.by_hand(ElastiCache::handle, "DeleteReplicationGroup", json!({"ReplicationGroupId": QUICK}));
+    setup.by_hand(ElastiCache::handle, "DeleteSnapshot", json!({"SnapshotName": "nightly"}));
+    setup.aws.clock().sleep(Duration::from_hours(1)).await;
+    let (_, writes) = setup.updated(with(two, json!({"Description": "again"}))).await;
+    let asked = only(&writes, "CreateReplicationGroup");
+    assert_eq!((&asked["SnapshotName"], &asked["PreferredCacheClusterAZs"]), (&Value::Null, &Value::Null));
     setup.deleted().await;
 }
 

@@ -199,7 +199,7 @@ pub fn present(wish: Wish<'_>, observed: &Observed, account: &Account) -> Plan {
     }
     let mut steps = surroundings::ingress(desired, observed);
     let Some(group) = &observed.group else {
-        steps.extend(create::group(desired, observed, account));
+        steps.extend(create::group(wish, observed, account));
         return Plan::Act(steps);
     };
     if !steps.is_empty() {
