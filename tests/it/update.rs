@@ -749,3 +749,36 @@ async fn a_node_type_that_waits_is_told_after_a_rollback() {
     assert!(outcome.get_att("Warnings").unwrap().contains("CacheNodeType"), "{:?}", outcome.get_att("Warnings"));
     setup.deleted().await;
 }
+
+/// A change that changes nothing at AWS is told, each kind once, and only by the Update that makes it.
+#[tokio::test(start_paused = true)]
+async fn what_is_ignored_is_a_warning() {
+    let key = |id: &str| json!({"KmsKeyId": format!("alias/{id}")});
+    let shard = |slots: &str, zone: &str| json!({"Slots": slots, "PrimaryAvailabilityZone": zone});
+    let layout = |first: &str, second: &str, zone: &str| json!({"NodeGroupConfiguration": [shard(first, zone), shard(second, "us-east-1b")]});
+    let even = layout("0-8191", "8192-16383", "us-east-1a");
+    for (before, after, warning) in [
+        (json!({}), json!({"PreferredAvailabilityZones": ["us-east-1a"]}), "PreferredAvailabilityZones counts"),
+        (even.clone(), layout("0-4095", "4096-16383", "us-east-1a"), "Slots and zones in NodeGroupConfiguration"),
+        (even, layout("0-8191", "8192-16383", "us-east-1b"), "Slots and zones in NodeGroupConfiguration"),
+        (json!({"SnapshotWindow": "01:00-02:00"}), json!({"SnapshotWindow": null}), "SnapshotWindow was removed"),
+        (
+            json!({"MaintenanceWindow": "sun:05:00-sun:06:00"}),
+            json!({"MaintenanceWindow": null}),
+            "MaintenanceWindow was removed",
+        ),
+        (key("one"), key("two"), "KmsKeyId names an alias"),
+    ] {
+        let setup = Setup::new();
+        let base = with(quick_start(), before);
+        setup.created(base.clone()).await;
+        let wish = with(base, after);
+        let (outcome, writes) = setup.updated(wish.clone()).await;
+        assert_eq!(names(&writes), Vec::<String>::new(), "{warning}");
+        let warnings = outcome.get_att("Warnings").unwrap();
+        assert!(warnings.contains(warning) && !warnings.contains(';'), "{warning}: {warnings}");
+        let (outcome, _) = setup.updated(with(wish, json!({"Description": "next"}))).await;
+        assert_eq!(outcome.get_att("Warnings"), Ok(""), "{warning}");
+        setup.deleted().await;
+    }
+}

@@ -8,7 +8,7 @@ use super::{Pass, cluster_mode};
 use crate::desired::Desired;
 use crate::group_request::GroupChange;
 use crate::observed::{Group, Member};
-use crate::properties::IpDiscovery;
+use crate::properties::{IpDiscovery, NetworkType};
 
 /// Everything that AWS applies while the group stays up.
 pub(super) fn steps(pass: &Pass<'_>) -> Vec<Step> {
@@ -18,8 +18,11 @@ pub(super) fn steps(pass: &Pass<'_>) -> Vec<Step> {
     change.description = (desired.description != group.description).then(|| desired.description.clone());
     change.auto_minor_version_upgrade = (group.auto_minor_version_upgrade == Some(!desired.auto_minor_version_upgrade))
         .then_some(desired.auto_minor_version_upgrade);
+    // With one kind of address there is nothing to choose.
+    let default = (desired.network_type == Some(NetworkType::DualStack)).then_some(IpDiscovery::Ipv4);
     change.ip_discovery = desired
         .ip_discovery
+        .or(default)
         .map(IpDiscovery::as_str)
         .filter(|wanted| group.ip_discovery.as_deref().is_some_and(|actual| actual != *wanted));
     change.durability = desired
