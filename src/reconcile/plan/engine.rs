@@ -1,5 +1,7 @@
 //! Engine version and node type.
 
+use std::cmp::Ordering;
+
 use super::Pass;
 use super::step::{Step, modify};
 use crate::desired::Desired;
@@ -35,9 +37,14 @@ pub(super) fn upgrades(desired: &Desired, member: &Member) -> bool {
     engine != desired.engine || is_newer(&desired.version, version)
 }
 
-/// Whether `wanted` is a later version than `actual`, as far as `wanted` says.
+/// Whether `wanted` is a later version than `actual`, as far as both say.
 pub(super) fn is_newer(wanted: &Version, actual: &Version) -> bool {
-    (wanted.major, wanted.minor, wanted.patch) > (actual.major, actual.minor, wanted.patch.and(actual.patch))
+    let later_patch = wanted.patch.zip(actual.patch).is_some_and(|(wanted, actual)| wanted > actual);
+    match (wanted.major, wanted.minor).cmp(&(actual.major, actual.minor)) {
+        Ordering::Greater => true,
+        Ordering::Equal => later_patch,
+        Ordering::Less => false,
+    }
 }
 
 /// Whether another node type waits for the maintenance window. Until then AWS upgrades no engine.
