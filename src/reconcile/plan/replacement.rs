@@ -3,7 +3,7 @@
 use super::surroundings::takes_over;
 use super::{Wish, cluster_mode, engine, nodes, token, transit};
 use crate::desired::{Auth, Desired, Topology};
-use crate::observed::{Group, Member, Observed};
+use crate::observed::{Group, Member, Observed, Status};
 use crate::problem::Problem;
 use crate::properties::ClusterMode;
 
@@ -131,7 +131,7 @@ impl Replacing {
 pub(super) struct Obstacles {
     /// Changes that a new group would bring.
     pub(super) replacing: Vec<Replacing>,
-    /// What the group refuses although it can become what is wanted, now or by another way.
+    /// What the group refuses for now, or unless the template says more. A new group would not.
     pub(super) refused: Vec<Problem>,
 }
 
@@ -277,11 +277,13 @@ fn dropped_token(wish: Wish<'_>, group: &Group, observed: &Observed, replacing: 
     replacing.push(Replacing::one_way(property, &is, &wanted).detour(Some(way)));
 }
 
-/// AWS upgrades no engine while another node type waits for the maintenance window, and takes back no such change.
+/// AWS upgrades no engine while another node type waits for the maintenance window, and takes back no such change. A
+/// node type shows as pending also while it is being changed, so this can be told only at rest.
 fn upgrade_while_node_type_waits(desired: &Desired, group: &Group, observed: &Observed) -> Option<Problem> {
     let upgrade = observed.first_member().is_some_and(|member| engine::is_to_upgrade(desired, member));
     let wanted = desired.node_type != group.node_type;
-    if !upgrade || !engine::node_type_waits(observed) || (desired.apply_immediately && wanted) {
+    let at_rest = group.status == Status::Available && observed.busy_member().is_none();
+    if !at_rest || !upgrade || !engine::node_type_waits(observed) || (desired.apply_immediately && wanted) {
         return None;
     }
     let rule = "AWS does not upgrade while another NodeType waits for the maintenance window";
