@@ -530,7 +530,7 @@ async fn cluster_mode_becomes_compatible_last() {
             let base = with(nodes(before), json!({"EngineVersion": "8.0", "NodeType": "cache.m7g.xlarge"}));
             let (setup, base) = standing(with(base, own.clone())).await;
             let change = json!({
-                "ClusterMode": "compatible", "EngineVersion": "8.1", "NodeType": "cache.m7g.large", "Description": "new",
+                "ClusterMode": "compatible", "EngineVersion": "8.1", "NodeType": "cache.m7g.large", "Description": "x",
             });
             let (_, writes) = changed(&setup, with(with(base, nodes(after)), change)).await;
             assert!(writes.iter().all(|entry| entry.outcome.is_ok()), "{:?}", names(&writes));

@@ -755,7 +755,10 @@ async fn a_node_type_that_waits_is_told_after_a_rollback() {
 async fn what_is_ignored_is_a_warning() {
     let key = |id: &str| json!({"KmsKeyId": format!("alias/{id}")});
     let shard = |slots: &str, zone: &str| json!({"Slots": slots, "PrimaryAvailabilityZone": zone});
-    let layout = |first: &str, second: &str, zone: &str| json!({"NodeGroupConfiguration": [shard(first, zone), shard(second, "us-east-1b")]});
+    let layout = |first: &str, second: &str, zone: &str| {
+        let shards = [shard(first, zone), shard(second, "us-east-1b")];
+        json!({"NodeGroupConfiguration": shards})
+    };
     let even = layout("0-8191", "8192-16383", "us-east-1a");
     for (before, after, warning) in [
         (json!({}), json!({"PreferredAvailabilityZones": ["us-east-1a"]}), "PreferredAvailabilityZones counts"),
