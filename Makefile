@@ -55,7 +55,7 @@ demo: $(STAMPS)/venv ## Run the production example against a local AWS with real
 plan: ## Print what an Update would do, without AWS (OLD=old.json NEW=new.json, the properties of the resource)
 	@$(if $(and $(OLD),$(NEW)),,$(error name the properties before and after: make plan OLD=old.json NEW=new.json))
 	@$(CARGO) build --quiet --workspace --bins --locked
-	@$(TARGET)/debug/plan $(OLD) $(NEW)
+	@"$(TARGET)/debug/plan" "$(OLD)" "$(NEW)"
 
 .PHONY: test
 test: lint-templates fmt clippy $(STAMPS)/clients ## Run all checks and all tests, as CI does

@@ -118,6 +118,15 @@ pub enum Topology {
 }
 
 impl Topology {
+    /// Shards that are laid out one by one.
+    #[must_use]
+    pub fn layout(&self) -> &[NodeGroupProperties] {
+        match self {
+            Topology::Single { .. } => &[],
+            Topology::Sharded { layout, .. } => layout,
+        }
+    }
+
     /// Nodes of all shards.
     pub(crate) fn nodes(&self) -> i32 {
         match self {

@@ -506,11 +506,12 @@ async fn cluster_mode_goes_back_from_compatible() {
     }
 }
 
-/// While compatible, AWS changes neither version nor node type: the mode is settled first, or the wish refused.
+/// While compatible, AWS changes neither version, node type nor the number of nodes: the mode is settled first, or the
+/// wish refused.
 #[tokio::test(start_paused = true)]
 async fn nothing_else_changes_while_cluster_mode_is_compatible() {
     let (setup, base) = standing(with(nodes(2), json!({"ClusterMode": "compatible", "EngineVersion": "8.0"}))).await;
-    for change in [json!({"NodeType": "cache.t4g.small"}), json!({"EngineVersion": "8.2"})] {
+    for change in [json!({"NodeType": "cache.t4g.small"}), json!({"EngineVersion": "8.2"}), nodes(3)] {
         let (outcome, writes) = rolled_back(&setup, with(base.clone(), change)).await;
         assert_eq!(names(&writes), Vec::<String>::new());
         assert!(outcome.reason.contains("ClusterMode"), "{}", outcome.reason);
@@ -518,6 +519,39 @@ async fn nothing_else_changes_while_cluster_mode_is_compatible() {
     let on = json!({"ClusterMode": "enabled", "NodeType": "cache.t4g.small", "EngineVersion": "8.2"});
     let (_, writes) = changed(&setup, with(base, on)).await;
     assert_eq!(modifications(&writes)[0], json!({"ClusterMode": "enabled"}));
+    setup.deleted().await;
+}
+
+/// All that AWS refuses while compatible comes before it, also with custom parameters and fewer nodes.
+#[tokio::test(start_paused = true)]
+async fn cluster_mode_becomes_compatible_last() {
+    for own in [json!({}), json!({"Parameters": {"timeout": "30"}})] {
+        for (before, after) in [(1, 3), (4, 2)] {
+            let base = with(nodes(before), json!({"EngineVersion": "8.0", "NodeType": "cache.m7g.xlarge"}));
+            let (setup, base) = standing(with(base, own.clone())).await;
+            let change = json!({
+                "ClusterMode": "compatible", "EngineVersion": "8.1", "NodeType": "cache.m7g.large", "Description": "x",
+            });
+            let (_, writes) = changed(&setup, with(with(base, nodes(after)), change)).await;
+            assert!(writes.iter().all(|entry| entry.outcome.is_ok()), "{:?}", names(&writes));
+            let last = writes.iter().rposition(|entry| entry.action.contains("Replica")).unwrap();
+            assert_eq!(writes[last].params["ClusterMode"], "compatible", "{:?}", names(&writes));
+            assert_eq!(group(&setup).members().count(), after as usize);
+            setup.deleted().await;
+        }
+    }
+}
+
+/// What waits for the window would be refused then.
+#[tokio::test(start_paused = true)]
+async fn nothing_waits_while_cluster_mode_becomes_compatible() {
+    let (setup, base) = standing(nodes(2)).await;
+    let later = json!({"ClusterMode": "compatible", "NodeType": "cache.t4g.small", "ApplyImmediately": false});
+    let (outcome, writes) = rolled_back(&setup, with(base.clone(), later)).await;
+    assert!(outcome.reason.contains("ApplyImmediately (false)"), "{}", outcome.reason);
+    assert!(writes.iter().all(|entry| entry.params.get("CacheNodeType").is_none()), "{:?}", names(&writes));
+    let alone = json!({"ClusterMode": "compatible", "ApplyImmediately": false, "Parameters": {"timeout": "30"}});
+    changed(&setup, with(base, alone)).await;
     setup.deleted().await;
 }
 

@@ -132,6 +132,7 @@ fn engines() -> Vec<(&'static str, Value, Value)> {
             json!({"EngineVersion": "8.0"}),
             json!({"EngineVersion": "8.1", "ApplyImmediately": false}),
         ),
+        ("patch_version", json!({"EngineVersion": "7.2"}), json!({"EngineVersion": "7.2.6"})),
         ("downgrade", json!({}), json!({"EngineVersion": "8.0"})),
         ("no_such_version", json!({}), json!({"EngineVersion": "7.1"})),
     ]
@@ -167,6 +168,7 @@ fn access() -> Vec<(&'static str, Value, Value)> {
         ),
         ("token_under_another_name", token.clone(), json!({"SecretName": "elasticache/other"})),
         ("token_dropped", token.clone(), json!({"AuthTokenEnabled": false})),
+        ("literal_token_dropped", json!({"AuthToken": "0123456789abcdef"}), json!({"AuthToken": ""})),
         ("token_with_tls_off", token, json!({"TransitEncryptionEnabled": false})),
         ("tls_on_an_old_redis", json!({"Engine": "redis", "EngineVersion": "6.2"}), tls),
     ]
@@ -192,6 +194,7 @@ fn replacements() -> Vec<(&'static str, Value, Value)> {
             policy(json!({"NumNodeGroups": null, "NumCacheNodes": 1}), "Snapshot"),
         ),
         ("network_type", json!({}), policy(json!({"NetworkType": "dual_stack"}), "Empty")),
+        ("ip_discovery", json!({"NetworkType": "dual_stack"}), json!({"IpDiscovery": "ipv6"})),
         ("policy_without_need", json!({}), policy(json!({"Description": "Sessions"}), "Snapshot")),
     ]
 }
@@ -203,11 +206,14 @@ fn several_at_once() -> Vec<(&'static str, Value, Value)> {
         "Parameters": {"timeout": "60"}, "Description": "grown up", "AllowedCidrBlocks": ["10.0.0.0/16"],
     });
     let old = json!({"Engine": "redis", "EngineVersion": "7.0", "Parameters": {"timeout": "30"}});
+    let (old_in_a_hurry, everything_in_a_hurry) =
+        (old.clone(), with(everything.clone(), json!({"ServiceTimeout": 60})));
     vec![
         ("everything_at_once", old.clone(), everything.clone()),
         ("everything_in_ten_minutes", old, with(everything, json!({"ServiceTimeout": "600"}))),
         ("tls_in_ten_minutes", json!({}), json!({"TransitEncryptionEnabled": true, "ServiceTimeout": "600"})),
         ("node_type_in_five_minutes", json!({}), json!({"NodeType": "cache.t4g.small", "ServiceTimeout": 300})),
+        ("everything_in_a_minute", old_in_a_hurry, everything_in_a_hurry),
         (
             "production_made_larger",
             without_names(production()),

@@ -199,6 +199,22 @@ async fn a_dual_stack_network_needs_subnets_with_ipv6() {
     setup.deleted().await;
 }
 
+/// Without `IpDiscovery` it is ipv4 again.
+#[tokio::test(start_paused = true)]
+async fn ip_discovery_goes_back_to_its_default() {
+    let setup = Setup::new();
+    for id in SUBNETS {
+        setup.aws.with(|world, _| world.ec2.subnet_mut(id).unwrap().ipv6 = Some("2001:db8::/64".to_owned()));
+    }
+    let base = with(quick_start(), json!({"NetworkType": "dual_stack"}));
+    setup.created(base.clone()).await;
+    for (wish, expected) in [(with(base.clone(), json!({"IpDiscovery": "ipv6"})), "ipv6"), (base, "ipv4")] {
+        let (_, writes) = setup.updated(wish).await;
+        assert_eq!(calls(&writes, "ModifyReplicationGroup")[0].params["IpDiscovery"], expected);
+    }
+    setup.deleted().await;
+}
+
 /// S14
 #[tokio::test(start_paused = true)]
 async fn everything_carries_the_tags_of_the_template_and_the_owner() {

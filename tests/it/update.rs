@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use simulator::cloudformation::{Outcome, StackStatus};
 use simulator::ec2::{Ports, Rule, Source};
-use simulator::elasticache::{MemberStatus, ReplicationGroup, Status};
+use simulator::elasticache::{ElastiCache, MemberStatus, ReplicationGroup, Status};
 use simulator::faults::{Fault, Kind};
 use simulator::journal::Entry;
 
@@ -620,6 +620,32 @@ async fn a_group_that_is_gone_is_made_again_with_the_same_token() {
     setup.deleted().await;
 }
 
+/// What counts at creation only was for the first group: its snapshot may be gone, and its zones fit another number of
+/// nodes.
+#[tokio::test(start_paused = true)]
+async fn a_group_that_is_gone_is_made_again_without_what_counted_at_creation() {
+    let setup = quick().await;
+    setup.by_hand(
+        ElastiCache::handle,
+        "CreateSnapshot",
+        json!({"ReplicationGroupId": QUICK, "SnapshotName": "nightly"}),
+    );
+    setup.aws.clock().sleep(Duration::from_hours(1)).await;
+    setup.deleted().await;
+    let zones = json!(["us-east-1a", "us-east-1b", "us-east-1a"]);
+    let restored = json!({"SnapshotName": "nightly", "PreferredAvailabilityZones": zones});
+    setup.created(with(with(quick_start(), nodes(3)), restored.clone())).await;
+    let two = with(with(quick_start(), nodes(2)), restored);
+    setup.updated(two.clone()).await;
+    setup.by_hand(ElastiCache::handle, "DeleteReplicationGroup", json!({"ReplicationGroupId": QUICK}));
+    setup.by_hand(ElastiCache::handle, "DeleteSnapshot", json!({"SnapshotName": "nightly"}));
+    setup.aws.clock().sleep(Duration::from_hours(1)).await;
+    let (_, writes) = setup.updated(with(two, json!({"Description": "again"}))).await;
+    let asked = only(&writes, "CreateReplicationGroup");
+    assert_eq!((&asked["SnapshotName"], &asked["PreferredCacheClusterAZs"]), (&Value::Null, &Value::Null));
+    setup.deleted().await;
+}
+
 /// Changes that somebody made by hand are undone by the next Update, whatever it changes itself.
 #[tokio::test(start_paused = true)]
 async fn drift_is_brought_back() {
@@ -722,4 +748,40 @@ async fn a_node_type_that_waits_is_told_after_a_rollback() {
     let (outcome, _) = rolled_back(&setup, later).await;
     assert!(outcome.get_att("Warnings").unwrap().contains("CacheNodeType"), "{:?}", outcome.get_att("Warnings"));
     setup.deleted().await;
+}
+
+/// A change that changes nothing at AWS is told, each kind once, and only by the Update that makes it.
+#[tokio::test(start_paused = true)]
+async fn what_is_ignored_is_a_warning() {
+    let key = |id: &str| json!({"KmsKeyId": format!("alias/{id}")});
+    let shard = |slots: &str, zone: &str| json!({"Slots": slots, "PrimaryAvailabilityZone": zone});
+    let layout = |first: &str, second: &str, zone: &str| {
+        let shards = [shard(first, zone), shard(second, "us-east-1b")];
+        json!({"NodeGroupConfiguration": shards})
+    };
+    let even = layout("0-8191", "8192-16383", "us-east-1a");
+    for (before, after, warning) in [
+        (json!({}), json!({"PreferredAvailabilityZones": ["us-east-1a"]}), "PreferredAvailabilityZones counts"),
+        (even.clone(), layout("0-4095", "4096-16383", "us-east-1a"), "Slots and zones in NodeGroupConfiguration"),
+        (even, layout("0-8191", "8192-16383", "us-east-1b"), "Slots and zones in NodeGroupConfiguration"),
+        (json!({"SnapshotWindow": "01:00-02:00"}), json!({"SnapshotWindow": null}), "SnapshotWindow was removed"),
+        (
+            json!({"MaintenanceWindow": "sun:05:00-sun:06:00"}),
+            json!({"MaintenanceWindow": null}),
+            "MaintenanceWindow was removed",
+        ),
+        (key("one"), key("two"), "KmsKeyId names an alias"),
+    ] {
+        let setup = Setup::new();
+        let base = with(quick_start(), before);
+        setup.created(base.clone()).await;
+        let wish = with(base, after);
+        let (outcome, writes) = setup.updated(wish.clone()).await;
+        assert_eq!(names(&writes), Vec::<String>::new(), "{warning}");
+        let warnings = outcome.get_att("Warnings").unwrap();
+        assert!(warnings.contains(warning) && !warnings.contains(';'), "{warning}: {warnings}");
+        let (outcome, _) = setup.updated(with(wish, json!({"Description": "next"}))).await;
+        assert_eq!(outcome.get_att("Warnings"), Ok(""), "{warning}");
+        setup.deleted().await;
+    }
 }

@@ -21,9 +21,19 @@ pub(super) fn leave_compatible(pass: &Pass<'_>) -> Vec<Step> {
     if actual(pass.group) == ClusterMode::Compatible { steps(pass) } else { Vec::new() }
 }
 
+/// The way on to enabled, before shards are added.
+pub(super) fn enable(pass: &Pass<'_>) -> Vec<Step> {
+    if pass.desired.cluster_mode == ClusterMode::Enabled { steps(pass) } else { Vec::new() }
+}
+
+/// The move to compatible, after all that AWS refuses from then on.
+pub(super) fn enter_compatible(pass: &Pass<'_>) -> Vec<Step> {
+    if pass.desired.cluster_mode == ClusterMode::Compatible { steps(pass) } else { Vec::new() }
+}
+
 /// The next move. Each needs what the guide lists for it: a replica, automatic failover, a parameter group with the cluster
 /// flag, and only then the mode, one step at a time; AWS refuses to jump from disabled to enabled.
-pub(super) fn steps(pass: &Pass<'_>) -> Vec<Step> {
+fn steps(pass: &Pass<'_>) -> Vec<Step> {
     let group = pass.group;
     let mut change = GroupChange::of(&group.id, true);
     match (actual(group), pass.desired.cluster_mode) {

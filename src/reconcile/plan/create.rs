@@ -3,14 +3,19 @@
 use std::collections::BTreeSet;
 
 use super::step::Step;
-use super::token;
-use crate::desired::{Auth, Desired, Tls};
+use super::{Wish, token};
+use crate::desired::{Auth, Desired, Restore, Tls};
 use crate::group_request::NewGroup;
 use crate::observed::{Account, Observed};
 use crate::properties::{ClusterMode, IpDiscovery, NetworkType};
 
 /// The call that makes the group; `None` while something it needs is not there yet.
-pub(super) fn group(desired: &Desired, observed: &Observed, account: &Account) -> Option<Step> {
+pub(super) fn group(wish: Wish<'_>, observed: &Observed, account: &Account) -> Option<Step> {
+    let desired = wish.desired;
+    // In an Update the group is made again because somebody deleted it. What counts at creation only was for the first
+    // one, and may fit no more.
+    let again = wish.previous.is_some();
+    let zone_per_node = i32::try_from(desired.preferred_zones.len()) == Ok(desired.topology.nodes());
     let security_group = observed.security_group.as_ref()?;
     // Before the group has the token: afterwards a newer version of a foreign secret could be taken for the one used.
     let record = token::wanted_record(desired, account);
@@ -33,7 +38,7 @@ pub(super) fn group(desired: &Desired, observed: &Observed, account: &Account) -
         cluster_mode: (desired.cluster_mode != ClusterMode::Disabled).then(|| desired.cluster_mode.as_str()),
         automatic_failover: desired.automatic_failover,
         multi_az: desired.multi_az,
-        preferred_zones: desired.preferred_zones.clone(),
+        preferred_zones: if again && !zone_per_node { Vec::new() } else { desired.preferred_zones.clone() },
         port: desired.port,
         parameter_group: desired.parameter_group_name(),
         subnet_group: desired.names.subnet_group(),
@@ -51,7 +56,7 @@ pub(super) fn group(desired: &Desired, observed: &Observed, account: &Account) -
         },
         snapshot_retention: desired.snapshot_retention,
         snapshot_window: desired.snapshot_window.clone(),
-        restore: desired.restore.clone(),
+        restore: if again { Restore::default() } else { desired.restore.clone() },
         maintenance_window: desired.maintenance_window.clone(),
         auto_minor_version_upgrade: desired.auto_minor_version_upgrade,
         notification_topic: desired.notification_topic.clone(),

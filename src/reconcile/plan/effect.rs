@@ -10,7 +10,7 @@ use crate::observed::{
     Endpoint, FoundSnapshot, Group, Member, Observed, ParameterGroup, STAGE_CURRENT, STAGE_PENDING, Secret,
     SecurityGroup, Shard, Status, SubnetGroup,
 };
-use crate::properties::ClusterMode;
+use crate::properties::{ClusterMode, NetworkType};
 use crate::secret::{AuthToken, SecretContent};
 
 /// Changes `observed` as the step would, at once. `vpc_id` is where a subnet group is made.
@@ -185,6 +185,7 @@ fn create(new: &NewGroup, observed: &mut Observed) {
     };
     let endpoint = |kind: &str| Endpoint { address: format!("{kind} endpoint of {}", new.id), port: new.port };
     let cluster_mode = new.cluster_mode.unwrap_or("disabled").to_owned();
+    let address_kind = if new.network_type == Some(NetworkType::Ipv6.as_str()) { "ipv6" } else { "ipv4" };
     observed.group = Some(Group {
         id: new.id.clone(),
         arn: format!("replication group {}", new.id),
@@ -219,7 +220,7 @@ fn create(new: &NewGroup, observed: &mut Observed) {
         snapshot_window: new.snapshot_window.clone(),
         auto_minor_version_upgrade: Some(new.auto_minor_version_upgrade),
         network_type: Some(new.network_type.unwrap_or("ipv4").to_owned()),
-        ip_discovery: new.ip_discovery.map(str::to_owned),
+        ip_discovery: Some(new.ip_discovery.unwrap_or(address_kind).to_owned()),
         data_tiering: new.data_tiering.unwrap_or(false),
         durability: new.durability.clone(),
         logs: new.logs.clone(),

@@ -1,12 +1,13 @@
 //! Engine version and node type.
 
+use std::cmp::Ordering;
+
 use super::Pass;
 use super::step::{Step, modify};
 use crate::desired::Desired;
 use crate::engine::Version;
 use crate::group_request::GroupChange;
 use crate::observed::{Member, Observed};
-use crate::properties::ClusterMode;
 
 /// A new version, or redis to valkey, together with the parameter group of the new family. With `ApplyImmediately`
 /// off the change waits for the maintenance window, and what is pending is not asked for again.
@@ -36,9 +37,14 @@ pub(super) fn upgrades(desired: &Desired, member: &Member) -> bool {
     engine != desired.engine || is_newer(&desired.version, version)
 }
 
-/// Whether `wanted` is a later version than `actual`, as far as `wanted` says.
+/// Whether `wanted` is a later version than `actual`, as far as both say.
 pub(super) fn is_newer(wanted: &Version, actual: &Version) -> bool {
-    (wanted.major, wanted.minor, wanted.patch) > (actual.major, actual.minor, wanted.patch.and(actual.patch))
+    let later_patch = wanted.patch.zip(actual.patch).is_some_and(|(wanted, actual)| wanted > actual);
+    match (wanted.major, wanted.minor).cmp(&(actual.major, actual.minor)) {
+        Ordering::Greater => true,
+        Ordering::Equal => later_patch,
+        Ordering::Less => false,
+    }
 }
 
 /// Whether another node type waits for the maintenance window. Until then AWS upgrades no engine.
@@ -70,9 +76,7 @@ pub(super) fn node_type_down(pass: &Pass<'_>) -> Vec<Step> {
 fn node_type(pass: &Pass<'_>, up: bool) -> Vec<Step> {
     let (desired, group) = (pass.desired, pass.group);
     let waits = !desired.apply_immediately && node_type_waits(pass.observed);
-    // After the move to compatible the node type could not change any more.
-    let early = desired.cluster_mode == ClusterMode::Compatible;
-    let first = early || size_rank(&desired.node_type) >= size_rank(&group.node_type);
+    let first = size_rank(&desired.node_type) >= size_rank(&group.node_type);
     if desired.node_type == group.node_type || waits || first != up {
         return Vec::new();
     }

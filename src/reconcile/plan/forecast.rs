@@ -141,8 +141,11 @@ impl Forecast {
         let longer = (limit < LONGEST).then(|| format!("raise it (to {MAX_SERVICE_TIMEOUT} at most)"));
         let smaller = format!("deploy one after the other: {}", names.join(", then "));
         let fix = longer.into_iter().chain([smaller]).collect::<Vec<_>>().join(", or ");
-        let minutes = limit.as_secs() / 60;
-        let rule = format!("the change takes at least {least} minutes ({parts}), and {minutes} are left for it");
+        let left = match limit.as_secs() {
+            seconds @ ..120 => format!("{seconds} seconds"),
+            seconds => (seconds / 60).to_string(),
+        };
+        let rule = format!("the change takes at least {least} minutes ({parts}), and {left} are left for it");
         Some(Problem::new("ServiceTimeout", rule, fix))
     }
 }

@@ -70,8 +70,8 @@ pub fn way_back(observed: &Observed) -> Option<&str> {
 }
 
 /// Whether the wish takes a replacement back: the standing group cannot become what is wanted, or the one before could
-/// not become what was wanted until now. The second matters where AWS makes a change in one direction only: the way back
-/// would be possible in place, on the group without the data.
+/// not become what was wanted until now. The second matters where AWS makes a change in one direction only: the way
+/// back would be possible in place, on the group without the data.
 #[must_use]
 pub fn undoes_replacement(wish: Wish<'_>, standing: &Observed, before: &Observed) -> bool {
     let replacing = |wish, observed| !replacement::obstacles(wish, observed).replacing.is_empty();

@@ -150,7 +150,7 @@ const PHASES: &[fn(&Pass<'_>) -> Vec<Step>] = &[
     tags::steps,
     // Before anything is applied immediately.
     settings::take_back,
-    // AWS changes neither failover, version nor node type while cluster mode is compatible.
+    // AWS changes neither failover, version, node type nor the number of nodes while cluster mode is compatible.
     cluster_mode::leave_compatible,
     // Failover and Multi-AZ go off before nodes go, because AWS refuses to shrink below what they need.
     nodes::failover_off,
@@ -158,7 +158,7 @@ const PHASES: &[fn(&Pass<'_>) -> Vec<Step>] = &[
     engine::version,
     // More memory comes before anything that may need it.
     engine::node_type_up,
-    cluster_mode::steps,
+    cluster_mode::enable,
     nodes::shards,
     nodes::more_replicas,
     settings::steps,
@@ -170,6 +170,7 @@ const PHASES: &[fn(&Pass<'_>) -> Vec<Step>] = &[
     settings::log_delivery,
     nodes::failover_on,
     nodes::fewer_replicas,
+    cluster_mode::enter_compatible,
     surroundings::tidy,
     generation::seed_used,
     surroundings::created,
@@ -198,7 +199,7 @@ pub fn present(wish: Wish<'_>, observed: &Observed, account: &Account) -> Plan {
     }
     let mut steps = surroundings::ingress(desired, observed);
     let Some(group) = &observed.group else {
-        steps.extend(create::group(desired, observed, account));
+        steps.extend(create::group(wish, observed, account));
         return Plan::Act(steps);
     };
     if !steps.is_empty() {

@@ -30,8 +30,8 @@ pub(super) fn failover_on(pass: &Pass<'_>) -> Vec<Step> {
     modify(change)
 }
 
-/// Shards are added with room made before. Taken away are those that the layout does not name, from the highest id down;
-/// which ones is read from a fresh look.
+/// Shards are added with room made before. Taken away are those that the layout does not name, from the highest id
+/// down; which ones is read from a fresh look.
 pub(super) fn shards(pass: &Pass<'_>) -> Vec<Step> {
     let Topology::Sharded { shards, layout, .. } = &pass.desired.topology else { return Vec::new() };
     let wanted = usize::try_from(*shards).unwrap_or_default();
@@ -74,6 +74,11 @@ pub(super) fn fewer_replicas(pass: &Pass<'_>) -> Vec<Step> {
     vec![Step::DecreaseReplicas { group: group.id.clone(), replicas, remove }]
 }
 
+/// Whether there are to be more or fewer nodes.
+pub(super) fn changes_count(desired: &Desired, group: &Group) -> bool {
+    replica_changes(desired, group, |wanted, actual| wanted != actual).is_some()
+}
+
 /// The changes of replica counts for which `counts` says that they are meant.
 fn replica_changes(desired: &Desired, group: &Group, counts: fn(i32, i32) -> bool) -> Option<Replicas> {
     let wanted = wanted_replicas(desired, group);
@@ -90,8 +95,8 @@ fn replica_changes(desired: &Desired, group: &Group, counts: fn(i32, i32) -> boo
     Some(if alike { Replicas::Every(first) } else { Replicas::ByShard(changes) })
 }
 
-/// Wanted replicas by shard id. A layout names its shards by id or by position; a shard that it does not name keeps what it
-/// has.
+/// Wanted replicas by shard id. A layout names its shards by id or by position; a shard that it does not name keeps what
+/// it has.
 fn wanted_replicas(desired: &Desired, group: &Group) -> BTreeMap<String, i32> {
     let mut shards = group.replicas_per_shard();
     shards.sort();

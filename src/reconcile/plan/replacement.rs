@@ -1,9 +1,9 @@
 //! What cannot be granted: things that belong to somebody else, and changes that AWS does not make in place.
 
 use super::surroundings::takes_over;
-use super::{Wish, cluster_mode, engine, token, transit};
+use super::{Wish, cluster_mode, engine, nodes, token, transit};
 use crate::desired::{Auth, Desired, Topology};
-use crate::observed::{Group, Member, Observed};
+use crate::observed::{Group, Member, Observed, Status};
 use crate::problem::Problem;
 use crate::properties::ClusterMode;
 
@@ -131,7 +131,7 @@ impl Replacing {
 pub(super) struct Obstacles {
     /// Changes that a new group would bring.
     pub(super) replacing: Vec<Replacing>,
-    /// What the group refuses although it can become what is wanted, now or by another way.
+    /// What the group refuses for now, or unless the template says more. A new group would not.
     pub(super) refused: Vec<Problem>,
 }
 
@@ -277,11 +277,13 @@ fn dropped_token(wish: Wish<'_>, group: &Group, observed: &Observed, replacing: 
     replacing.push(Replacing::one_way(property, &is, &wanted).detour(Some(way)));
 }
 
-/// AWS upgrades no engine while another node type waits for the maintenance window, and takes back no such change.
+/// AWS upgrades no engine while another node type waits for the maintenance window, and takes back no such change. A
+/// node type shows as pending also while it is being changed, so this can be told only at rest.
 fn upgrade_while_node_type_waits(desired: &Desired, group: &Group, observed: &Observed) -> Option<Problem> {
     let upgrade = observed.first_member().is_some_and(|member| engine::is_to_upgrade(desired, member));
     let wanted = desired.node_type != group.node_type;
-    if !upgrade || !engine::node_type_waits(observed) || (desired.apply_immediately && wanted) {
+    let at_rest = group.status == Status::Available && observed.busy_member().is_none();
+    if !at_rest || !upgrade || !engine::node_type_waits(observed) || (desired.apply_immediately && wanted) {
         return None;
     }
     let rule = "AWS does not upgrade while another NodeType waits for the maintenance window";
@@ -293,6 +295,7 @@ fn upgrade_while_node_type_waits(desired: &Desired, group: &Group, observed: &Ob
     Some(Problem::new("EngineVersion", rule, fix).with_value(&desired.version))
 }
 
+/// Whether something changes that AWS does not change while cluster mode is compatible.
 fn changes_nodes(desired: &Desired, group: &Group, observed: &Observed) -> bool {
     observed.first_member().is_some_and(|member| engine::upgrades(desired, member))
         || desired.node_type != group.node_type
@@ -300,13 +303,21 @@ fn changes_nodes(desired: &Desired, group: &Group, observed: &Observed) -> bool 
 
 fn shape(desired: &Desired, group: &Group, observed: &Observed, obstacles: &mut Obstacles) {
     let (actual, wanted) = (cluster_mode::actual(group), desired.cluster_mode);
+    let nodes_change = wanted == ClusterMode::Compatible && changes_nodes(desired, group, observed);
     if actual == wanted {
-        if actual == ClusterMode::Compatible && changes_nodes(desired, group, observed) {
-            let rule = "AWS changes neither engine version nor node type while it is compatible";
+        if nodes_change || (wanted == ClusterMode::Compatible && nodes::changes_count(desired, group)) {
+            let rule =
+                "AWS changes neither engine version nor node type nor the number of nodes while it is compatible";
             let fix = "set it to enabled or disabled together with the change, or first";
             obstacles.refused.push(Problem::new("ClusterMode", rule, fix).with_value(wanted.as_str()));
         }
         return;
+    }
+    if nodes_change && !desired.apply_immediately {
+        let rule =
+            "what waits for the maintenance window is not changed any more when ClusterMode is compatible by then";
+        let fix = "set it to true, or change ClusterMode after the window";
+        obstacles.refused.push(Problem::new("ApplyImmediately", rule, fix).with_value(false));
     }
     if actual == ClusterMode::Enabled {
         let several = group.shards.len() > 1 && !matches!(desired.topology, Topology::Sharded { .. });

@@ -2,13 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::Pass;
 use super::create::attached;
 use super::step::{Step, modify};
+use super::{Pass, cluster_mode};
 use crate::desired::Desired;
 use crate::group_request::GroupChange;
 use crate::observed::{Group, Member};
-use crate::properties::IpDiscovery;
+use crate::properties::{IpDiscovery, NetworkType};
 
 /// Everything that AWS applies while the group stays up.
 pub(super) fn steps(pass: &Pass<'_>) -> Vec<Step> {
@@ -18,8 +18,11 @@ pub(super) fn steps(pass: &Pass<'_>) -> Vec<Step> {
     change.description = (desired.description != group.description).then(|| desired.description.clone());
     change.auto_minor_version_upgrade = (group.auto_minor_version_upgrade == Some(!desired.auto_minor_version_upgrade))
         .then_some(desired.auto_minor_version_upgrade);
+    // With one kind of address there is nothing to choose.
+    let default = (desired.network_type == Some(NetworkType::DualStack)).then_some(IpDiscovery::Ipv4);
     change.ip_discovery = desired
         .ip_discovery
+        .or(default)
         .map(IpDiscovery::as_str)
         .filter(|wanted| group.ip_discovery.as_deref().is_some_and(|actual| actual != *wanted));
     change.durability = desired
@@ -62,7 +65,9 @@ fn member_settings(pass: &Pass<'_>, member: &Member, change: &mut GroupChange) {
     change.notification_topic =
         (desired.notification_topic != member.notification_topic).then(|| desired.notification_topic.clone());
     let parameter_group = desired.parameter_group_name();
-    let waits = member.pending.contains("EngineVersion") || is_deferred(pass, &parameter_group);
+    // The group with the cluster flag is a step of its own on the way to cluster mode, which is always immediate.
+    let comes_with_mode = cluster_mode::actual(pass.group) != desired.cluster_mode;
+    let waits = member.pending.contains("EngineVersion") || is_deferred(pass, &parameter_group) || comes_with_mode;
     change.parameter_group = (parameter_group != member.parameter_group && !waits).then_some(parameter_group);
 }
 

@@ -4,18 +4,17 @@ use std::collections::BTreeSet;
 
 use super::engine::is_newer;
 use super::{Wish, token};
-use crate::desired::Auth;
+use crate::desired::{Auth, Desired};
 use crate::observed::Observed;
+use crate::properties::NodeGroupProperties;
 
 /// The warnings about a converged group.
 #[must_use]
 pub fn warnings(wish: Wish<'_>, observed: &Observed) -> Vec<String> {
     let desired = wish.desired;
     let mut warnings = Vec::new();
-    if let Some(previous) = wish.previous
-        && previous.restore != desired.restore
-    {
-        warnings.push("SnapshotName and SnapshotArns count at creation only; their change was ignored".to_owned());
+    if let Some(previous) = wish.previous {
+        warnings.extend(ignored(previous, desired));
     }
     if desired.auth == Auth::Open && observed.group.as_ref().is_some_and(|group| token::is_optional(group, observed)) {
         warnings.push("the cache also accepts the token of an update that failed; AWS cannot take it away".to_owned());
@@ -32,6 +31,47 @@ pub fn warnings(wish: Wish<'_>, observed: &Observed) -> Vec<String> {
         warnings.push("some parameters take effect at the next reboot of the nodes".to_owned());
     }
     warnings
+}
+
+/// Changes of the template that change nothing at AWS.
+fn ignored(previous: &Desired, desired: &Desired) -> Vec<String> {
+    let mut ignored = Vec::new();
+    let mut warn = |text: &str| ignored.push(text.to_owned());
+    if previous.restore != desired.restore {
+        warn("SnapshotName and SnapshotArns count at creation only; their change was ignored");
+    }
+    if previous.preferred_zones != desired.preferred_zones {
+        warn("PreferredAvailabilityZones counts at creation only: its change was ignored");
+    }
+    if is_placed_anew(previous, desired) {
+        warn("Slots and zones in NodeGroupConfiguration count at creation only: their change was ignored");
+    }
+    let by_alias = desired.kms_key_id.as_ref().filter(|key| key.contains("alias/"));
+    if by_alias.is_some() && previous.kms_key_id != desired.kms_key_id {
+        warn("KmsKeyId names an alias, which AWS does not show: its change was ignored, name the key by its id");
+    }
+    if previous.snapshot_window.is_some() && desired.snapshot_window.is_none() {
+        warn("SnapshotWindow was removed, and AWS keeps the last one");
+    }
+    if previous.maintenance_window.is_some() && desired.maintenance_window.is_none() {
+        warn("MaintenanceWindow was removed, and AWS keeps the last one");
+    }
+    ignored
+}
+
+/// Whether a shard is wanted with other slots or in other zones than before. A layout names its shards by id or by
+/// position.
+fn is_placed_anew(previous: &Desired, desired: &Desired) -> bool {
+    let (before, after) = (previous.topology.layout(), desired.topology.layout());
+    let placement = |shard: &NodeGroupProperties| {
+        (shard.slots.clone(), shard.primary_availability_zone.clone(), shard.replica_availability_zones.clone())
+    };
+    after.iter().enumerate().any(|(index, shard)| {
+        let named =
+            before.iter().find(|other| shard.node_group_id.is_some() && other.node_group_id == shard.node_group_id);
+        let same = named.or_else(|| before.get(index).filter(|_| shard.node_group_id.is_none()));
+        same.map(placement).unwrap_or_default() != placement(shard)
+    })
 }
 
 /// What waits for the maintenance window, asked for by this wish or by one before.

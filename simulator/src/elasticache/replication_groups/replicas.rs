@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::topology::{MAX_CLUSTER_NODES, MAX_REPLICAS};
-use super::{Member, MemberStatus, ReplicationGroup, Shard, Status, Task, Work, describe};
+use super::{ClusterMode, Member, MemberStatus, ReplicationGroup, Shard, Status, Task, Work, describe};
 use crate::clock::Time;
 use crate::elasticache::input::Input;
 use crate::elasticache::networks;
@@ -36,6 +36,10 @@ fn change(world: &mut World, call: &Call, grow: bool) -> Answer {
     group.require_available("modified")?;
     if !immediate {
         return Err(invalid_value("ApplyImmediately=false is not supported for changes of the replica count."));
+    }
+    // facts 3.7
+    if group.cluster_mode == ClusterMode::Compatible {
+        return Err(invalid_combination("Finish the change of cluster mode before scaling."));
     }
     let wishes = read_wishes(group, input, grow)?;
     if let Some(subnets) = cache.subnet_groups.get(&group.subnet_group).filter(|_| grow) {

@@ -103,6 +103,8 @@ fn cluster_mode_goes_through_compatible() {
         refusal(account.modify("a", json!({ "CacheNodeType": "cache.t4g.small" }))),
         "InvalidParameterCombination"
     );
+    let more = json!({ "ReplicationGroupId": "a", "NewReplicaCount": "2", "ApplyImmediately": "true" });
+    assert_eq!(account.refused("IncreaseReplicaCount", more), "InvalidParameterCombination");
     let group = account.modified("a", json!({ "ClusterMode": "enabled" }));
     assert_eq!(group["ClusterMode"], "enabled");
     assert!(group["NodeGroups"]["NodeGroup"][0].get("PrimaryEndpoint").is_none());
