@@ -231,7 +231,9 @@ pub(super) fn topology(p: &Properties) -> (Topology, ClusterMode) {
     });
     let replicas = p.replicas_per_node_group.unwrap_or(0);
     let topology = match (sharded, mode) {
-        (true, ClusterMode::Disabled) if shards == 1 => Topology::Single { nodes: 1 + replicas },
+        (true, ClusterMode::Disabled) if shards == 1 => {
+            Topology::Single { nodes: Topology::Sharded { shards, replicas, layout }.nodes() }
+        }
         (true, _) => Topology::Sharded { shards, replicas, layout },
         // The cluster protocol with NumCacheNodes: one shard, the rest its replicas.
         (false, ClusterMode::Enabled) => {
@@ -257,6 +259,9 @@ fn shards(p: &Properties, problems: &mut Vec<Problem>) {
             Problem::new("ClusterMode", format!("disabled allows one shard and {shards} are wanted"), fix)
                 .with_value("disabled"),
         );
+    }
+    if mode == ClusterMode::Compatible {
+        compatible(p, &topology, problems);
     }
     let Some(layout) = p.node_group_configuration.as_ref().filter(|layout| !layout.is_empty()) else { return };
     if let Some(count) = p.num_node_groups.filter(|count| usize::try_from(*count) != Ok(layout.len())) {
@@ -300,6 +305,27 @@ fn shards(p: &Properties, problems: &mut Vec<Problem>) {
     if next < SLOTS {
         let rule = format!("slots {next} to 16383 are in no shard");
         problems.push(Problem::new("NodeGroupConfiguration", rule, "cover 0 to 16383"));
+    }
+}
+
+/// What AWS demands of a group whose clients may or may not speak the cluster protocol: one shard with a replica, of an
+/// engine that changes its mode in place. What `NumCacheNodes` lacks is said with failover.
+fn compatible(p: &Properties, topology: &Topology, problems: &mut Vec<Problem>) {
+    let mut add = |rule: String, fix: &str| {
+        problems.push(Problem::new("ClusterMode", rule, fix).with_value("compatible"));
+    };
+    if let Topology::Sharded { shards, .. } = topology {
+        if *shards > 1 {
+            let rule = format!("compatible allows one shard and {shards} are wanted");
+            add(rule, "set ClusterMode to enabled, or NumNodeGroups to 1");
+        } else if topology.nodes() < 2 {
+            add("compatible needs a replica".to_owned(), "set ReplicasPerNodeGroup to 1 or more");
+        }
+    }
+    if let Some((engine, version)) = version_of(p).filter(|(engine, version)| !version.changes_modes_in_place(*engine))
+    {
+        let rule = format!("{} {version} knows no compatible mode", engine.title());
+        add(rule, "use Redis OSS 7.0 or later or Valkey, or set ClusterMode to disabled or enabled");
     }
 }
 

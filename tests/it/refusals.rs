@@ -101,6 +101,21 @@ async fn an_update_to_no_subnets_is_refused_before_a_write() {
     assert_eq!(setup.writes().len(), before);
 }
 
+/// One shard with a replica, of an engine that can change its mode.
+#[tokio::test(start_paused = true)]
+async fn a_compatible_cluster_that_cannot_be_is_refused() {
+    let old = json!({"Engine": "redis", "EngineVersion": "6.2", "NumCacheNodes": 2, "AutomaticFailoverEnabled": true});
+    for (wish, rule) in [
+        (json!({"NumNodeGroups": 2, "ReplicasPerNodeGroup": 1}), "allows one shard and 2 are wanted"),
+        (json!({"NumNodeGroups": 1}), "needs a replica"),
+        (json!({"NodeGroupConfiguration": [{"ReplicaCount": 0}]}), "needs a replica"),
+        (old, "Redis OSS 6.2 knows no compatible mode"),
+    ] {
+        let reason = refused(with(wish, json!({"ClusterMode": "compatible"}))).await;
+        assert_says(&reason, &["1 problem ", "ClusterMode (compatible)", rule]);
+    }
+}
+
 /// S24: Multi-AZ on one subnet is wrong whatever the account holds.
 #[tokio::test(start_paused = true)]
 async fn multi_az_on_one_subnet_is_refused() {

@@ -382,3 +382,26 @@ async fn checks_that_are_not_possible_refuse_nothing() {
         setup.created(with(quick_start(), json!({"Parameters": {"maxmemory-policy": "allkeys-lru"}}))).await;
     }
 }
+
+/// A group that turns out a plain one has the nodes and the zones of its only shard.
+#[tokio::test(start_paused = true)]
+async fn the_layout_of_a_plain_group_counts() {
+    for mode in [
+        json!({"ClusterMode": "disabled"}),
+        json!({"ParameterGroupName": "default.valkey8"}),
+        json!({"ParameterGroupName": "mine"}),
+    ] {
+        for (zones, wanted) in [(json!(["us-east-1b"]), json!(["us-east-1a", "us-east-1b"])), (json!([]), Value::Null)]
+        {
+            let setup = Setup::new();
+            parameter_group(&setup, "mine", "valkey8", &[]);
+            let shard =
+                json!({"ReplicaCount": 1, "PrimaryAvailabilityZone": "us-east-1a", "ReplicaAvailabilityZones": zones});
+            let wish = with(mode.clone(), json!({"NodeGroupConfiguration": [shard]}));
+            setup.created(with(quick_start(), wish)).await;
+            let asked = asked(&setup);
+            assert_eq!(asked["NumCacheClusters"], "2", "{mode}");
+            assert_eq!(asked["PreferredCacheClusterAZs"]["AvailabilityZone"], wanted, "{mode}");
+        }
+    }
+}
