@@ -405,3 +405,41 @@ async fn the_layout_of_a_plain_group_counts() {
         }
     }
 }
+
+/// Redis OSS 4.0.10 is the oldest.
+#[tokio::test(start_paused = true)]
+async fn the_oldest_version_on_offer_is_made() {
+    let setup = Setup::new();
+    setup.created(with(quick_start(), json!({"Engine": "redis", "EngineVersion": "4.0.10"}))).await;
+    assert_eq!(asked(&setup)["EngineVersion"], "4.0.10");
+}
+
+/// Parameters of a template that are left empty.
+#[tokio::test(start_paused = true)]
+async fn an_empty_map_or_list_counts_as_not_set() {
+    for wish in [
+        json!({"ParameterGroupName": "mine", "Parameters": {}}),
+        json!({"NumCacheNodes": 2, "NodeGroupConfiguration": []}),
+    ] {
+        let setup = Setup::new();
+        parameter_group(&setup, "mine", "valkey8", &[]);
+        setup.created(with(quick_start(), wish)).await;
+    }
+}
+
+/// AWS keeps names in lower case and numbers of shards with their zeros; neither is a difference to an Update.
+#[tokio::test(start_paused = true)]
+async fn names_in_another_form_are_no_drift() {
+    let setup = Setup::new();
+    parameter_group(&setup, "mine", "valkey8", &[("cluster-enabled", "yes")]);
+    setup.aws.with(|world, _| world.elasticache.add_user_group(UserGroup::new("people", "valkey", "p")));
+    let shards = json!([{"NodeGroupId": 1}, {"NodeGroupId": "0002"}]);
+    let wish = with(
+        quick_start(),
+        json!({"ParameterGroupName": "Mine", "UserGroupIds": ["People"], "NodeGroupConfiguration": shards}),
+    );
+    let outcome = setup.created(wish.clone()).await;
+    assert_eq!(outcome.get_att("Security.ParameterGroupName").unwrap(), "mine");
+    let (_, writes) = setup.updated(with(wish, json!({"Description": "new"}))).await;
+    assert_eq!(names(&writes), ["ModifyReplicationGroup"]);
+}
