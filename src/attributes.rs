@@ -1,8 +1,8 @@
 //! What `Fn::GetAtt` gives: pure. Always the same keys, all strings; no token in any of them.
 
-use crate::cfn::response::Data;
+use crate::cfn::response::{Data, WARNINGS};
 use crate::cost::Price;
-use crate::desired::{Desired, Tls};
+use crate::desired::{Auth, Desired, Tls};
 use crate::engine::Version;
 use crate::observed::{Endpoint, Observed};
 
@@ -15,7 +15,7 @@ pub fn attributes(desired: &Desired, observed: &Observed, warnings: &[String], p
     configuration(desired, observed, price, &mut data);
     identifiers(desired, observed, &mut data);
     examples(desired, observed, &mut data);
-    data.optional("Warnings", warnings.join("; "));
+    data.optional(WARNINGS, warnings.join("; "));
     data
 }
 
@@ -61,10 +61,13 @@ fn configuration(desired: &Desired, observed: &Observed, price: Option<&Price>, 
     data.add("Configuration.NodeType", desired.node_type.clone());
     data.add("Configuration.NumCacheNodes", nodes.to_string());
     let failover = desired.automatic_failover;
-    data.add("HighAvailability.Enabled", (failover && nodes > 1).to_string());
+    // A shard of one node has nothing to fail over to, however many shards there are.
+    let shards = group.map(|group| group.shards.as_slice()).unwrap_or_default();
+    let highly_available = failover && !shards.is_empty() && shards.iter().all(|shard| shard.member_ids.len() > 1);
+    data.add("HighAvailability.Enabled", highly_available.to_string());
     data.add("HighAvailability.AutomaticFailoverEnabled", failover.to_string());
     data.add("HighAvailability.MultiAzEnabled", desired.multi_az.to_string());
-    let failover_time = if failover && nodes > 1 { "typically a few seconds" } else { "" };
+    let failover_time = if highly_available { "typically a few seconds" } else { "" };
     data.add("HighAvailability.FailoverTime", failover_time);
     data.add("EstimatedCost.NodeType", desired.node_type.clone());
     data.add("EstimatedCost.NumNodes", nodes.to_string());
@@ -76,7 +79,7 @@ fn identifiers(desired: &Desired, observed: &Observed, data: &mut Data) {
     let group = observed.group.as_ref();
     let members: Vec<&str> = group.iter().flat_map(|group| &group.member_ids).map(String::as_str).collect();
     let secret = match &desired.auth {
-        crate::desired::Auth::Foreign { arn, .. } => Some(arn.clone()),
+        Auth::Foreign { arn, .. } => Some(arn.clone()),
         auth if auth.keeps_secret() => observed.secret.as_ref().map(|secret| secret.arn.clone()),
         _ => None,
     };
@@ -100,19 +103,43 @@ fn examples(desired: &Desired, observed: &Observed, data: &mut Data) {
         .unwrap_or_default();
     let sharded = group.is_some_and(|group| group.configuration_endpoint.is_some());
     let tls = desired.tls != Tls::Off;
-    let password = desired.auth.is_required();
-    data.droppable_first("AppConfigExamples.NodeJs", node_js(host, port, sharded, tls, password));
-    data.droppable_first("AppConfigExamples.Python", python(host, port, sharded, tls, password));
-    let secret = if password { "\nREDIS_PASSWORD=<key password of the secret>" } else { "" };
-    let environment = format!("REDIS_HOST={host}\nREDIS_PORT={port}\nREDIS_TLS={tls}{secret}");
+    let login = match &desired.auth {
+        Auth::Open => Login::None,
+        Auth::Generated { .. } | Auth::Literal(_) | Auth::Foreign { .. } => Login::Password,
+        Auth::UserGroup(_) => Login::User,
+    };
+    data.droppable_first("AppConfigExamples.NodeJs", node_js(host, port, sharded, tls, login));
+    data.droppable_first("AppConfigExamples.Python", python(host, port, sharded, tls, login));
+    let credentials = match &desired.auth {
+        Auth::Open => String::new(),
+        Auth::Generated { .. } | Auth::Literal(_) => "\nREDIS_PASSWORD=<key password of the secret>".to_owned(),
+        Auth::Foreign { key: Some(key), .. } => format!("\nREDIS_PASSWORD=<key {key} of the secret>"),
+        Auth::Foreign { key: None, .. } => "\nREDIS_PASSWORD=<text of the secret>".to_owned(),
+        Auth::UserGroup(group) => {
+            format!("\nREDIS_USERNAME=<a user of {group}>\nREDIS_PASSWORD=<a password of that user>")
+        }
+    };
+    let environment = format!("REDIS_HOST={host}\nREDIS_PORT={port}\nREDIS_TLS={tls}{credentials}");
     data.droppable_first("AppConfigExamples.EnvironmentVariables", environment);
 }
 
+/// What clients log in with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Login {
+    /// Nothing.
+    None,
+    /// The password of the default user.
+    Password,
+    /// A user's name and password.
+    User,
+}
+
 /// For ioredis and iovalkey; `tls: {}` checks the certificate against the public authorities.
-fn node_js(host: &str, port: i32, sharded: bool, tls: bool, password: bool) -> String {
+fn node_js(host: &str, port: i32, sharded: bool, tls: bool, login: Login) -> String {
     let mut options = Vec::new();
     options.extend(tls.then_some("tls: {}"));
-    options.extend(password.then_some("password: process.env.REDIS_PASSWORD"));
+    options.extend((login == Login::User).then_some("username: process.env.REDIS_USERNAME"));
+    options.extend((login != Login::None).then_some("password: process.env.REDIS_PASSWORD"));
     let options = options.join(", ");
     if sharded {
         // ElastiCache certificates name hosts, so nodes must be reached by name, not by the address that DNS gives.
@@ -126,9 +153,10 @@ fn node_js(host: &str, port: i32, sharded: bool, tls: bool, password: bool) -> S
 }
 
 /// For valkey-py; `ssl=True` checks the certificate by default.
-fn python(host: &str, port: i32, sharded: bool, tls: bool, password: bool) -> String {
+fn python(host: &str, port: i32, sharded: bool, tls: bool, login: Login) -> String {
     let class = if sharded { "ValkeyCluster" } else { "Valkey" };
     let tls = if tls { ", ssl=True" } else { "" };
-    let password = if password { ", password=os.environ['REDIS_PASSWORD']" } else { "" };
-    format!("valkey.{class}(host='{host}', port={port}{tls}{password})")
+    let user = if login == Login::User { ", username=os.environ['REDIS_USERNAME']" } else { "" };
+    let password = if login == Login::None { "" } else { ", password=os.environ['REDIS_PASSWORD']" };
+    format!("valkey.{class}(host='{host}', port={port}{tls}{user}{password})")
 }

@@ -49,7 +49,7 @@ impl Engine {
     pub fn offered(self) -> &'static [&'static str] {
         match self {
             Engine::Valkey => &["7.2", "8.0", "8.1", "8.2", "9.0", "9.1"],
-            Engine::Redis => &["5.0.6", "6.0", "6.2", "7.0", "7.1"],
+            Engine::Redis => &["4.0.10", "5.0.6", "6.0", "6.2", "7.0", "7.1"],
         }
     }
 
@@ -77,6 +77,21 @@ impl Engine {
         let lowest = offered.first().copied().unwrap_or_default();
         let fix = format!("use {lowest} or a later one of {}", offered.join(", "));
         Some((rule, fix))
+    }
+
+    /// Why a new group cannot ask for this version although there is one like it, with what to write instead: ElastiCache
+    /// takes the patch number of its oldest versions and chooses that of the others. `None` when it can.
+    #[must_use]
+    pub fn precision_defect(self, version: &Version) -> Option<(String, String)> {
+        let mut offered = self.offered().iter().filter_map(|text| Version::parse(text));
+        let like = offered.find(|known| (known.major, known.minor) == (version.major, version.minor));
+        let wanted = like.unwrap_or_else(|| Version::new(version.major, version.minor));
+        let rule = match (wanted.patch, version.patch) {
+            (None, Some(_)) => "names a patch version, which ElastiCache chooses itself".to_owned(),
+            (Some(_), patch) if patch != wanted.patch => format!("ElastiCache offers only {wanted} of this version"),
+            (_, _) => return None,
+        };
+        Some((rule, format!("write {wanted}")))
     }
 
     /// The engine's name in sentences.
@@ -189,6 +204,26 @@ mod tests {
         }
         assert!(defect(Engine::Redis, "3.2").is_some());
         assert!(defect(Engine::Valkey, "12.0").is_some());
+    }
+
+    #[test]
+    fn only_the_oldest_versions_are_asked_for_with_their_patch_number() {
+        let fix = |engine: Engine, text: &str| {
+            let defect = engine.precision_defect(&Version::parse(text).unwrap());
+            defect.map(|(_, fix)| fix)
+        };
+        let write = |version: &str| Some(format!("write {version}"));
+        for (engine, text, expected) in [
+            (Engine::Valkey, "7.2", None),
+            (Engine::Valkey, "7.2.6", write("7.2")),
+            (Engine::Valkey, "9.7.1", write("9.7")),
+            (Engine::Redis, "7.0.5", write("7.0")),
+            (Engine::Redis, "5.0.6", None),
+            (Engine::Redis, "5.0", write("5.0.6")),
+            (Engine::Redis, "4.0.9", write("4.0.10")),
+        ] {
+            assert_eq!(fix(engine, text), expected, "{engine} {text}");
+        }
     }
 
     #[test]

@@ -116,10 +116,16 @@ impl Fault {
         self
     }
 
+    /// The action that was denied: AWS's text names it where it is another one that the call needs besides its own.
+    fn denied_action(&self) -> &str {
+        let named = self.message.split_once(DENIED_ACTION).and_then(|(_, rest)| rest.split_whitespace().next());
+        named.map(|action| action.trim_end_matches(['.', ','])).filter(|a| a.contains(':')).unwrap_or(self.action)
+    }
+
     /// What the user can do about it.
     fn advice(&self) -> Option<String> {
         match self.class {
-            Class::Denied => Some(format!("allow {} in the function's role", self.action)),
+            Class::Denied => Some(format!("allow {} in the function's role", self.denied_action())),
             Class::Quota => Some("raise the quota, or remove what is not needed".to_owned()),
             Class::Capacity => Some("try later, another node type or another availability zone".to_owned()),
             Class::Throttled | Class::Unavailable => Some("deploy again later".to_owned()),
@@ -127,6 +133,9 @@ impl Fault {
         }
     }
 }
+
+/// What AWS puts before the action that it denies.
+const DENIED_ACTION: &str = "not authorized to perform: ";
 
 /// The cause at the bottom, which says most about a broken connection.
 fn innermost(error: &dyn Error) -> String {
@@ -204,6 +213,19 @@ fn classify(code: &str, message: &str, status: Option<u16>) -> Class {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_advice_names_the_action_that_is_missing() {
+        let advice = |message: &str| {
+            let fault = Fault::answered("secretsmanager:CreateSecret", "s", "AccessDeniedException", message, 400);
+            fault.advice().unwrap()
+        };
+        let depends = "User: u is not authorized to perform: kms:GenerateDataKey on resource: k";
+        assert_eq!(advice(depends), "allow kms:GenerateDataKey in the function's role");
+        for says_nothing in ["", "You are not authorized to perform this operation.", "not authorized to perform: "] {
+            assert_eq!(advice(says_nothing), "allow secretsmanager:CreateSecret in the function's role");
+        }
+    }
 
     #[test]
     fn the_table_knows_the_uneven_codes() {

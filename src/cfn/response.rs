@@ -18,6 +18,9 @@ use super::request::ReplyTo;
 /// Longest answer that CloudFormation accepts, in bytes.
 pub const MAX_BYTES: usize = 4096;
 
+/// The attribute that tells what else the user should know.
+pub const WARNINGS: &str = "Warnings";
+
 /// Attributes with the order in which they go when the answer is full.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Data {
@@ -108,13 +111,24 @@ impl Answer {
             Outcome::Success(data) => {
                 let mut values = data.values.clone();
                 let mut body = render("SUCCESS", None, Some(&values));
+                let mut emptied = Vec::new();
                 for key in &data.droppable {
                     if body.len() <= MAX_BYTES {
                         break;
                     }
                     warn!(attribute = key, bytes = body.len(), "emptied, because the answer would be too long");
                     values.insert(key.clone(), String::new());
+                    emptied.push(key.as_str());
                     body = render("SUCCESS", None, Some(&values));
+                }
+                // Somebody may have made himself depend on them. Where there is no room for this, the log has it.
+                if let Some(warnings) = values.get_mut(WARNINGS).filter(|_| !emptied.is_empty()) {
+                    let told = format!("empty for lack of room: {}", emptied.join(", "));
+                    *warnings = if warnings.is_empty() { told } else { format!("{warnings}; {told}") };
+                    let telling = render("SUCCESS", None, Some(&values));
+                    if telling.len() <= MAX_BYTES {
+                        return telling;
+                    }
                 }
                 body
             }
@@ -263,6 +277,24 @@ mod tests {
         let length = |key: &str| value["Data"][key].as_str().unwrap().len();
         assert_eq!((length("Needed"), length("Later"), length("First")), (1500, 1500, 0));
         assert!(body.len() <= MAX_BYTES);
+    }
+
+    #[test]
+    fn what_was_emptied_is_told_where_that_fits() {
+        let warnings = |needed: usize, warning: &str| {
+            let mut data = Data::default();
+            data.add("Needed", "n".repeat(needed));
+            data.optional("Later", "l".repeat(1000));
+            data.optional(WARNINGS, warning);
+            let body = Answer { physical_id: "p".into(), outcome: Outcome::Success(data) }.body(&reply_to(), "");
+            assert!(body.len() <= MAX_BYTES);
+            let value: serde_json::Value = serde_json::from_str(&body).unwrap();
+            value["Data"][WARNINGS].as_str().unwrap().to_owned()
+        };
+        assert_eq!(warnings(2000, ""), "");
+        assert_eq!(warnings(3500, ""), "empty for lack of room: Later");
+        assert_eq!(warnings(3500, "mind the gap"), "mind the gap; empty for lack of room: Later");
+        assert_eq!(warnings(3920, "mind the gap"), "mind the gap");
     }
 
     #[test]

@@ -403,13 +403,13 @@ impl Desired {
     /// Takes over what the parameter group of [`Desired::mode_decided_by`] says: as in the native resource, one shard
     /// under a group without cluster mode is a plain group.
     pub fn settle_cluster_mode(&mut self, cluster_enabled: bool) {
-        let (Some(ModeFollowsGroup { failover }), Topology::Sharded { replicas, .. }) =
-            (self.mode_follows_group, &self.topology)
-        else {
-            return;
-        };
-        if !cluster_enabled {
-            self.topology = Topology::Single { nodes: 1 + replicas };
+        let Some(ModeFollowsGroup { failover }) = self.mode_follows_group else { return };
+        if !cluster_enabled && let Topology::Sharded { layout, .. } = &self.topology {
+            let nodes = self.topology.nodes();
+            if self.preferred_zones.is_empty() {
+                self.preferred_zones = zones_of(layout, nodes);
+            }
+            self.topology = Topology::Single { nodes };
             self.cluster_mode = ClusterMode::Disabled;
             self.automatic_failover = failover.unwrap_or(self.multi_az);
         }
@@ -516,6 +516,10 @@ fn resolve(p: Properties, owner: &Owner, purpose: Purpose<'_>) -> Desired {
     let mode_follows_group =
         rules::mode_follows_parameter_group(&p).then_some(ModeFollowsGroup { failover: p.automatic_failover_enabled });
     let sharded = matches!(topology, Topology::Sharded { .. });
+    let mut preferred_zones = p.preferred_availability_zones.clone();
+    if !sharded && preferred_zones.is_empty() {
+        preferred_zones = zones_of(p.node_group_configuration.as_deref().unwrap_or_default(), topology.nodes());
+    }
     let auth = auth(&p);
     let title = format!("{} in {}", p.project_id.as_deref().unwrap_or_default(), p.env.as_deref().unwrap_or_default());
     let mut tags = owner.tags();
@@ -531,7 +535,7 @@ fn resolve(p: Properties, owner: &Owner, purpose: Purpose<'_>) -> Desired {
         port: p.port.unwrap_or(6379),
         network_type: p.network_type,
         ip_discovery: p.ip_discovery,
-        preferred_zones: p.preferred_availability_zones,
+        preferred_zones,
         engine,
         version,
         node_type: p.node_type.unwrap_or_else(|| "cache.t4g.micro".to_owned()),
@@ -581,6 +585,14 @@ fn resolve(p: Properties, owner: &Owner, purpose: Purpose<'_>) -> Desired {
         names,
         owner: owner.clone(),
     }
+}
+
+/// The zones of a plain group of so many nodes that is laid out as a shard. AWS takes one for each node or none.
+fn zones_of(layout: &[NodeGroupProperties], nodes: i32) -> Vec<String> {
+    let zones = layout
+        .iter()
+        .flat_map(|shard| shard.primary_availability_zone.iter().chain(&shard.replica_availability_zones).cloned());
+    Some(zones.collect::<Vec<_>>()).filter(|zones| usize::try_from(nodes) == Ok(zones.len())).unwrap_or_default()
 }
 
 /// Days that a deleted secret can still be restored, unless the template says otherwise.

@@ -15,6 +15,8 @@ use crate::properties::{ClusterMode, IpDiscovery, NetworkType, Properties, Trans
 const MAX_TAGS: usize = 50 - 10;
 /// Subnets that AWS allows in a subnet group.
 const MAX_SUBNETS: usize = 20;
+/// Nodes that AWS allows in one group, with the quota raised.
+const MAX_NODES: i32 = 500;
 /// Hash slots of a sharded group.
 const SLOTS: u32 = 16384;
 
@@ -23,9 +25,11 @@ pub(super) fn check(p: &Properties, purpose: Purpose<'_>, problems: &mut Vec<Pro
     identity(p, problems);
     tags(p, problems);
     network(p, problems);
-    engine(p, problems);
+    engine(p, purpose, problems);
+    node_type(p, problems);
+    parameters(p, problems);
     counts(p, purpose, problems);
-    shards(p, problems);
+    shards(p, purpose, problems);
     availability(p, problems);
     features(p, problems);
     at_rest(p, problems);
@@ -142,7 +146,7 @@ fn version_of(p: &Properties) -> Option<(Engine, Version)> {
     }
 }
 
-fn engine(p: &Properties, problems: &mut Vec<Problem>) {
+fn engine(p: &Properties, purpose: Purpose<'_>, problems: &mut Vec<Problem>) {
     let engine = p.engine.unwrap_or(Engine::Valkey);
     if let Some(text) = &p.engine_version {
         match Version::parse(text) {
@@ -151,15 +155,34 @@ fn engine(p: &Properties, problems: &mut Vec<Problem>) {
                 problems.push(Problem::new("EngineVersion", "must be like 8.2", fix).with_value(text));
             }
             Some(version) => {
-                if let Some((rule, fix)) = engine.version_defect(&version) {
+                // Past the creation the template may say the version as AWS reports it.
+                let precise = || purpose.makes_group().then(|| engine.precision_defect(&version)).flatten();
+                if let Some((rule, fix)) = engine.version_defect(&version).or_else(precise) {
                     problems.push(Problem::new("EngineVersion", rule, fix).with_value(text));
                 }
             }
         }
     }
+}
+
+/// Whether a name has the form `cache.<family>.<size>`: a family has letters and the number of its generation. Families and
+/// most sizes come and go without notice, so only what is surely none is refused.
+fn is_node_type(name: &str) -> bool {
+    let Some((family, size)) = name.strip_prefix("cache.").and_then(|rest| rest.split_once('.')) else { return false };
+    let legal_family = family.starts_with(|c: char| c.is_ascii_alphabetic())
+        && family.contains(|c: char| c.is_ascii_digit())
+        && family.chars().all(|c| c.is_ascii_alphanumeric() || c == '-');
+    let number = size.strip_suffix("xlarge");
+    let legal_size = ["nano", "micro", "small", "medium", "large"].contains(&size)
+        || number.is_some_and(|number| number.chars().all(|c| c.is_ascii_digit()))
+        || size.strip_prefix("metal").is_some_and(|rest| rest.is_empty() || rest.starts_with('-'));
+    legal_family && legal_size
+}
+
+fn node_type(p: &Properties, problems: &mut Vec<Problem>) {
+    let engine = p.engine.unwrap_or(Engine::Valkey);
     if let Some(node_type) = &p.node_type {
-        let legal = node_type.strip_prefix("cache.").is_some_and(|rest| rest.split('.').count() == 2);
-        if !legal {
+        if !is_node_type(node_type) {
             let fix = "write it like cache.t4g.micro";
             problems.push(Problem::new("NodeType", "must be a cache node type", fix).with_value(node_type));
         } else if node_type.starts_with("cache.t2.") || node_type.starts_with("cache.t1.") {
@@ -168,8 +191,14 @@ fn engine(p: &Properties, problems: &mut Vec<Problem>) {
         } else if engine == Engine::Redis && VALKEY_ONLY_FAMILIES.iter().any(|f| node_type.starts_with(f)) {
             let fix = "use cache.m7g or cache.r7g, or Engine valkey";
             problems.push(Problem::new("NodeType", "is offered for Valkey only", fix).with_value(node_type));
+        } else if node_type.starts_with("cache.r6gd.") && !node_type.ends_with("xlarge") {
+            let fix = "use cache.r6gd.xlarge or larger";
+            problems.push(Problem::new("NodeType", "r6gd nodes start at xlarge", fix).with_value(node_type));
         }
     }
+}
+
+fn parameters(p: &Properties, problems: &mut Vec<Problem>) {
     if let (Some(name), Some(_)) = (&p.parameter_group_name, &p.parameters) {
         let fix = "keep Parameters to have a group made, or ParameterGroupName to bring one";
         problems.push(Problem::new("ParameterGroupName", "excludes Parameters", fix).with_value(name));
@@ -203,6 +232,22 @@ fn counts(p: &Properties, purpose: Purpose<'_>, problems: &mut Vec<Problem>) {
             problems.push(Problem::new("NumCacheNodes", rule, fix).with_value(nodes));
         }
     }
+    let nodes = topology(p).0.nodes();
+    if nodes > MAX_NODES {
+        let property = if p.node_group_configuration.is_some() { "NodeGroupConfiguration" } else { "NumNodeGroups" };
+        let rule = format!("makes {nodes} nodes with all replicas, and AWS allows {MAX_NODES}");
+        problems.push(Problem::new(property, rule, "use fewer shards or replicas"));
+    }
+    if matches!(topology(p).0, Topology::Sharded { .. })
+        && purpose.makes_group()
+        && !mode_follows_parameter_group(p)
+        && !p.preferred_availability_zones.is_empty()
+    {
+        let rule = "is for a cluster without shards";
+        let fix = "name the zones of each shard in NodeGroupConfiguration";
+        let zones = p.preferred_availability_zones.join(", ");
+        problems.push(Problem::new("PreferredAvailabilityZones", rule, fix).with_value(zones));
+    }
     if let Topology::Single { nodes } = topology(p).0
         && purpose.makes_group()
         && !p.preferred_availability_zones.is_empty()
@@ -231,7 +276,9 @@ pub(super) fn topology(p: &Properties) -> (Topology, ClusterMode) {
     });
     let replicas = p.replicas_per_node_group.unwrap_or(0);
     let topology = match (sharded, mode) {
-        (true, ClusterMode::Disabled) if shards == 1 => Topology::Single { nodes: 1 + replicas },
+        (true, ClusterMode::Disabled) if shards == 1 => {
+            Topology::Single { nodes: Topology::Sharded { shards, replicas, layout }.nodes() }
+        }
         (true, _) => Topology::Sharded { shards, replicas, layout },
         // The cluster protocol with NumCacheNodes: one shard, the rest its replicas.
         (false, ClusterMode::Enabled) => {
@@ -249,7 +296,7 @@ pub(super) fn mode_follows_parameter_group(p: &Properties) -> bool {
     group && one_shard && p.cluster_mode.is_none()
 }
 
-fn shards(p: &Properties, problems: &mut Vec<Problem>) {
+fn shards(p: &Properties, purpose: Purpose<'_>, problems: &mut Vec<Problem>) {
     let (topology, mode) = topology(p);
     if let (Topology::Sharded { shards, .. }, ClusterMode::Disabled) = (&topology, mode) {
         let fix = "set ClusterMode to enabled, or NumNodeGroups to 1";
@@ -257,6 +304,9 @@ fn shards(p: &Properties, problems: &mut Vec<Problem>) {
             Problem::new("ClusterMode", format!("disabled allows one shard and {shards} are wanted"), fix)
                 .with_value("disabled"),
         );
+    }
+    if mode == ClusterMode::Compatible {
+        compatible(p, &topology, problems);
     }
     let Some(layout) = p.node_group_configuration.as_ref().filter(|layout| !layout.is_empty()) else { return };
     if let Some(count) = p.num_node_groups.filter(|count| usize::try_from(*count) != Ok(layout.len())) {
@@ -266,6 +316,24 @@ fn shards(p: &Properties, problems: &mut Vec<Problem>) {
     let mut covered: Vec<(u32, u32, usize)> = Vec::new();
     for (index, shard) in layout.iter().enumerate() {
         let at = |part: &str| format!("NodeGroupConfiguration[{index}].{part}");
+        if let Some(id) = &shard.node_group_id {
+            if id.len() > 4 || !id.chars().all(|c| c.is_ascii_digit()) {
+                let rule = "must be a number of at most four digits";
+                problems.push(Problem::new(at("NodeGroupId"), rule, "write it like 0001").with_value(id));
+            } else if layout[..index].iter().any(|other| other.node_group_id.as_ref() == Some(id)) {
+                let rule = "is given twice";
+                problems.push(Problem::new(at("NodeGroupId"), rule, "number the shards").with_value(id));
+            }
+        }
+        let zones = shard.replica_availability_zones.len();
+        let replicas = shard.replica_count.or(p.replicas_per_node_group).unwrap_or(0);
+        // The zones are for the first replicas: later changes of their number leave them behind.
+        if purpose.makes_group() && zones > 0 && usize::try_from(replicas) != Ok(zones) {
+            let rule = format!("names {zones} zones for {replicas} replicas");
+            let fix = "name one zone per replica, or leave it out";
+            let given = shard.replica_availability_zones.join(", ");
+            problems.push(Problem::new(at("ReplicaAvailabilityZones"), rule, fix).with_value(given));
+        }
         let Some(slots) = &shard.slots else { continue };
         match slot_ranges(slots) {
             Some(ranges) => covered.extend(ranges.into_iter().map(|(low, high)| (low, high, index))),
@@ -300,6 +368,27 @@ fn shards(p: &Properties, problems: &mut Vec<Problem>) {
     if next < SLOTS {
         let rule = format!("slots {next} to 16383 are in no shard");
         problems.push(Problem::new("NodeGroupConfiguration", rule, "cover 0 to 16383"));
+    }
+}
+
+/// What AWS demands of a group whose clients may or may not speak the cluster protocol: one shard with a replica, of an
+/// engine that changes its mode in place. What `NumCacheNodes` lacks is said with failover.
+fn compatible(p: &Properties, topology: &Topology, problems: &mut Vec<Problem>) {
+    let mut add = |rule: String, fix: &str| {
+        problems.push(Problem::new("ClusterMode", rule, fix).with_value("compatible"));
+    };
+    if let Topology::Sharded { shards, .. } = topology {
+        if *shards > 1 {
+            let rule = format!("compatible allows one shard and {shards} are wanted");
+            add(rule, "set ClusterMode to enabled, or NumNodeGroups to 1");
+        } else if topology.nodes() < 2 {
+            add("compatible needs a replica".to_owned(), "set ReplicasPerNodeGroup to 1 or more");
+        }
+    }
+    if let Some((engine, version)) = version_of(p).filter(|(engine, version)| !version.changes_modes_in_place(*engine))
+    {
+        let rule = format!("{} {version} knows no compatible mode", engine.title());
+        add(rule, "use Redis OSS 7.0 or later or Valkey, or set ClusterMode to disabled or enabled");
     }
 }
 
@@ -549,17 +638,22 @@ fn backup(p: &Properties, problems: &mut Vec<Problem>) {
         let fix = "keep one of them";
         problems.push(Problem::new("SnapshotName", "excludes SnapshotArns", fix));
     }
-    for (index, arn) in
-        p.snapshot_arns.iter().enumerate().filter(|(_, arn)| !arn.starts_with("arn:") || arn.contains(','))
+    for (index, arn) in p.snapshot_arns.iter().enumerate().filter(|(_, arn)| !is_arn_of(arn, "s3") || arn.contains(','))
     {
         let fix = "write it like arn:aws:s3:::bucket/backup.rdb";
         let at = format!("SnapshotArns[{index}]");
         problems.push(Problem::new(at, "must be the ARN of an object in S3, without commas", fix).with_value(arn));
     }
-    if let Some(arn) = p.notification_topic_arn.as_ref().filter(|arn| !arn.starts_with("arn:")) {
+    if let Some(arn) = p.notification_topic_arn.as_ref().filter(|arn| !is_arn_of(arn, "sns")) {
         let fix = "write the topic's ARN";
-        problems.push(Problem::new("NotificationTopicArn", "must be an ARN", fix).with_value(arn));
+        problems.push(Problem::new("NotificationTopicArn", "must be the ARN of an SNS topic", fix).with_value(arn));
     }
+}
+
+/// Whether this is the ARN of something in a service, in whatever partition.
+fn is_arn_of(text: &str, service: &str) -> bool {
+    let mut parts = text.split(':');
+    parts.next() == Some("arn") && parts.next().is_some() && parts.next() == Some(service)
 }
 
 fn logs(p: &Properties, problems: &mut Vec<Problem>) {

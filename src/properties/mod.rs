@@ -238,18 +238,21 @@ impl Properties {
             engine: r.choice("Engine", &[("valkey", Engine::Valkey), ("redis", Engine::Redis)]),
             engine_version: r.string("EngineVersion"),
             node_type: r.string("NodeType"),
-            parameters: r.map("Parameters"),
-            parameter_group_name: r.string("ParameterGroupName"),
+            parameters: r.map("Parameters").filter(|values| !values.is_empty()),
+            // AWS keeps these names in lower case.
+            parameter_group_name: r.string("ParameterGroupName").map(|name| name.to_ascii_lowercase()),
             num_cache_nodes: r.integer("NumCacheNodes", 1..=6),
             automatic_failover_enabled: r.boolean("AutomaticFailoverEnabled"),
             multi_az_enabled: r.boolean("MultiAzEnabled"),
             num_node_groups: r.integer("NumNodeGroups", 1..=MAX_SHARDS),
             replicas_per_node_group: r.integer("ReplicasPerNodeGroup", 0..=5),
-            node_group_configuration: r.objects(
-                "NodeGroupConfiguration",
-                "NodeGroupId, Slots, ReplicaCount, PrimaryAvailabilityZone and ReplicaAvailabilityZones",
-                node_group,
-            ),
+            node_group_configuration: r
+                .objects(
+                    "NodeGroupConfiguration",
+                    "NodeGroupId, Slots, ReplicaCount, PrimaryAvailabilityZone and ReplicaAvailabilityZones",
+                    node_group,
+                )
+                .filter(|shards| !shards.is_empty()),
             cluster_mode: r.choice(
                 "ClusterMode",
                 &[
@@ -276,7 +279,7 @@ impl Properties {
             secret_name: r.string("SecretName"),
             secret_kms_key_id: r.string("SecretKmsKeyId"),
             secret_recovery_window_in_days: r.integer("SecretRecoveryWindowInDays", 0..=30),
-            user_group_ids: r.strings("UserGroupIds").unwrap_or_default(),
+            user_group_ids: lower_case(r.strings("UserGroupIds").unwrap_or_default()),
             snapshot_retention_limit: r.integer("SnapshotRetentionLimit", 0..=35),
             snapshot_window: r.string("SnapshotWindow"),
             final_snapshot_identifier: r.string("FinalSnapshotIdentifier"),
@@ -308,9 +311,15 @@ impl Properties {
     }
 }
 
+/// AWS keeps these ids in lower case.
+fn lower_case(ids: Vec<String>) -> Vec<String> {
+    ids.into_iter().map(|id| id.to_ascii_lowercase()).collect()
+}
+
 fn node_group(r: &mut Reader<'_>) -> NodeGroupProperties {
     NodeGroupProperties {
-        node_group_id: r.string("NodeGroupId"),
+        // A template may number shards with numbers, which lose their zeros.
+        node_group_id: r.string("NodeGroupId").map(|id| format!("{id:0>4}")),
         slots: r.string("Slots"),
         replica_count: r.integer("ReplicaCount", 0..=5),
         primary_availability_zone: r.string("PrimaryAvailabilityZone"),

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 use simulator::cloudformation::Outcome;
+use simulator::elasticache::UserGroup;
 
 use crate::harness::{CACHE, Setup, production, quick_start, with};
 use crate::shapes::elasticache;
@@ -187,5 +188,33 @@ async fn a_full_answer_keeps_all_keys_and_drops_the_examples_first() {
         assert_ne!(outcome.get_att(kept).unwrap(), "", "{kept}");
     }
     assert_eq!(outcome.get_att("Configuration.NumCacheNodes").unwrap(), "90");
+    let told = outcome.get_att("Warnings").unwrap();
+    assert!(told.contains("empty for lack of room: AppConfigExamples.NodeJs, "), "{told}");
     setup.stack.delete(CACHE).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn shards_without_replicas_are_not_highly_available() {
+    let outcome = Setup::new().created(with(quick_start(), json!({"NumNodeGroups": 2}))).await;
+    assert_eq!(outcome.get_att("HighAvailability.Enabled").unwrap(), "false");
+    assert_eq!(outcome.get_att("HighAvailability.FailoverTime").unwrap(), "");
+    assert_eq!(outcome.get_att("HighAvailability.AutomaticFailoverEnabled").unwrap(), "true");
+}
+
+/// Users of a group have names and passwords of their own, and no secret of ours holds them.
+#[tokio::test(start_paused = true)]
+async fn examples_for_a_user_group_log_in_as_a_user() {
+    let setup = Setup::new();
+    setup.aws.with(|world, _| world.elasticache.add_user_group(UserGroup::new("people", "valkey", "p")));
+    let outcome = setup.created(with(quick_start(), json!({"UserGroupIds": ["people"]}))).await;
+    let example = |name: &str| outcome.get_att(&format!("AppConfigExamples.{name}")).unwrap().to_owned();
+    let environment = example("EnvironmentVariables");
+    assert!(environment.contains("REDIS_USERNAME=<a user of people>") && !environment.contains("secret"));
+    let (node_js, python) = (example("NodeJs"), example("Python"));
+    assert!(
+        node_js.contains("username: process.env.REDIS_USERNAME, password: process.env.REDIS_PASSWORD"),
+        "{node_js}"
+    );
+    let login = "username=os.environ['REDIS_USERNAME'], password=os.environ['REDIS_PASSWORD']";
+    assert!(python.contains(login), "{python}");
 }

@@ -270,3 +270,20 @@ fn the_last_text_of_a_call_is_its_message() {
     assert_eq!(last_text(r#"%fault, "say \"no\" (once)") => g("other")"#), Some("say \"no\" (once)".to_owned()));
     assert_eq!(last_text("reason) + \"later\""), None);
 }
+
+/// Every word with which a step of a rotation may fail.
+#[test]
+fn every_failure_of_a_rotation_is_explained() {
+    let (_, section) =
+        page().split_once("### Failures of a rotation").map(|(a, b)| (a.to_owned(), b.to_owned())).unwrap();
+    let source = std::fs::read_to_string(project_file("src/rotation/decide/mod.rs")).unwrap();
+    let mut known = 0;
+    for call in ["Fail(format!(", "Err(format!(", "let reason = "] {
+        for text in source.split(call).skip(1).filter_map(|arguments| last_text(arguments.split(';').next()?)) {
+            let mut parts = text.split(['{', '}', ':']).map(str::trim).filter(|part| part.len() > 8);
+            assert!(parts.any(|part| section.contains(part)), "{text:?} is not in the page");
+            known += 1;
+        }
+    }
+    assert!(known >= 10, "{known}");
+}

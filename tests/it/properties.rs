@@ -305,7 +305,7 @@ fn refusals() -> Vec<(&'static str, Value, &'static str)> {
         ("SnapshotArns", json!({"SnapshotArns": ["s3://b/x"]}), "must be the ARN of an object"),
         ("MaintenanceWindow", json!({"MaintenanceWindow": "sunday"}), "must be ddd:hh:mm-ddd:hh:mm"),
         ("AutoMinorVersionUpgrade", json!({"AutoMinorVersionUpgrade": 2}), "must be true or false"),
-        ("NotificationTopicArn", json!({"NotificationTopicArn": "topic"}), "must be an ARN"),
+        ("NotificationTopicArn", json!({"NotificationTopicArn": "topic"}), "must be the ARN of an SNS topic"),
         ("ApplyImmediately", json!({"ApplyImmediately": []}), "must be true or false"),
         ("LogDelivery", json!({"LogDelivery": [{"LogType": "slow"}]}), "must be one of slow-log"),
         ("DeletionProtection", json!({"DeletionProtection": "on"}), "must be true or false"),

@@ -101,6 +101,75 @@ async fn an_update_to_no_subnets_is_refused_before_a_write() {
     assert_eq!(setup.writes().len(), before);
 }
 
+/// One shard with a replica, of an engine that can change its mode.
+#[tokio::test(start_paused = true)]
+async fn a_compatible_cluster_that_cannot_be_is_refused() {
+    let old = json!({"Engine": "redis", "EngineVersion": "6.2", "NumCacheNodes": 2, "AutomaticFailoverEnabled": true});
+    for (wish, rule) in [
+        (json!({"NumNodeGroups": 2, "ReplicasPerNodeGroup": 1}), "allows one shard and 2 are wanted"),
+        (json!({"NumNodeGroups": 1}), "needs a replica"),
+        (json!({"NodeGroupConfiguration": [{"ReplicaCount": 0}]}), "needs a replica"),
+        (old, "Redis OSS 6.2 knows no compatible mode"),
+    ] {
+        let reason = refused(with(wish, json!({"ClusterMode": "compatible"}))).await;
+        assert_says(&reason, &["1 problem ", "ClusterMode (compatible)", rule]);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_version_that_aws_takes_in_another_form_is_refused() {
+    let reason = refused(json!({"EngineVersion": "7.2.6"})).await;
+    assert_says(&reason, &["EngineVersion (7.2.6)", "ElastiCache chooses itself", "write 7.2"]);
+    let reason = refused(json!({"Engine": "redis", "EngineVersion": "5.0"})).await;
+    assert_says(&reason, &["EngineVersion (5.0)", "offers only 5.0.6", "write 5.0.6"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn shards_that_cannot_be_are_refused() {
+    for (shards, parts) in [
+        (
+            json!([{"NodeGroupId": "shard-one"}, {"NodeGroupId": "0002"}]),
+            ["NodeGroupConfiguration[0].NodeGroupId", "four digits"],
+        ),
+        (
+            json!([{"NodeGroupId": "0001"}, {"NodeGroupId": 1}]),
+            ["NodeGroupConfiguration[1].NodeGroupId (0001)", "given twice"],
+        ),
+        (
+            json!([{"ReplicaCount": 2, "ReplicaAvailabilityZones": ["us-east-1a"]}]),
+            ["NodeGroupConfiguration[0].ReplicaAvailabilityZones (us-east-1a)", "names 1 zones for 2 replicas"],
+        ),
+    ] {
+        assert_says(&refused(json!({"NodeGroupConfiguration": shards})).await, &parts);
+    }
+    let reason = refused(json!({"NumNodeGroups": 500, "ReplicasPerNodeGroup": 5})).await;
+    assert_says(&reason, &["NumNodeGroups: makes 3000 nodes", "AWS allows 500"]);
+    let reason = refused(json!({"NumNodeGroups": 2, "PreferredAvailabilityZones": ["us-east-1a"]})).await;
+    assert_says(&reason, &["PreferredAvailabilityZones (us-east-1a)", "NodeGroupConfiguration"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn node_types_that_cannot_be_are_refused() {
+    for node_type in
+        ["cache..", "cache.foo.bar", "cache.t4g.tiny", "cache.t4g.micro.x", "db.t4g.micro", "cache.r6gd.large"]
+    {
+        let tiered = node_type.contains("r6gd");
+        let reason = refused(json!({"NodeType": node_type, "DataTieringEnabled": tiered})).await;
+        assert_says(&reason, &["1 problem ", &format!("NodeType ({node_type})")]);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn arns_of_another_service_are_refused() {
+    let reason = refused(json!({"NotificationTopicArn": "arn:aws:s3:::b"})).await;
+    assert_says(&reason, &["NotificationTopicArn (arn:aws:s3:::b): must be the ARN of an SNS topic"]);
+    let reason = refused(json!({"SnapshotArns": ["arn:aws:sns:us-east-1:123456789012:x"]})).await;
+    assert_says(
+        &reason,
+        &["SnapshotArns[0] (arn:aws:sns:us-east-1:123456789012:x): must be the ARN of an object in S3"],
+    );
+}
+
 /// S24: Multi-AZ on one subnet is wrong whatever the account holds.
 #[tokio::test(start_paused = true)]
 async fn multi_az_on_one_subnet_is_refused() {

@@ -280,6 +280,20 @@ async fn the_old_token_goes_after_its_grace_time() {
     }
 }
 
+/// The stack is deleted within the grace time: its end, in the function's own time, is no error that rings an alarm.
+#[tokio::test(start_paused = true)]
+async fn the_end_of_a_grace_time_after_the_delete_is_no_failure() {
+    let setup = scheduled(with(production(), json!({"AuthTokenGraceMinutes": 30}))).await;
+    rotated(&setup).await;
+    setup.deleted().await;
+    tokio::time::sleep(Duration::from_mins(45)).await;
+    let failed: Vec<_> = setup.invocations().into_iter().filter(Result::is_err).collect();
+    assert_eq!(failed, Vec::<Result<(), String>>::new());
+    let arn = setup.aws.with(|world, _| world.secrets.secret(SECRET).unwrap().arn.clone());
+    let event = json!({"SecretId": arn, "ClientRequestToken": "v", "Step": "retireOldToken", "AfterMs": 1});
+    assert_eq!(setup.stack.invoke(event).await, Ok(()));
+}
+
 /// Another rotation before the grace time is over: it pushes the old token out itself, and the end of the first grace time
 /// takes nothing away from the second.
 #[tokio::test(start_paused = true)]

@@ -398,3 +398,64 @@ async fn checks_that_are_not_possible_refuse_nothing() {
         setup.created(with(quick_start(), json!({"Parameters": {"maxmemory-policy": "allkeys-lru"}}))).await;
     }
 }
+
+/// A group that turns out a plain one has the nodes and the zones of its only shard.
+#[tokio::test(start_paused = true)]
+async fn the_layout_of_a_plain_group_counts() {
+    for mode in [
+        json!({"ClusterMode": "disabled"}),
+        json!({"ParameterGroupName": "default.valkey8"}),
+        json!({"ParameterGroupName": "mine"}),
+    ] {
+        for (zones, wanted) in [(json!(["us-east-1b"]), json!(["us-east-1a", "us-east-1b"])), (json!([]), Value::Null)]
+        {
+            let setup = Setup::new();
+            parameter_group(&setup, "mine", "valkey8", &[]);
+            let shard =
+                json!({"ReplicaCount": 1, "PrimaryAvailabilityZone": "us-east-1a", "ReplicaAvailabilityZones": zones});
+            let wish = with(mode.clone(), json!({"NodeGroupConfiguration": [shard]}));
+            setup.created(with(quick_start(), wish)).await;
+            let asked = asked(&setup);
+            assert_eq!(asked["NumCacheClusters"], "2", "{mode}");
+            assert_eq!(asked["PreferredCacheClusterAZs"]["AvailabilityZone"], wanted, "{mode}");
+        }
+    }
+}
+
+/// Redis OSS 4.0.10 is the oldest.
+#[tokio::test(start_paused = true)]
+async fn the_oldest_version_on_offer_is_made() {
+    let setup = Setup::new();
+    setup.created(with(quick_start(), json!({"Engine": "redis", "EngineVersion": "4.0.10"}))).await;
+    assert_eq!(asked(&setup)["EngineVersion"], "4.0.10");
+}
+
+/// Parameters of a template that are left empty.
+#[tokio::test(start_paused = true)]
+async fn an_empty_map_or_list_counts_as_not_set() {
+    for wish in [
+        json!({"ParameterGroupName": "mine", "Parameters": {}}),
+        json!({"NumCacheNodes": 2, "NodeGroupConfiguration": []}),
+    ] {
+        let setup = Setup::new();
+        parameter_group(&setup, "mine", "valkey8", &[]);
+        setup.created(with(quick_start(), wish)).await;
+    }
+}
+
+/// AWS keeps names in lower case and numbers of shards with their zeros; neither is a difference to an Update.
+#[tokio::test(start_paused = true)]
+async fn names_in_another_form_are_no_drift() {
+    let setup = Setup::new();
+    parameter_group(&setup, "mine", "valkey8", &[("cluster-enabled", "yes")]);
+    setup.aws.with(|world, _| world.elasticache.add_user_group(UserGroup::new("people", "valkey", "p")));
+    let shards = json!([{"NodeGroupId": 1}, {"NodeGroupId": "0002"}]);
+    let wish = with(
+        quick_start(),
+        json!({"ParameterGroupName": "Mine", "UserGroupIds": ["People"], "NodeGroupConfiguration": shards}),
+    );
+    let outcome = setup.created(wish.clone()).await;
+    assert_eq!(outcome.get_att("Security.ParameterGroupName").unwrap(), "mine");
+    let (_, writes) = setup.updated(with(wish, json!({"Description": "new"}))).await;
+    assert_eq!(names(&writes), ["ModifyReplicationGroup"]);
+}

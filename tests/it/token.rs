@@ -388,3 +388,12 @@ async fn a_denied_look_at_the_secret_leaves_none_behind() {
         assert_eq!(setup.aws.leftovers("elasticache-resource:stack-id"), Vec::<String>::new());
     }
 }
+
+/// The key of another account: not the call is denied, but what it needs.
+#[tokio::test(start_paused = true)]
+async fn the_advice_names_the_right_to_a_key() {
+    let key = "arn:aws:kms:us-east-1:999999999999:key/other";
+    let setup = Setup::new();
+    let outcome = setup.create(with(quick_start(), json!({"AuthTokenEnabled": true, "SecretKmsKeyId": key}))).await;
+    assert!(outcome.reason.contains("; allow kms:GenerateDataKey in the function's role"), "{}", outcome.reason);
+}

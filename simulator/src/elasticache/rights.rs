@@ -11,11 +11,16 @@ const INTERFACES: [&str; 2] = ["ec2:CreateNetworkInterface", "ec2:DeleteNetworkI
 /// EC2 look-ups behind the same; they cannot be limited to a resource.
 const NETWORK: [&str; 3] = ["ec2:DescribeNetworkInterfaces", "ec2:DescribeSubnets", "ec2:DescribeVpcs"];
 
-const LOG_DELIVERY: [&str; 5] = [
+/// What the delivery of logs needs; the last three let it write into a log group (CloudWatch Logs guide, "Enable logging
+/// from AWS services").
+const LOG_DELIVERY: [&str; 8] = [
     "logs:CreateLogDelivery",
     "logs:DeleteLogDelivery",
+    "logs:DescribeLogGroups",
+    "logs:DescribeResourcePolicies",
     "logs:GetLogDelivery",
     "logs:ListLogDeliveries",
+    "logs:PutResourcePolicy",
     "logs:UpdateLogDelivery",
 ];
 
@@ -112,6 +117,14 @@ impl Needed {
         self.everywhere(&NETWORK);
     }
 
+    /// The role that a service makes itself with the rights of its caller.
+    fn service_linked_role(&mut self, service: &str, role: &str) {
+        let role = format!("arn:aws:iam::{ACCOUNT}:role/aws-service-role/{service}/{role}");
+        let mut right = Right::new("iam:CreateServiceLinkedRole", role);
+        right.context.push(("iam:AWSServiceName".to_owned(), service.to_owned()));
+        self.rights.push(right);
+    }
+
     fn everywhere(&mut self, actions: &[&str]) {
         self.rights.extend(actions.iter().map(|action| Right::new(*action, "*")));
     }
@@ -143,12 +156,7 @@ fn create_group(world: &World, input: Input<'_>, needed: &mut Needed) {
         needed.also("s3:GetObject", file);
     }
     if !world.elasticache.service_linked_role {
-        let role = format!(
-            "arn:aws:iam::{ACCOUNT}:role/aws-service-role/elasticache.amazonaws.com/AWSServiceRoleForElastiCache"
-        );
-        let mut right = Right::new("iam:CreateServiceLinkedRole", role);
-        right.context.push(("iam:AWSServiceName".to_owned(), "elasticache.amazonaws.com".to_owned()));
-        needed.rights.push(right);
+        needed.service_linked_role("elasticache.amazonaws.com", "AWSServiceRoleForElastiCache");
     }
 }
 
@@ -194,6 +202,7 @@ fn log_delivery(input: Input<'_>, needed: &mut Needed) {
         if deliveries.iter().any(|delivery| delivery.text("DestinationType") == Some("kinesis-firehose")) {
             let streams = format!("arn:aws:firehose:{REGION}:{ACCOUNT}:deliverystream/*");
             needed.also("firehose:TagDeliveryStream", streams);
+            needed.service_linked_role("delivery.logs.amazonaws.com", "AWSServiceRoleForLogDelivery");
         }
     }
 }

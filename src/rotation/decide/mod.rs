@@ -67,10 +67,19 @@ pub fn owner(tags: &Tags) -> Option<Owner> {
 /// The next thing to do for this event.
 #[must_use]
 pub fn next(event: &RotationEvent, seen: &Seen) -> Next {
+    if event.step == Step::Retire && is_over(seen) {
+        return Next::Done("the secret or its cache is gone, and the old token with it");
+    }
     match Work::new(event, seen) {
         Ok(work) => work.next(),
         Err(reason) => Next::Fail(reason),
     }
+}
+
+/// Whether the stack was deleted, or is being deleted.
+fn is_over(seen: &Seen) -> bool {
+    seen.secret.as_ref().is_none_or(|secret| secret.deleted)
+        || seen.group.as_ref().is_none_or(|group| group.status == Status::Deleting)
 }
 
 /// An event that may be worked on.

@@ -146,6 +146,23 @@ fn the_old_token_goes_in_time_unless_something_else_came() {
 }
 
 #[test]
+fn the_end_of_a_grace_time_after_a_delete_has_nothing_to_do() {
+    type Change = fn(&mut Seen);
+    let changes: [Change; 4] = [
+        |seen| seen.secret = None,
+        |seen| seen.secret.as_mut().unwrap().deleted = true,
+        |seen| seen.group = None,
+        |seen| seen.group.as_mut().unwrap().status = Status::Deleting,
+    ];
+    for change in changes {
+        let mut seen = promoted(marked(Stage::Grace, "t1"));
+        change(&mut seen);
+        assert!(matches!(next(&event(Step::Retire), &seen), Next::Done(_)));
+        assert!(!matches!(next(&event(Step::Set), &seen), Next::Rotate | Next::Set));
+    }
+}
+
+#[test]
 fn what_is_not_ours_is_left_alone() {
     type Change = fn(&mut Seen);
     let changes: [(Change, &str); 6] = [
