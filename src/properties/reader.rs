@@ -79,8 +79,8 @@ impl<'a> Reader<'a> {
     fn problem(&mut self, name: &str, value: Option<&Value>, rule: impl Into<String>, fix: impl Into<String>) {
         let problem = Problem::new(format!("{}{name}", self.path), rule, fix);
         self.problems.push(match value {
-            // People put tokens into the wrong property; what is there is never repeated.
-            Some(_) if name.starts_with("AuthToken") || name.starts_with("Secret") => problem,
+            // People put tokens into the wrong property; what may be one is never repeated.
+            Some(value) if is_about_tokens(name) && !is_number_or_boolean(value) => problem,
             Some(Value::String(text)) => problem.with_value(text),
             Some(value) => problem.with_value(value),
             None => problem,
@@ -276,4 +276,13 @@ fn scalar(value: &Value) -> Option<String> {
         Value::Bool(flag) => Some(flag.to_string()),
         Value::Null | Value::Array(_) | Value::Object(_) => None,
     }
+}
+
+fn is_about_tokens(name: &str) -> bool {
+    name.starts_with("AuthToken") || name.starts_with("Secret")
+}
+
+/// Whether this is too short for a token: those have sixteen characters at least.
+fn is_number_or_boolean(value: &Value) -> bool {
+    scalar(value).is_some_and(|text| text.parse::<i32>().is_ok() || text.parse::<bool>().is_ok())
 }

@@ -38,13 +38,26 @@ impl Run<'_> {
     /// Makes this request the newest one on what was seen, before it changes or answers anything. Returns whether it was
     /// not yet: then an older one may have done something after that look.
     pub(super) async fn claim(&mut self, target: Target<'_>, observed: &Observed) -> Result<bool, Error> {
-        let turn = self.order.turn(&target.names.subnet_group(), observed, target.owner);
-        let (Turn::Claim { arn, value }, Some(group)) = (turn, &observed.subnet_group) else { return Ok(false) };
+        let name = target.names.subnet_group();
+        let turn = self.order.turn(&name, observed, target.owner);
+        let (Turn::Claim { arn, .. }, Some(group)) = (turn, &observed.subnet_group) else { return Ok(false) };
+        // A look takes its time, and the tag cannot be compared and set: read it once more right before the write.
+        let mut group = group.clone();
+        if let Ok(Some(tags)) = self.aws.cache_tags(&arn).await {
+            group.tags = tags;
+        }
+        let now = Observed { subnet_group: Some(group.clone()), ..Observed::default() };
+        let value = match self.order.turn(&name, &now, target.owner) {
+            Turn::Claim { value, .. } => value,
+            Turn::Stop => return Err(Error::Overtaken),
+            // A twin was quicker.
+            Turn::GoOn | Turn::Gone => return Ok(true),
+        };
         let tags = Tags::from([(TAG_REQUESTS.to_owned(), value)]);
         for tries in 0.. {
             match self.waiter.persist(|| self.aws.tag_cache(&arn, &tags)).await {
                 Ok(()) => {
-                    self.order.claimed(group);
+                    self.order.claimed(&group);
                     break;
                 }
                 // Gone since the look; the next one tells what that means.

@@ -35,6 +35,17 @@ impl Update<'_> {
         Purpose::Update(self.physical_id)
     }
 
+    /// What was wanted before. Properties that cannot be read, because another release wrote them, are taken to be the
+    /// new ones, but for the port, which nothing that stands tells for sure.
+    fn previous(&self) -> Option<Desired> {
+        let read = |properties: &Value| Desired::new(properties, self.owner, self.purpose()).ok();
+        read(self.earlier).or_else(|| {
+            let mut properties = self.properties.clone();
+            properties["Port"] = self.earlier.get("Port").cloned().unwrap_or_default();
+            read(&properties)
+        })
+    }
+
     /// The properties that a next generation may have been made from.
     fn templates(&self) -> [&Value; 2] {
         [self.earlier, self.properties]
@@ -53,7 +64,7 @@ impl Run<'_> {
             Ok(desired) => desired,
             Err(problems) => return Err(self.update_refused(update, problems).await),
         };
-        let mut previous = Desired::new(update.earlier, update.owner, update.purpose()).ok();
+        let mut previous = update.previous();
         if let Some(previous) = &mut previous {
             self.settle_cluster_mode(previous).await;
         }
@@ -250,7 +261,7 @@ impl Run<'_> {
         }
         let observed = self.look(Target::from(&desired)).await?;
         let mut converged = Box::pin(self.converge(wish, observed, &account)).await?;
-        let data = if carries_data { "; what was written after the snapshot is lost" } else { " and began empty" };
+        let data = if carries_data { ", and what was written after the snapshot is lost" } else { " and began empty" };
         converged.warnings.push(format!("{next} replaces {}{data}", update.physical_id));
         Ok((desired, converged))
     }

@@ -410,3 +410,17 @@ fn state(setup: &Setup) -> String {
         format!("{:?} {:?} {parameters:?} {secrets:?} {groups:?}", cache.groups, cache.subnet_groups)
     })
 }
+
+/// What could be a token is not repeated, but a number or a boolean is none.
+#[tokio::test(start_paused = true)]
+async fn a_wrong_number_about_the_token_is_shown_and_a_wrong_text_is_not() {
+    let reason = refused(json!({
+        "AuthTokenGraceMinutes": "61", "SecretRecoveryWindowInDays": 3, "AuthTokenEnabled": "correct-horse-battery",
+    }))
+    .await;
+    assert_says(
+        &reason,
+        &["AuthTokenGraceMinutes (61)", "SecretRecoveryWindowInDays (3)", "AuthTokenEnabled: must be"],
+    );
+    assert!(!reason.contains("horse"), "{reason}");
+}

@@ -176,12 +176,11 @@ fn create_only(wish: Wish<'_>, observed: &Observed, group: &Group, replacing: &m
     if let Some(vpc) = observed.subnet_group.as_ref().map(|group| &group.vpc_id).filter(|vpc| **vpc != desired.vpc_id) {
         add("VpcId", vpc, &desired.vpc_id);
     }
-    // A rollback carries the port that the group has, whatever the previous wish was, so both must differ, as far as
-    // the previous one is known.
+    // A rollback carries the port that the group has, whatever the previous wish was, so both must differ.
     let port = group.main_endpoint().map(|endpoint| endpoint.port);
-    if let Some(port) = port
+    if let (Some(port), Some(previous)) = (port, wish.previous)
         && port != desired.port
-        && wish.previous.is_none_or(|previous| previous.port != desired.port)
+        && previous.port != desired.port
     {
         add("Port", &port, &desired.port);
     }
@@ -219,9 +218,8 @@ pub(super) fn same_key(actual: Option<&str>, wanted: Option<&str>) -> bool {
             actual == wanted || actual.rsplit('/').next() == wanted.rsplit('/').next() || wanted.contains("alias/")
         }
         (None, None) => true,
-        // Some groups show AWS's own key although none was asked for.
-        (Some(actual), None) => actual.contains("alias/aws/"),
-        (None, Some(_)) => false,
+        // AWS's own key is shown or not, whether it was asked for or not.
+        (Some(key), None) | (None, Some(key)) => key.contains("alias/aws/"),
     }
 }
 

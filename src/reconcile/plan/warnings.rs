@@ -8,7 +8,7 @@ use crate::desired::{Auth, Desired};
 use crate::observed::Observed;
 use crate::properties::NodeGroupProperties;
 
-/// The warnings about a converged group.
+/// The warnings about a converged group. None holds a semicolon, which is what stands between two of them.
 #[must_use]
 pub fn warnings(wish: Wish<'_>, observed: &Observed) -> Vec<String> {
     let desired = wish.desired;
@@ -17,14 +17,15 @@ pub fn warnings(wish: Wish<'_>, observed: &Observed) -> Vec<String> {
         warnings.extend(ignored(previous, desired));
     }
     if desired.auth == Auth::Open && observed.group.as_ref().is_some_and(|group| token::is_optional(group, observed)) {
-        warnings.push("the cache also accepts the token of an update that failed; AWS cannot take it away".to_owned());
+        warnings
+            .push("the cache also accepts the token of an update that failed, and AWS cannot take it away".to_owned());
     }
     if let Some(actual) = observed.first_member().and_then(|member| member.version.as_ref())
         && is_newer(actual, &desired.version)
         && !actual.matches(&desired.version)
     {
         warnings
-            .push(format!("the engine runs {actual}, newer than EngineVersion {}; set it to that", desired.version));
+            .push(format!("the engine runs {actual}, newer than EngineVersion {}: set it to that", desired.version));
     }
     warnings.extend(waiting(observed));
     if observed.members.values().any(|member| member.parameter_status == "pending-reboot") {
@@ -38,7 +39,7 @@ fn ignored(previous: &Desired, desired: &Desired) -> Vec<String> {
     let mut ignored = Vec::new();
     let mut warn = |text: &str| ignored.push(text.to_owned());
     if previous.restore != desired.restore {
-        warn("SnapshotName and SnapshotArns count at creation only; their change was ignored");
+        warn("SnapshotName and SnapshotArns count at creation only: their change was ignored");
     }
     if previous.preferred_zones != desired.preferred_zones {
         warn("PreferredAvailabilityZones counts at creation only: its change was ignored");
