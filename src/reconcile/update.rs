@@ -255,6 +255,8 @@ impl Run<'_> {
                 }
                 match plan::successor(&old, &succession, seed) {
                     Plan::Done => break,
+                    // A twin may have made the group by now, and removed the snapshot that it came from.
+                    Plan::Act(_) if self.look(Target::from(&desired)).await?.group.is_some() => break,
                     plan => self.follow(plan, update.physical_id, &old).await?,
                 }
             }
