@@ -20,7 +20,7 @@ pub struct Entry {
     pub at: Time,
     /// Who called.
     pub caller: Caller,
-    /// Signing name of the service: `elasticache`, `ec2`, `secretsmanager`, `lambda`, `pricing`.
+    /// Signing name of the service: `elasticache`, `ec2`, `secretsmanager`, `lambda`, `pricing`, `cloudformation`.
     pub service: String,
     /// Operation.
     pub action: String,

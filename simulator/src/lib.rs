@@ -1,7 +1,7 @@
 //! A local AWS for the `Custom::ElastiCache` resource.
 //!
-//! It speaks the wire protocols of ElastiCache and EC2 (query/XML), Secrets Manager, Lambda and the Price List (JSON), the
-//! Lambda Runtime API, and it plays CloudFormation. The same state machine runs in two ways:
+//! It speaks the wire protocols of ElastiCache, EC2 and CloudFormation (query/XML), Secrets Manager, Lambda and the Price
+//! List (JSON), the Lambda Runtime API, and it plays CloudFormation. The same state machine runs in two ways:
 //!
 //! * over loopback HTTP ([`http`]), in real time that may be sped up, for compiled binaries and the AWS CLI;
 //! * in process ([`in_process`]), under the real SDK client with tokio's virtual time, for tests.

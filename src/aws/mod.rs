@@ -3,6 +3,7 @@
 //! `aws_sdk_*` types appear under this folder and in `main` only.
 
 mod account;
+mod cloudformation;
 pub mod convert;
 mod ec2;
 mod elasticache;
@@ -14,13 +15,16 @@ mod secrets;
 
 use aws_config::{Region, SdkConfig};
 
+pub use cloudformation::ResourceStatus;
 pub use elasticache::Found;
 pub use fault::{Class, Fault};
 use meter::Counting;
 
-/// The services that a cluster lives in, Lambda for handing work on, and the price list.
+/// The services that a cluster lives in, Lambda for handing work on, CloudFormation for what it waits for, and the price
+/// list.
 #[derive(Clone, Debug)]
 pub struct Aws {
+    cloudformation: aws_sdk_cloudformation::Client,
     elasticache: aws_sdk_elasticache::Client,
     ec2: aws_sdk_ec2::Client,
     lambda: aws_sdk_lambda::Client,
@@ -39,6 +43,7 @@ impl Aws {
             };
         }
         Aws {
+            cloudformation: client!(aws_sdk_cloudformation),
             elasticache: client!(aws_sdk_elasticache),
             ec2: client!(aws_sdk_ec2),
             lambda: client!(aws_sdk_lambda),

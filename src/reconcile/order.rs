@@ -52,6 +52,12 @@ impl RequestKey {
         &self.full
     }
 
+    /// When CloudFormation signed its response URL, as `20261101T000000Z`.
+    #[must_use]
+    pub fn issued(&self) -> Option<&str> {
+        self.issued.as_deref()
+    }
+
     fn mark(&self) -> &str {
         &self.full[..MARK]
     }
@@ -170,6 +176,12 @@ impl<'a> Order<'a> {
             }
             None => Turn::GoOn,
         }
+    }
+
+    /// Whether the request would make this subnet group: it is not there, and the request has had no part in it yet.
+    #[must_use]
+    pub fn would_begin(&self, group: &str, observed: &Observed) -> bool {
+        observed.subnet_group.is_none() && !self.claims.contains_key(group) && !self.removed.contains(group)
     }
 
     fn turn_at(&self, group: &SubnetGroup, claimed_over: Option<&String>) -> Turn {

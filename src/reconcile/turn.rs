@@ -1,12 +1,21 @@
 //! Taking turns: a run goes on only while its request is the newest. Calls AWS.
 
+use std::time::Duration;
+
+use tokio::time::timeout;
+use tracing::info;
+
 use super::observe::Target;
 use super::order::Turn;
 use super::{LOOK_BEFORE_REFUSAL, LOOKS_TO_SHOW, Run};
 use crate::aws::Class;
-use crate::desired::{TAG_REQUESTS, Tags};
+use crate::desired::{Owner, TAG_REQUESTS, Tags};
 use crate::error::Error;
 use crate::observed::{Observed, SubnetGroup};
+
+/// Longest that beginning may be held up by asking whether CloudFormation still waits. A function in subnets without a way to
+/// CloudFormation's API gets no answer at all.
+const PATIENCE: Duration = Duration::from_secs(15);
 
 impl Run<'_> {
     /// The look, if it is still this request's turn. A subnet group that this request put itself on is missing because a
@@ -40,7 +49,12 @@ impl Run<'_> {
     pub(super) async fn claim(&mut self, target: Target<'_>, observed: &Observed) -> Result<bool, Error> {
         let name = target.names.subnet_group();
         let turn = self.order.turn(&name, observed, target.owner);
-        let (Turn::Claim { arn, .. }, Some(group)) = (turn, &observed.subnet_group) else { return Ok(false) };
+        let (Turn::Claim { arn, .. }, Some(group)) = (turn, &observed.subnet_group) else {
+            if self.order.would_begin(&name, observed) && self.has_ended(target.owner).await {
+                return Err(Error::Overtaken);
+            }
+            return Ok(false);
+        };
         // A look takes its time, and the tag cannot be compared and set: read it once more right before the write.
         let mut group = group.clone();
         if let Ok(Some(tags)) = self.aws.cache_tags(&arn).await {
@@ -71,9 +85,27 @@ impl Run<'_> {
         Ok(true)
     }
 
+    /// Whether CloudFormation went on after this request: an event that Lambda delivers again must not make anew what a
+    /// Delete has removed. What cannot be asked says nothing.
+    async fn has_ended(&self, owner: &Owner) -> bool {
+        let Some(issued) = self.order.request().issued() else { return false };
+        let ask = self.waiter.persist(|| self.aws.resource_status(&owner.stack_id, &owner.logical_id));
+        match timeout(PATIENCE, ask).await {
+            Ok(Ok(status)) => status.is_some_and(|status| status.ends(issued)),
+            Ok(Err(error)) => {
+                info!(%error, "CloudFormation does not say whether it waits for this request");
+                false
+            }
+            Err(_) => {
+                info!("CloudFormation does not say in time whether it waits for this request");
+                false
+            }
+        }
+    }
+
     /// Whether a newer request took over, as far as can be told now.
     pub async fn is_overtaken(&self) -> bool {
         let look = self.waiter.is_overtaken(&self.order_kept_at, &self.order);
-        tokio::time::timeout(LOOK_BEFORE_REFUSAL, look).await.unwrap_or(false)
+        timeout(LOOK_BEFORE_REFUSAL, look).await.unwrap_or(false)
     }
 }

@@ -280,3 +280,87 @@ async fn an_update_that_comes_again_after_its_replacement_makes_nothing() {
     assert_eq!(setup.write_names().split_off(writes), Vec::<String>::new());
     setup.deleted().await;
 }
+
+/// What a Delete has removed stays removed, whatever Lambda delivers again afterwards.
+#[tokio::test(start_paused = true)]
+async fn an_event_that_comes_again_after_the_delete_makes_nothing() {
+    for base in [quick_start(), production()] {
+        let setup = Setup::new();
+        let created = setup.created(base.clone()).await;
+        let (updated, _) = setup.updated(with(base, json!({"Description": "new"}))).await;
+        setup.deleted().await;
+        let (writes, answers) = (setup.writes().len(), setup.aws.answers().uploads().len());
+        for late in [&created, &updated] {
+            setup.stack.invoke(late.requests[0].clone()).await.unwrap();
+        }
+        assert_eq!(setup.write_names().split_off(writes), Vec::<String>::new());
+        assert_eq!(setup.aws.answers().uploads().len(), answers, "nobody waits for an answer");
+        setup.assert_nothing_left();
+    }
+}
+
+/// The same after a Create that failed at once and was rolled back.
+#[tokio::test(start_paused = true)]
+async fn a_failed_create_that_comes_again_after_its_rollback_makes_nothing() {
+    let setup = Setup::new();
+    setup.aws.fault(Fault::on("CreateReplicationGroup", 1, Kind::error("InsufficientCacheClusterCapacity", "None.")));
+    let failed = setup.create(production()).await;
+    assert_eq!(failed.status, StackStatus::RollbackComplete);
+    let writes = setup.writes().len();
+    setup.stack.invoke(failed.requests[0].clone()).await.unwrap();
+    assert_eq!(setup.write_names().split_off(writes), Vec::<String>::new());
+    setup.assert_nothing_left();
+}
+
+/// The Delete has taken the subnet group away, which tells the order, and waits for the network to let go.
+#[tokio::test(start_paused = true)]
+async fn a_create_that_comes_again_while_its_delete_goes_on_makes_nothing() {
+    let setup = Setup::new();
+    setup.aws.with(|world, _| world.elasticache.pace.interface_release = Duration::from_mins(10));
+    let created = setup.created(production()).await;
+    let late = async {
+        loop {
+            setup.aws.clock().sleep(Duration::from_secs(1)).await;
+            if setup.aws.with(|world, _| world.elasticache.subnet_groups.is_empty()) {
+                break;
+            }
+        }
+        let before = calls(&setup.writes(), "CreateCacheSubnetGroup").len();
+        setup.stack.invoke(created.requests[0].clone()).await.unwrap();
+        assert_eq!(calls(&setup.writes(), "CreateCacheSubnetGroup").len(), before);
+    };
+    tokio::join!(setup.deleted(), late);
+}
+
+/// A resource may come back under its name: CloudFormation's earlier words about it are not about this request.
+#[tokio::test(start_paused = true)]
+async fn a_resource_may_be_taken_out_of_its_stack_and_put_in_again() {
+    let setup = Setup::new();
+    setup.created(quick_start()).await;
+    setup.deleted().await;
+    setup.created(quick_start()).await;
+    setup.deleted().await;
+}
+
+/// Whether CloudFormation waits is asked once, and a Create does not depend on the answer.
+#[tokio::test(start_paused = true)]
+async fn a_create_goes_on_when_cloudformation_cannot_be_asked() {
+    for kind in [
+        Kind::Denied,
+        Kind::Throttled,
+        Kind::http_500(),
+        Kind::CutBefore,
+        Kind::Slow(Duration::from_mins(5)),
+        Kind::error("ValidationError", "Stack 'app' does not exist"),
+        Kind::error("ValidationError", "no"),
+    ] {
+        let setup = Setup::new();
+        setup.aws.fault(Fault::on("DescribeStackResource", 1, kind).times(1000));
+        setup.created(quick_start()).await;
+    }
+    let setup = Setup::new();
+    setup.created(quick_start()).await;
+    assert_eq!(calls(&setup.aws.journal(), "DescribeStackResource").len(), 1);
+    setup.updated(with(quick_start(), json!({"Description": "new"}))).await;
+    assert_eq!(calls(&setup.aws.journal(), "DescribeStackResource").len(), 1, "only before something is made");
+}

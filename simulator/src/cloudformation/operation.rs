@@ -45,37 +45,42 @@ impl<'a> Operation<'a> {
         Operation { stack, logical_id, answers: Vec::new(), requests: Vec::new(), events: Vec::new() }
     }
 
-    /// Sends one request of an operation and writes its history. `verb` is `CREATE`, `UPDATE` or `DELETE`.
-    pub(super) async fn ask(&mut self, verb: &str, ask: Ask<'_>) -> Result<Answer, Failure> {
-        let [progress, complete, failed] = match verb {
-            "CREATE" => ["CREATE_IN_PROGRESS", "CREATE_COMPLETE", "CREATE_FAILED"],
-            "UPDATE" => ["UPDATE_IN_PROGRESS", "UPDATE_COMPLETE", "UPDATE_FAILED"],
+    /// Sends one request of an operation.
+    pub(super) async fn ask(&mut self, ask: Ask<'_>) -> Result<Answer, Failure> {
+        match self.request(ask).await {
+            Ok(answer) if answer.is_success() => Ok(answer),
+            Ok(answer) => Err(Failure { reason: self.failure(&answer), physical_id: Some(answer.physical_id) }),
+            Err(reason) => Err(Failure { reason, physical_id: None }),
+        }
+    }
+
+    /// Sends one event, waits for its answer, whatever it says, and writes the history of that.
+    pub(super) async fn request(&mut self, ask: Ask<'_>) -> Result<Answer, String> {
+        let [progress, complete, failed] = match ask.request_type {
+            "Create" => ["CREATE_IN_PROGRESS", "CREATE_COMPLETE", "CREATE_FAILED"],
+            "Update" => ["UPDATE_IN_PROGRESS", "UPDATE_COMPLETE", "UPDATE_FAILED"],
             _ => ["DELETE_IN_PROGRESS", "DELETE_COMPLETE", "DELETE_FAILED"],
         };
         self.log(progress, ask.physical_id, "");
-        let result = self.request(ask).await;
-        let request_id = self.requests.last().map(|request| request["RequestId"].to_string()).unwrap_or_default();
-        let outcome = match result {
-            Ok(answer) if answer.is_success() => Ok(answer),
-            Ok(answer) => Err(Failure {
-                reason: format!(
-                    "Received response status [FAILED] from custom resource. Message returned: {} (RequestId: {})",
-                    answer.reason(),
-                    request_id.trim_matches('"'),
-                ),
-                physical_id: Some(answer.physical_id),
-            }),
-            Err(reason) => Err(Failure { reason, physical_id: None }),
-        };
-        match &outcome {
-            Ok(answer) => self.log(complete, Some(&answer.physical_id), answer.reason()),
-            Err(failure) => self.log(failed, failure.physical_id.as_deref(), &failure.reason),
+        let result = self.exchange(ask).await;
+        match &result {
+            Ok(answer) if answer.is_success() => self.log(complete, Some(&answer.physical_id), answer.reason()),
+            Ok(answer) => self.log(failed, Some(&answer.physical_id), &self.failure(answer)),
+            Err(reason) => self.log(failed, None, reason),
         }
-        outcome
+        result
     }
 
-    /// Sends one event and waits for its answer, whatever it says.
-    pub(super) async fn request(&mut self, ask: Ask<'_>) -> Result<Answer, String> {
+    /// What CloudFormation makes of the last request's FAILED.
+    fn failure(&self, answer: &Answer) -> String {
+        let request_id = self.requests.last().and_then(|request| request["RequestId"].as_str()).unwrap_or_default();
+        let reason = answer.reason();
+        format!(
+            "Received response status [FAILED] from custom resource. Message returned: {reason} (RequestId: {request_id})"
+        )
+    }
+
+    async fn exchange(&mut self, ask: Ask<'_>) -> Result<Answer, String> {
         let timeout = service_timeout(ask.properties);
         let (event, response_url) = self.event(ask);
         self.requests.push(event.clone());
@@ -154,7 +159,7 @@ impl<'a> Operation<'a> {
         let mut gone: Vec<&str> = used.iter().copied().filter(|id| *id != current).collect();
         gone.dedup();
         for id in gone {
-            let _ = self.ask("DELETE", Ask { physical_id: Some(id), properties, ..Ask::new("Delete") }).await;
+            let _ = self.ask(Ask { physical_id: Some(id), properties, ..Ask::new("Delete") }).await;
         }
     }
 
@@ -167,8 +172,12 @@ impl<'a> Operation<'a> {
     }
 
     fn log(&mut self, status: &'static str, physical_id: Option<&str>, reason: &str) {
+        let at = self.stack.aws().with(|world, now| {
+            world.cloudformation.note(self.stack.id(), self.logical_id, physical_id, status, now);
+            now
+        });
         self.events.push(StackEvent {
-            at: self.stack.aws().clock().now(),
+            at,
             logical_id: self.logical_id.to_owned(),
             physical_id: physical_id.map(str::to_owned),
             status,

@@ -80,7 +80,7 @@ impl Stack {
     pub async fn create(&self, logical_id: &str, properties: Value) -> Outcome {
         let mut operation = Operation::new(self, logical_id);
         let properties = with_token(&properties);
-        let created = operation.ask("CREATE", Ask { properties: &properties, ..Ask::new("Create") }).await;
+        let created = operation.ask(Ask { properties: &properties, ..Ask::new("Create") }).await;
         let (physical_id, reason) = match created {
             Ok(answer) if !self.take_failure_elsewhere() => {
                 operation.keep(&answer, properties);
@@ -92,7 +92,7 @@ impl Stack {
             Err(failure) => (failure.physical_id.unwrap_or_else(|| self.made_up_id(logical_id)), failure.reason),
         };
         let rollback = Ask { physical_id: Some(&physical_id), properties: &properties, ..Ask::new("Delete") };
-        if operation.ask("DELETE", rollback).await.is_ok() {
+        if operation.ask(rollback).await.is_ok() {
             return operation.end(StackStatus::RollbackComplete, reason);
         }
         operation.put(Resource { physical_id, properties, attributes: BTreeMap::new() });
@@ -127,9 +127,9 @@ impl Stack {
             ..Ask::new("Update")
         };
         let answer = match cancelled {
-            None => operation.ask("UPDATE", forth).await,
+            None => operation.ask(forth).await,
             Some(after) => tokio::select! {
-                answer = operation.ask("UPDATE", forth) => answer,
+                answer = operation.ask(forth) => answer,
                 () = self.aws.clock().sleep(after) => Err(Failure { reason: CANCELLED.to_owned(), physical_id: None }),
             },
         };
@@ -149,7 +149,7 @@ impl Stack {
             old: Some(&properties),
             ..Ask::new("Update")
         };
-        if let Ok(answer) = operation.ask("UPDATE", back).await {
+        if let Ok(answer) = operation.ask(back).await {
             operation.keep(&answer, before.properties.clone());
             operation.clean_up(&[&before.physical_id, &latest], &answer.physical_id, &properties).await;
             return operation.end(StackStatus::UpdateRollbackComplete, reason);
@@ -166,7 +166,7 @@ impl Stack {
         };
         let ask =
             Ask { physical_id: Some(&resource.physical_id), properties: &resource.properties, ..Ask::new("Delete") };
-        match operation.ask("DELETE", ask).await {
+        match operation.ask(ask).await {
             Ok(_) => {
                 self.lock().resources.remove(logical_id);
                 operation.end(StackStatus::DeleteComplete, String::new())

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use http::{Request, Response};
 use serde_json::Value;
 
+use crate::cloudformation::CloudFormation;
 use crate::ec2::Ec2;
 use crate::elasticache::ElastiCache;
 use crate::faults::Kind;
@@ -78,6 +79,7 @@ impl Exchange<'_> {
             let answer = self.admit(world, &call, fault.as_ref()).and_then(|()| match self.service {
                 Service::ElastiCache => ElastiCache::handle(world, &call),
                 Service::Ec2 => Ec2::handle(world, &call),
+                Service::CloudFormation => CloudFormation::handle(world, &call),
                 Service::SecretsManager => SecretsManager::handle(world, &call),
                 Service::PriceList => PriceList::handle(world, &call),
                 Service::Lambda => {
@@ -161,6 +163,7 @@ impl Exchange<'_> {
         match self.service {
             Service::ElastiCache => ElastiCache::rights(world, call),
             Service::Ec2 => Ec2::rights(world, call),
+            Service::CloudFormation => CloudFormation::rights(call),
             Service::SecretsManager => SecretsManager::rights(world, call),
             Service::PriceList => PriceList::rights(call),
             Service::Lambda => vec![Right::new("lambda:InvokeFunction", invoked_function(&call.params))],

@@ -18,6 +18,8 @@ use crate::world::{Answer, AwsError, Right};
 pub enum Service {
     /// Query protocol.
     ElastiCache,
+    /// Query protocol.
+    CloudFormation,
     /// EC2's dialect of the query protocol.
     Ec2,
     /// JSON 1.1.
@@ -38,6 +40,7 @@ impl Service {
     pub fn from_signing_name(name: &str) -> Option<Service> {
         match name {
             "elasticache" => Some(Service::ElastiCache),
+            "cloudformation" => Some(Service::CloudFormation),
             "ec2" => Some(Service::Ec2),
             "secretsmanager" => Some(Service::SecretsManager),
             "pricing" => Some(Service::PriceList),
@@ -51,6 +54,7 @@ impl Service {
     pub fn signing_name(self) -> &'static str {
         match self {
             Service::ElastiCache => "elasticache",
+            Service::CloudFormation => "cloudformation",
             Service::Ec2 => "ec2",
             Service::SecretsManager => "secretsmanager",
             Service::PriceList => "pricing",
@@ -61,7 +65,9 @@ impl Service {
     /// Operation and input of a request.
     pub fn decode(self, request: &Request<Bytes>) -> Result<(String, Value), AwsError> {
         match self {
-            Service::ElastiCache | Service::Ec2 => query::decode(request.uri().query(), request.body()),
+            Service::ElastiCache | Service::CloudFormation | Service::Ec2 => {
+                query::decode(request.uri().query(), request.body())
+            }
             Service::SecretsManager => json::decode(request, "secretsmanager"),
             Service::PriceList => json::decode(request, "AWSPriceListService"),
             Service::Lambda => json::decode_invoke(request),
@@ -76,7 +82,7 @@ impl Service {
             Err(error) => (error.status, self.failure(error, request_id)),
         };
         let content_type = match self {
-            Service::ElastiCache | Service::Ec2 => "text/xml;charset=UTF-8",
+            Service::ElastiCache | Service::CloudFormation | Service::Ec2 => "text/xml;charset=UTF-8",
             Service::SecretsManager | Service::PriceList => "application/x-amz-json-1.1",
             Service::Lambda => "application/json",
         };
@@ -95,7 +101,8 @@ impl Service {
 
     fn success(self, action: &str, tree: &Value, request_id: &str) -> String {
         match self {
-            Service::ElastiCache => xml::elasticache_response(action, tree, request_id),
+            Service::ElastiCache => xml::query_response(xml::ELASTICACHE, action, tree, request_id),
+            Service::CloudFormation => xml::query_response(xml::CLOUDFORMATION, action, tree, request_id),
             Service::Ec2 => xml::ec2_response(action, tree, request_id),
             Service::SecretsManager | Service::PriceList | Service::Lambda => tree.to_string(),
         }
@@ -103,7 +110,8 @@ impl Service {
 
     fn failure(self, error: &AwsError, request_id: &str) -> String {
         match self {
-            Service::ElastiCache => xml::elasticache_error(error, request_id),
+            Service::ElastiCache => xml::query_error(xml::ELASTICACHE, error, request_id),
+            Service::CloudFormation => xml::query_error(xml::CLOUDFORMATION, error, request_id),
             Service::Ec2 => xml::ec2_error(error, request_id),
             Service::SecretsManager | Service::PriceList => {
                 json!({"__type": error.code, "Message": error.message}).to_string()
@@ -116,7 +124,7 @@ impl Service {
     #[must_use]
     pub fn throttled(self) -> AwsError {
         let (status, code, message) = match self {
-            Service::ElastiCache => (400, "Throttling", "Rate exceeded"),
+            Service::ElastiCache | Service::CloudFormation => (400, "Throttling", "Rate exceeded"),
             Service::Ec2 => (503, "RequestLimitExceeded", "Request limit exceeded."),
             Service::SecretsManager | Service::PriceList => (400, "ThrottlingException", "Rate exceeded"),
             Service::Lambda => (429, "TooManyRequestsException", "Rate Exceeded."),
@@ -133,7 +141,7 @@ impl Service {
              identity-based policy allows the {action} action"
         );
         let (status, code, message) = match self {
-            Service::ElastiCache => (403, "AccessDenied", reason),
+            Service::ElastiCache | Service::CloudFormation => (403, "AccessDenied", reason),
             Service::Ec2 => {
                 (403, "UnauthorizedOperation", format!("You are not authorized to perform this operation. {reason}"))
             }

@@ -4,14 +4,17 @@ use serde_json::Value;
 
 use crate::world::AwsError;
 
-const ELASTICACHE_NAMESPACE: &str = "http://elasticache.amazonaws.com/doc/2015-02-02/";
+/// Namespace of ElastiCache.
+pub const ELASTICACHE: &str = "http://elasticache.amazonaws.com/doc/2015-02-02/";
+/// Namespace of CloudFormation.
+pub const CLOUDFORMATION: &str = "http://cloudformation.amazonaws.com/doc/2010-05-15/";
 const EC2_NAMESPACE: &str = "http://ec2.amazonaws.com/doc/2016-11-15/";
 
-/// A successful answer of ElastiCache.
+/// A successful answer in the query protocol.
 #[must_use]
-pub fn elasticache_response(action: &str, tree: &Value, request_id: &str) -> String {
+pub fn query_response(namespace: &str, action: &str, tree: &Value, request_id: &str) -> String {
     format!(
-        "<{action}Response xmlns=\"{ELASTICACHE_NAMESPACE}\"><{action}Result>{}</{action}Result>\
+        "<{action}Response xmlns=\"{namespace}\"><{action}Result>{}</{action}Result>\
          <ResponseMetadata><RequestId>{request_id}</RequestId></ResponseMetadata></{action}Response>",
         elements(tree)
     )
@@ -27,12 +30,12 @@ pub fn ec2_response(action: &str, tree: &Value, request_id: &str) -> String {
     )
 }
 
-/// An error document of ElastiCache.
+/// An error document in the query protocol.
 #[must_use]
-pub fn elasticache_error(error: &AwsError, request_id: &str) -> String {
+pub fn query_error(namespace: &str, error: &AwsError, request_id: &str) -> String {
     let side = if error.status < 500 { "Sender" } else { "Receiver" };
     format!(
-        "<ErrorResponse xmlns=\"{ELASTICACHE_NAMESPACE}\"><Error><Type>{side}</Type><Code>{}</Code>\
+        "<ErrorResponse xmlns=\"{namespace}\"><Error><Type>{side}</Type><Code>{}</Code>\
          <Message>{}</Message></Error><RequestId>{request_id}</RequestId></ErrorResponse>",
         escaped(&error.code),
         escaped(&error.message)
@@ -130,7 +133,7 @@ mod tests {
     #[test]
     fn error_documents_carry_the_code_where_the_sdks_look() {
         let error = AwsError::new("InvalidParameterValue", "a < b");
-        assert!(elasticache_error(&error, "r").contains(
+        assert!(query_error(ELASTICACHE, &error, "r").contains(
             "<Error><Type>Sender</Type><Code>InvalidParameterValue</Code><Message>a &lt; b</Message></Error>"
         ));
         assert!(ec2_error(&error, "r").contains("<Response><Errors><Error><Code>InvalidParameterValue</Code>"));

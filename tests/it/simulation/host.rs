@@ -130,10 +130,8 @@ fn epoch_ms() -> u64 {
 }
 
 async fn live(function: Function, event: Value, life: Life) -> Result<(), String> {
-    // A Create that comes again after its answer, and after the Delete that followed, looks like a new one.
-    let survives_answer = event["RequestType"] == "Create" || event["Event"]["RequestType"] == "Create";
     let (calls, dead) = (AtomicUsize::new(0), Notify::new());
-    let process = Arc::new(Process { calls, dies_after: life.dies_after, survives_answer, dead });
+    let process = Arc::new(Process { calls, dies_after: life.dies_after, dead });
     let mut context = Context::default();
     SERVICE_TOKEN.clone_into(&mut context.invoked_function_arn);
     context.deadline = epoch_ms() + u64::try_from(life.timeout.as_millis()).unwrap();
@@ -151,7 +149,6 @@ async fn live(function: Function, event: Value, life: Life) -> Result<(), String
 struct Process {
     calls: AtomicUsize,
     dies_after: Option<usize>,
-    survives_answer: bool,
     dead: Notify,
 }
 
@@ -167,14 +164,13 @@ struct Mortal {
 
 impl HttpConnector for Mortal {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        let is_answer = request.method() == "PUT";
         let answer = self.inner.call(request);
         let process = PROCESS.try_with(Arc::clone).ok();
         HttpConnectorFuture::new(async move {
             let answer = answer.await;
             if let Some(process) = process {
                 let calls = process.calls.fetch_add(1, Ordering::Relaxed) + 1;
-                if process.dies_after == Some(calls) && !(is_answer && process.survives_answer) {
+                if process.dies_after == Some(calls) {
                     process.dead.notify_one();
                     std::future::pending::<()>().await;
                 }

@@ -126,9 +126,7 @@ impl Schedule {
             self.texts.push("AuthTokenEnabled (false): is true".to_owned());
             self.texts.push("TransitEncryptionEnabled (off): is ".to_owned());
         }
-        // What is killed is tried again; nobody could tell that from a Create that comes after its Delete.
-        let mortal = !matches!(operation, Operation::Abandon { .. });
-        host.set_fate(fate(rng.fork(), mortal));
+        host.set_fate(fate(rng.fork()));
         self.texts.clone()
     }
 }
@@ -215,9 +213,9 @@ fn gives_up(rng: &mut Rng, aws: &LocalAws, operation: &Operation) -> Option<Stri
 }
 
 /// How invocations live: some start late, some have little time, some die; no event dies so often that Lambda gives up.
-fn fate(mut rng: Rng, mortal: bool) -> impl FnMut(&Value) -> Life + Send + 'static {
+fn fate(mut rng: Rng) -> impl FnMut(&Value) -> Life + Send + 'static {
     let short = rng.u8(..3) == 0;
-    let deadly = mortal && rng.u8(..3) == 0;
+    let deadly = rng.u8(..3) == 0;
     let deaths: Arc<Mutex<BTreeMap<String, u32>>> = Arc::default();
     move |event| {
         let mut deaths = deaths.lock().unwrap();
@@ -225,7 +223,7 @@ fn fate(mut rng: Rng, mortal: bool) -> impl FnMut(&Value) -> Life + Send + 'stat
         let is_last = deadly && *died < 2 && rng.u8(..3) == 0;
         *died += u32::from(is_last);
         Life {
-            delay: if mortal { Duration::from_millis(rng.u64(0..8000)) } else { Duration::ZERO },
+            delay: Duration::from_millis(rng.u64(0..8000)),
             timeout: if short { Duration::from_secs(rng.u64(45..200)) } else { Life::CALM.timeout },
             dies_after: is_last.then(|| rng.usize(1..90)),
         }

@@ -1,0 +1,75 @@
+//! The API of CloudFormation: `DescribeStackResource`, as far as stacks of this local AWS have told what they do.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+
+use super::RESOURCE_TYPE;
+use crate::clock::Time;
+use crate::wire::tree::text;
+use crate::world::{Answer, AwsError, Call, Right, World};
+
+/// State of the service: every resource that was ever in a stack, also after its stack is gone.
+#[derive(Debug, Default)]
+pub struct CloudFormation {
+    resources: BTreeMap<(String, String), Resource>,
+}
+
+/// What CloudFormation says of a resource.
+#[derive(Debug)]
+struct Resource {
+    physical_id: Option<String>,
+    status: &'static str,
+    since: Time,
+}
+
+impl CloudFormation {
+    /// From now on the resource has this status.
+    pub(super) fn note(
+        &mut self,
+        stack_id: &str,
+        logical_id: &str,
+        physical_id: Option<&str>,
+        status: &'static str,
+        since: Time,
+    ) {
+        let key = (stack_id.to_owned(), logical_id.to_owned());
+        self.resources.insert(key, Resource { physical_id: physical_id.map(str::to_owned), status, since });
+    }
+
+    /// What a call needs the right to do.
+    pub(crate) fn rights(call: &Call) -> Vec<Right> {
+        let stack = text(&call.params, "StackName").unwrap_or_default();
+        vec![Right::new(format!("cloudformation:{}", call.action), stack)]
+    }
+
+    /// Answers a call.
+    pub(crate) fn handle(world: &mut World, call: &Call) -> Answer {
+        match call.action.as_str() {
+            "DescribeStackResource" => world.cloudformation.describe(&call.params),
+            other => Err(AwsError::new("InvalidAction", format!("{other} is not played here"))),
+        }
+    }
+
+    /// Stacks are known by their ids alone, as the deleted ones are at AWS.
+    fn describe(&self, params: &Value) -> Answer {
+        let stack_id = text(params, "StackName").unwrap_or_default();
+        let logical_id = text(params, "LogicalResourceId").unwrap_or_default();
+        if !self.resources.keys().any(|(stack, _)| stack == stack_id) {
+            return Err(AwsError::new("ValidationError", format!("Stack '{stack_id}' does not exist")));
+        }
+        let Some(resource) = self.resources.get(&(stack_id.to_owned(), logical_id.to_owned())) else {
+            let message = format!("Resource {logical_id} does not exist for stack {stack_id}");
+            return Err(AwsError::new("ValidationError", message));
+        };
+        Ok(json!({"StackResourceDetail": {
+            "StackId": stack_id,
+            "StackName": stack_id.split('/').nth(1),
+            "LogicalResourceId": logical_id,
+            "PhysicalResourceId": resource.physical_id,
+            "ResourceType": RESOURCE_TYPE,
+            "ResourceStatus": resource.status,
+            "LastUpdatedTimestamp": resource.since.iso8601(),
+        }}))
+    }
+}

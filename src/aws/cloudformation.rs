@@ -1,0 +1,87 @@
+//! CloudFormation: what it says of the resource itself. Calls AWS, reading only.
+
+use aws_smithy_types::date_time::Format;
+
+use super::{Aws, Fault};
+
+const ACTION: &str = "cloudformation:DescribeStackResource";
+
+/// What CloudFormation is doing with a resource.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ResourceStatus {
+    /// As CloudFormation writes it: `CREATE_IN_PROGRESS`.
+    pub status: String,
+    /// When it became so, as `20261101T000000Z`.
+    pub since: String,
+}
+
+impl ResourceStatus {
+    /// Whether it is the end of a request that was signed at `issued`. A status that is older tells of another request; of
+    /// what happened within one second the order cannot be told.
+    #[must_use]
+    pub fn ends(&self, issued: &str) -> bool {
+        let asked_for = self.status.ends_with("_IN_PROGRESS") && !self.status.starts_with("DELETE");
+        !asked_for && self.since.as_str() > issued
+    }
+}
+
+impl Aws {
+    /// The status of a resource; `None` when CloudFormation does not know it. Deleted stacks are known by their ids for
+    /// 90 days (API reference of DescribeStackResource).
+    pub(crate) async fn resource_status(
+        &self,
+        stack_id: &str,
+        logical_id: &str,
+    ) -> Result<Option<ResourceStatus>, Fault> {
+        let call = self.cloudformation.describe_stack_resource().stack_name(stack_id).logical_resource_id(logical_id);
+        let output = match call.send().await {
+            Ok(output) => output,
+            Err(error) => {
+                let fault = Fault::new(ACTION, logical_id, &error);
+                // What it does not know it calls a wrong value.
+                return if fault.message.contains("does not exist") { Ok(None) } else { Err(fault) };
+            }
+        };
+        let Some(detail) = output.stack_resource_detail() else { return Ok(None) };
+        let status = detail.resource_status().map(|status| status.as_str().to_owned()).unwrap_or_default();
+        let since = detail.last_updated_timestamp().and_then(|time| time.fmt(Format::DateTime).ok());
+        Ok(Some(ResourceStatus { status, since: since.as_deref().map(basic).unwrap_or_default() }))
+    }
+}
+
+/// `2026-11-01T00:00:00.25Z` as `20261101T000000Z`.
+fn basic(extended: &str) -> String {
+    let digits = extended.split(['.', 'Z']).next().unwrap_or_default().replace(['-', ':'], "");
+    format!("{digits}Z")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_has_ended_when_its_resource_went_on_after_it() {
+        let issued = "20261101T120000Z";
+        for (status, since, ends) in [
+            ("CREATE_IN_PROGRESS", "20261101T115959Z", false),
+            ("UPDATE_IN_PROGRESS", "20261101T130000Z", false),
+            ("CREATE_COMPLETE", "20261101T120500Z", true),
+            ("CREATE_FAILED", "20261101T120001Z", true),
+            ("DELETE_IN_PROGRESS", "20261101T120001Z", true),
+            ("DELETE_COMPLETE", "20261101T120500Z", true),
+            // A resource of that name stood before, and the API does not show yet that it is made again.
+            ("DELETE_COMPLETE", "20261101T110000Z", false),
+            ("DELETE_COMPLETE", "20261101T120000Z", false),
+            ("", "", false),
+        ] {
+            let told = ResourceStatus { status: status.to_owned(), since: since.to_owned() };
+            assert_eq!(told.ends(issued), ends, "{told:?}");
+        }
+    }
+
+    #[test]
+    fn times_are_written_as_in_a_signature() {
+        assert_eq!(basic("2026-11-01T12:34:56.789Z"), "20261101T123456Z");
+        assert_eq!(basic("2026-11-01T12:34:56Z"), "20261101T123456Z");
+    }
+}
