@@ -490,6 +490,28 @@ async fn a_twin_that_is_late_makes_no_third_generation() {
     }
 }
 
+/// A twin that still waits for the snapshot when the other one has used and removed it takes no second one.
+#[tokio::test(start_paused = true)]
+async fn a_twin_takes_no_second_snapshot() {
+    for nth in 1..=16 {
+        let setup = quick().await;
+        setup.aws.with(|world, _| {
+            let pace = &mut world.elasticache.pace;
+            (pace.create, pace.snapshot) = (Duration::from_secs(2), Duration::from_secs(5));
+        });
+        setup.stack.deliver_twice(true);
+        setup.aws.fault(Fault::on("DescribeSnapshots", nth, Kind::Slow(Duration::from_secs(15))));
+        // The other one removes the snapshot and is not through for a while.
+        setup.aws.fault(Fault::on("RemoveTagsFromResource", 1, Kind::Slow(Duration::from_secs(40))));
+        setup.updated(other_port("Snapshot")).await;
+        setup.stack.settle().await;
+        let writes = setup.writes();
+        let taken = calls(&writes, "CreateSnapshot").iter().filter(|call| call.outcome.is_ok()).count();
+        assert_eq!(taken, 1, "the slow look is number {nth}");
+        setup.deleted().await;
+    }
+}
+
 /// A replacement that takes longer than an invocation goes on in the next one, from the same snapshot.
 #[tokio::test(start_paused = true)]
 async fn a_long_replacement_is_handed_on() {

@@ -34,6 +34,8 @@ pub(crate) struct Schedule {
     pub(crate) base: Value,
     /// What happens, in order. The last one always deletes.
     pub(crate) operations: Vec<Operation>,
+    /// Whether the next operation begins while deliveries of the one before may still go on.
+    pub(crate) hurries: bool,
     rng: Rng,
     /// Words of failures that were planned so far.
     texts: Vec<String>,
@@ -64,7 +66,8 @@ impl Schedule {
             }
             operations.push(Operation::Delete);
         }
-        Schedule { base, operations, rng, texts: Vec::new() }
+        let hurries = rng.u8(..3) == 0;
+        Schedule { base, operations, hurries, rng, texts: Vec::new() }
     }
 
     /// Quicker or as usual, and later than usual, for the whole run.
