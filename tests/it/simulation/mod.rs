@@ -16,9 +16,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use simulator::cloudformation::{Outcome, StackStatus};
+use simulator::cloudformation::{Outcome, SERVICE_TOKEN, StackStatus};
+use simulator::secrets_manager::SecretsManager;
+use simulator::world::Call;
 
-use crate::harness::{CACHE, logged};
+use crate::harness::{CACHE, logged, production};
 use host::{Host, Life};
 use promises::GROUP;
 use schedule::{Operation, Schedule};
@@ -312,6 +314,32 @@ impl StackLife {
         self.clean_up().await;
         self.host.quiet().await;
     }
+}
+
+/// A step of a rotation that cannot end in its invocation uses the time it has, by the function's own clock, and says
+/// then what it waited for.
+#[test]
+fn a_step_of_a_rotation_ends_before_its_invocation() {
+    in_virtual_time(async {
+        let host = Host::new("rotation-deadline");
+        let outcome = host.stack.create(CACHE, production()).await;
+        assert_eq!(outcome.status, StackStatus::CreateComplete, "{}", outcome.reason);
+        let secret = json!({"SecretId": format!("elasticache/{GROUP}/auth-token"), "RotationLambdaARN": SERVICE_TOKEN});
+        let call = |now| Call { action: "RotateSecret".to_owned(), params: secret, now };
+        let announced = host.aws.with(|world, now| SecretsManager::handle(world, &call(now))).unwrap();
+        let step = |step| {
+            let (secret, version) = (&announced["ARN"], &announced["VersionId"]);
+            host.stack.invoke(json!({"SecretId": secret, "ClientRequestToken": version, "Step": step}))
+        };
+        host.aws.with(|world, _| world.elasticache.pace.auth = Duration::from_mins(25));
+        host.set_fate(|_| Life { timeout: Duration::from_mins(3), ..Life::CALM });
+        assert_eq!(step("createSecret").await, Ok(()));
+        let began = host.aws.clock().now();
+        let failure = step("setSecret").await.unwrap_err();
+        assert!(failure.starts_with("not enough time in this invocation"), "{failure}");
+        let took = host.aws.clock().now().since(began);
+        assert!(took > Duration::from_mins(2), "{took:?}");
+    });
 }
 
 /// A seed that found something, as long as schedules are drawn as they are now: a twin waited for the snapshot of a
