@@ -1,22 +1,17 @@
 //! The references in `docs/` and `schema/` are what the code says. `UPDATE_REFERENCE=1` writes the schema anew.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 
 use elasticache_resource::properties::{Field, Kind, Properties};
 use serde_json::{Map, Value, json};
 use simulator::cloudformation::{RESOURCE_TYPE, template};
 
 use crate::examples::templates;
-use crate::harness::{Setup, quick_start};
-
-fn file(name: &str) -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(name)
-}
+use crate::harness::{Setup, project_file, quick_start};
 
 /// Rows of the tables in a document whose first cell is a name in backticks.
 fn rows(name: &str) -> Vec<(String, Vec<String>)> {
-    let text = std::fs::read_to_string(file(name)).unwrap();
+    let text = std::fs::read_to_string(project_file(name)).unwrap();
     text.lines()
         .filter_map(|line| line.strip_prefix("| `")?.strip_suffix(" |"))
         .map(|line| {
@@ -125,7 +120,7 @@ fn schema() -> Value {
 
 #[test]
 fn the_schema_is_what_the_code_reads() {
-    let path = file("schema/custom-elasticache.json");
+    let path = project_file("schema/custom-elasticache.json");
     let current = serde_json::to_string_pretty(&schema()).unwrap() + "\n";
     if std::env::var_os("UPDATE_REFERENCE").is_some() {
         std::fs::write(&path, &current).unwrap();
@@ -201,7 +196,7 @@ fn defect(schema: &Value, value: &Value, root: &Value, at: &str) -> Option<Strin
 }
 
 fn written() -> Value {
-    serde_json::from_str(&std::fs::read_to_string(file("schema/custom-elasticache.json")).unwrap()).unwrap()
+    serde_json::from_str(&std::fs::read_to_string(project_file("schema/custom-elasticache.json")).unwrap()).unwrap()
 }
 
 #[test]

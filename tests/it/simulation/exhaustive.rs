@@ -9,12 +9,11 @@ use simulator::cloudformation::{Answer, Outcome, SERVICE_TOKEN, StackStatus};
 use simulator::faults::{Fault, Kind};
 use simulator::journal::Caller;
 use simulator::secrets_manager::{SecretsManager, rotate_with};
-use simulator::world::Call;
 
 use super::host::{Host, Life};
 use super::promises::GROUP;
 use super::{in_virtual_time, on_all_processors, promises};
-use crate::harness::{CACHE, production, quick_start, with};
+use crate::harness::{CACHE, by_hand, production, quick_start, with};
 
 /// What happens to one call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -244,8 +243,7 @@ async fn harmed_rotation(harm: Option<(usize, Harm)>, run: usize) -> usize {
     let before = calls(&host.aws).len();
     let (old, secret) = (promises::stored_token(&host.aws, GROUP), format!("elasticache/{GROUP}/auth-token"));
     let rotation = json!({"SecretId": secret, "RotationLambdaARN": SERVICE_TOKEN});
-    let call = |now| Call { action: "RotateSecret".to_owned(), params: rotation.clone(), now };
-    host.aws.with(|world, now| SecretsManager::handle(world, &call(now))).unwrap();
+    by_hand(&host.aws, SecretsManager::handle, "RotateSecret", rotation);
     if let Some((nth, harm)) = harm {
         do_harm(&host, nth, harm, Life::CALM.timeout);
     }

@@ -18,9 +18,8 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use simulator::cloudformation::{Outcome, SERVICE_TOKEN, StackStatus};
 use simulator::secrets_manager::SecretsManager;
-use simulator::world::Call;
 
-use crate::harness::{CACHE, logged, production};
+use crate::harness::{CACHE, by_hand, logged, production};
 use host::{Host, Life};
 use promises::GROUP;
 use schedule::{Operation, Schedule};
@@ -331,8 +330,7 @@ fn a_step_of_a_rotation_ends_before_its_invocation() {
         let outcome = host.stack.create(CACHE, production()).await;
         assert_eq!(outcome.status, StackStatus::CreateComplete, "{}", outcome.reason);
         let secret = json!({"SecretId": format!("elasticache/{GROUP}/auth-token"), "RotationLambdaARN": SERVICE_TOKEN});
-        let call = |now| Call { action: "RotateSecret".to_owned(), params: secret, now };
-        let announced = host.aws.with(|world, now| SecretsManager::handle(world, &call(now))).unwrap();
+        let announced = by_hand(&host.aws, SecretsManager::handle, "RotateSecret", secret);
         let step = |step| {
             let (secret, version) = (&announced["ARN"], &announced["VersionId"]);
             host.stack.invoke(json!({"SecretId": secret, "ClientRequestToken": version, "Step": step}))
