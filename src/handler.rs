@@ -136,7 +136,7 @@ impl Function {
         context: &Context,
         continuation: &Continuation,
     ) -> Result<(), lambda_runtime::Error> {
-        let now_epoch_ms = epoch_ms();
+        let now_epoch_ms = (self.epoch_ms)();
         let now = Instant::now();
         let rest = Duration::from_millis(context.deadline.saturating_sub(now_epoch_ms));
         let rotation = Rotation {

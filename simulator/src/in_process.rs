@@ -1,32 +1,27 @@
-//! The gateway as the HTTP client of an AWS SDK, in process.
+//! The gateway as the HTTP connector of an AWS SDK, in process.
 
 use std::io;
-use std::time::Duration;
 
-use aws_smithy_runtime_api::client::http::{
-    HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector,
-};
+use aws_smithy_runtime_api::client::http::{HttpConnector, HttpConnectorFuture};
 use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_runtime_api::client::result::ConnectorError;
-use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::body::SdkBody;
 use bytes::Bytes;
 
 use crate::LocalAws;
 
-/// An HTTP client whose every connection ends in one local AWS. Retries, signing, serialisation and parsing stay the
+/// An HTTP connector whose every connection ends in one local AWS. Retries, signing, serialisation and parsing stay the
 /// SDK's own; only the socket is missing.
 #[derive(Clone, Debug)]
 pub struct InProcess {
     aws: LocalAws,
-    read_timeout: Option<Duration>,
 }
 
 impl InProcess {
-    /// A client of this local AWS.
+    /// A connector to this local AWS.
     #[must_use]
     pub fn new(aws: LocalAws) -> InProcess {
-        InProcess { aws, read_timeout: None }
+        InProcess { aws }
     }
 
     async fn exchange(self, request: HttpRequest) -> Result<HttpResponse, ConnectorError> {
@@ -34,13 +29,7 @@ impl InProcess {
         let (parts, body) = request.into_parts();
         let body = body.bytes().map(Bytes::copy_from_slice);
         let body = body.ok_or_else(|| ConnectorError::user("a streaming body has no bytes to hand over".into()))?;
-        let answer = self.aws.handle(http::Request::from_parts(parts, body));
-        let answer = match self.read_timeout {
-            Some(limit) => {
-                tokio::time::timeout(limit, answer).await.map_err(|elapsed| ConnectorError::timeout(elapsed.into()))?
-            }
-            None => answer.await,
-        };
+        let answer = self.aws.handle(http::Request::from_parts(parts, body)).await;
         let response =
             answer.map_err(|cut| ConnectorError::io(io::Error::new(io::ErrorKind::ConnectionReset, cut).into()))?;
         HttpResponse::try_from(response.map(SdkBody::from)).map_err(|e| ConnectorError::other(e.into(), None))
@@ -50,12 +39,6 @@ impl InProcess {
 impl HttpConnector for InProcess {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
         HttpConnectorFuture::new(self.clone().exchange(request))
-    }
-}
-
-impl HttpClient for InProcess {
-    fn http_connector(&self, settings: &HttpConnectorSettings, _: &RuntimeComponents) -> SharedHttpConnector {
-        SharedHttpConnector::new(InProcess { aws: self.aws.clone(), read_timeout: settings.read_timeout() })
     }
 }
 
@@ -84,13 +67,11 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn cuts_and_timeouts_are_what_a_socket_would_give() {
+    async fn a_cut_is_what_a_socket_would_give() {
         let aws = LocalAws::new(1.0, None);
         aws.fault(Fault::on("DescribeVpcs", 1, Kind::CutBefore));
-        aws.fault(Fault::on("DescribeVpcs", 2, Kind::Slow(Duration::from_mins(1))));
-        let client = InProcess { aws, read_timeout: Some(Duration::from_secs(5)) };
+        let client = InProcess::new(aws);
         assert!(client.call(describe_vpcs()).await.unwrap_err().is_io());
-        assert!(client.call(describe_vpcs()).await.unwrap_err().is_timeout());
         assert!(client.call(describe_vpcs()).await.is_ok());
     }
 }

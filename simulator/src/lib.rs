@@ -16,6 +16,7 @@
 //! Every service is synchronous code over [`world::World`]: given a call and the time it changes the state and answers.
 //! Nothing in a service sleeps; what takes time is a due date that [`world::World::advance`] acts on.
 
+pub mod aws_cli;
 pub mod clock;
 pub mod cloudformation;
 pub mod ec2;

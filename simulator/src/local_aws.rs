@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use bytes::Bytes;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
@@ -11,7 +10,6 @@ use crate::clock::{Clock, Time};
 use crate::cloudformation::AnswerBox;
 use crate::faults::{Fault, Faults};
 use crate::gateway;
-use crate::in_process::InProcess;
 use crate::journal::Entry;
 use crate::lambda::Lambda;
 use crate::policy::Policy;
@@ -211,12 +209,6 @@ impl LocalAws {
             let tagged = tagged.chain(world.elasticache.tagged(tag_key));
             tagged.map(|(name, _)| name).collect()
         })
-    }
-
-    /// The gateway as an HTTP client for the SDK, without a socket in between.
-    #[must_use]
-    pub fn sdk_http_client(&self) -> SharedHttpClient {
-        SharedHttpClient::new(InProcess::new(self.clone()))
     }
 
     /// Handles one HTTP request to any service: APIs by the service name in the SigV4 credential scope, response

@@ -4,6 +4,8 @@ use std::fmt;
 use std::time::Duration;
 
 use aws_lambda_events::event::cloudformation::CloudFormationCustomResourceRequest;
+use aws_smithy_types::DateTime;
+use aws_smithy_types::date_time::Format;
 use http::Uri;
 use serde_json::Value;
 
@@ -50,15 +52,12 @@ impl ResponseUrl {
     #[must_use]
     pub fn issued_epoch_ms(&self) -> Option<u64> {
         let date = self.issued()?;
-        let number = |range: std::ops::Range<usize>| date.get(range).and_then(|part| part.parse::<u64>().ok());
-        let (year, month, day) = (number(0..4)?, number(4..6)?, number(6..8)?);
-        // Days since the epoch, by the usual shift to a year that starts in March.
-        let shifted = if month > 2 { year } else { year.checked_sub(1)? };
-        let (era, of_era) = (shifted / 400, shifted % 400);
-        let of_year = (153 * ((month + 9) % 12) + 2) / 5 + day.checked_sub(1)?;
-        let days = (era * 146_097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year).checked_sub(719_468)?;
-        let seconds = days * 86_400 + number(9..11)? * 3600 + number(11..13)? * 60 + number(13..15)?;
-        Some(seconds * 1000)
+        let part = |range: std::ops::Range<usize>| date.get(range).unwrap_or_default();
+        let (year, month, day) = (part(0..4), part(4..6), part(6..8));
+        let (hour, minute, second) = (part(9..11), part(11..13), part(13..15));
+        let rfc3339 = format!("{year}-{month}-{day}T{hour}:{minute}:{second}Z");
+        let issued = DateTime::from_str(&rfc3339, Format::DateTime).ok()?;
+        u64::try_from(issued.to_millis().ok()?).ok()
     }
 }
 
@@ -226,6 +225,22 @@ mod tests {
     fn a_response_url_prints_without_its_signature() {
         let url = ResponseUrl::new("https://bucket.s3.amazonaws.com/key?X-Amz-Signature=abc").unwrap();
         assert_eq!(format!("{url:?}"), "https://bucket.s3.amazonaws.com/key?[redacted]");
+    }
+
+    #[test]
+    fn a_response_url_tells_when_it_was_signed() {
+        let issued = |date: &str| {
+            let url =
+                ResponseUrl::new(&format!("https://h/k?X-Amz-Expires=7200&X-Amz-Date={date}&X-Amz-Signature=abc"));
+            url.unwrap().issued_epoch_ms()
+        };
+        assert_eq!(issued("20261101T000000Z"), Some(1_793_491_200_000));
+        assert_eq!(issued("20240229T120001Z"), Some(1_709_208_001_000));
+        for other in
+            ["", "20261301T000000Z", "20261101T240000Z", "2026-11-01T00:00", "20261101T000000", "2026110aT000000Z"]
+        {
+            assert_eq!(issued(other), None, "{other}");
+        }
     }
 
     #[test]

@@ -2,14 +2,13 @@
 
 use serde_json::{Value, json};
 use simulator::cloudformation::Outcome;
-use simulator::elasticache::UserGroup;
+use simulator::elasticache::{ElastiCache, UserGroup};
 
 use crate::harness::{CACHE, Setup, production, quick_start, with};
-use crate::shapes::elasticache;
 
 /// The group as AWS describes it.
 fn described(setup: &Setup, id: &str) -> Value {
-    let all = elasticache(setup, "DescribeReplicationGroups", json!({"ReplicationGroupId": id})).unwrap();
+    let all = setup.by_hand(ElastiCache::handle, "DescribeReplicationGroups", json!({"ReplicationGroupId": id}));
     all.pointer("/ReplicationGroups/ReplicationGroup/0").unwrap().clone()
 }
 

@@ -10,12 +10,12 @@ use redis::aio::MultiplexedConnection;
 use redis::{Client, IntoConnectionInfo, RedisConnectionInfo, RedisResult, TlsCertificates};
 use serde_json::{Value, json};
 use simulator::LocalAws;
+use simulator::aws_cli;
 use simulator::cloudformation::{Outcome, StackStatus};
 use simulator::elasticache::UserGroup;
 use simulator::http::Server;
 use simulator::lambda::{Environment, Process};
 use simulator::nodes::{Driver, find_server};
-use simulator::wire::credential::ADMINISTRATOR_KEY;
 use tokio::process::Command;
 use tokio::task::JoinHandle;
 
@@ -390,52 +390,28 @@ async fn changes_of_several_steps_are_made_by_the_program_too() {
 }
 
 /// `AWS_CLI`, else `aws` on the `PATH`, if it runs.
-async fn aws_cli() -> Option<PathBuf> {
+async fn find_cli() -> Option<PathBuf> {
     let named = std::env::var_os("AWS_CLI").filter(|named| !named.is_empty()).map(PathBuf::from);
-    let path = std::env::var_os("PATH")?;
-    let on_path = || std::env::split_paths(&path).map(|folder| folder.join("aws")).find(|program| program.is_file());
-    let program = named.or_else(on_path)?;
+    let program = aws_cli::find(named.as_deref())?;
     let version = Command::new(&program).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status().await;
     version.is_ok_and(|status| status.success()).then_some(program)
-}
-
-async fn cli(program: &Path, endpoint: &str, arguments: &str) -> Value {
-    let output = Command::new(program)
-        .args(arguments.split(' '))
-        .args(["--endpoint-url", endpoint, "--region", "us-east-1", "--output", "json"])
-        .envs([
-            ("AWS_ACCESS_KEY_ID", ADMINISTRATOR_KEY),
-            ("AWS_SECRET_ACCESS_KEY", "any"),
-            ("AWS_CONFIG_FILE", "/dev/null"),
-            ("AWS_SHARED_CREDENTIALS_FILE", "/dev/null"),
-            ("AWS_EC2_METADATA_DISABLED", "true"),
-            ("AWS_PAGER", ""),
-        ])
-        .env_remove("AWS_PROFILE")
-        .env_remove("AWS_SESSION_TOKEN")
-        .stdin(Stdio::null())
-        .kill_on_drop(true)
-        .output()
-        .await
-        .unwrap();
-    assert!(output.status.success(), "aws {arguments}: {}", String::from_utf8_lossy(&output.stderr));
-    serde_json::from_slice(&output.stdout).unwrap()
 }
 
 /// The AWS CLI reads the local AWS as it reads AWS.
 #[tokio::test]
 async fn the_aws_cli_sees_what_was_made() {
-    let Some(program) = tool(aws_cli().await, "REQUIRE_AWS_CLI", "the_aws_cli_sees_what_was_made", "AWS CLI") else {
+    let Some(program) = tool(find_cli().await, "REQUIRE_AWS_CLI", "the_aws_cli_sees_what_was_made", "AWS CLI") else {
         return;
     };
     let account = Account::open().await;
     let created = account.setup.created(production()).await;
     let endpoint = account.server.endpoint();
     let (groups, security_groups, secrets) = tokio::join!(
-        cli(&program, &endpoint, "elasticache describe-replication-groups"),
-        cli(&program, &endpoint, "ec2 describe-security-groups"),
-        cli(&program, &endpoint, "secretsmanager list-secrets"),
+        aws_cli::run(&program, &endpoint, &["elasticache", "describe-replication-groups"]),
+        aws_cli::run(&program, &endpoint, &["ec2", "describe-security-groups"]),
+        aws_cli::run(&program, &endpoint, &["secretsmanager", "list-secrets"]),
     );
+    let (groups, security_groups, secrets) = (groups.unwrap(), security_groups.unwrap(), secrets.unwrap());
     let group = &groups["ReplicationGroups"][0];
     assert_eq!((&group["ReplicationGroupId"], &group["Status"]), (&json!(PRODUCTION), &json!("available")));
     let primary = &group["NodeGroups"][0]["PrimaryEndpoint"];

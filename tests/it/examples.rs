@@ -6,12 +6,12 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 use simulator::cloudformation::template;
 
-use crate::harness::{APPS, SUBNETS, Setup, VPC};
+use crate::harness::{APPS, SUBNETS, Setup, VPC, project_file};
 
 /// The templates, in order of their names.
 pub(crate) fn templates() -> Vec<PathBuf> {
-    let folder = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/examples"));
-    let mut paths: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let mut paths: Vec<_> =
+        std::fs::read_dir(project_file("examples")).unwrap().map(|entry| entry.unwrap().path()).collect();
     paths.retain(|path| path.extension().is_some_and(|extension| extension == "yaml"));
     paths.sort();
     paths
@@ -49,7 +49,6 @@ async fn every_environment_of_the_example_works() {
     for environment in ["development", "staging", "production"] {
         let mut parameters = parameters();
         parameters.insert("Environment", json!(environment));
-        let path = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/examples/environments.yaml"));
-        deployed_and_deleted(path, &parameters).await;
+        deployed_and_deleted(&project_file("examples/environments.yaml"), &parameters).await;
     }
 }

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
-use serde_json::{Value, json};
+use serde_json::json;
 use simulator::LocalAws;
 use simulator::cloudformation::{StackStatus, UploadFault};
 use simulator::faults::{Fault, Kind};
@@ -200,12 +200,13 @@ async fn a_continuation_of_another_release_is_taken_up() {
     for continuation in
         [json!({}), json!({"Hop": "many", "Memory": 7}), json!({"Hop": 1, "NewThing": {"a": 1}}), json!(3)]
     {
-        let mut event: Value = created.requests[0].clone();
-        event["RequestId"] = json!("another");
-        // Answered a second time under its own URL; what counts is that the event is understood.
+        let before = setup.aws.answers().duplicates().len();
+        let event = &created.requests[0];
         let result = setup.stack.invoke(json!({"Continuation": continuation, "Event": event})).await;
         assert_eq!(result, Ok(()), "{continuation}");
+        let answers = setup.aws.answers().duplicates();
+        assert!(answers.len() == before + 1 && answers[before].agrees, "{continuation}: {answers:?}");
     }
     assert_eq!(calls(&setup.writes(), "CreateReplicationGroup").len(), 1);
-    setup.stack.delete(crate::harness::CACHE).await;
+    setup.deleted().await;
 }

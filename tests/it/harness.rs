@@ -100,10 +100,9 @@ impl Setup {
         self.invocations.lock().unwrap().clone()
     }
 
-    /// What somebody else does in the account: past rights, faults and journal.
+    /// What [`by_hand`] does, in this account.
     pub(crate) fn by_hand(&self, service: fn(&mut World, &Call) -> Answer, action: &str, params: Value) -> Value {
-        let call = |now| Call { action: action.to_owned(), params, now };
-        self.aws.with(|world, now| service(world, &call(now))).unwrap_or_else(|error| panic!("{action}: {error}"))
+        by_hand(&self.aws, service, action, params)
     }
 
     /// The JSON in a secret.
@@ -147,6 +146,14 @@ impl Setup {
         (outcome, self.writes().split_off(self.count_writes(before)))
     }
 
+    /// Updates to what fails, and fails the test when that is not rolled back. Returns the write calls of both too.
+    pub(crate) async fn rolled_back(&self, properties: Value) -> (Outcome, Vec<Entry>) {
+        let before = self.writes().len();
+        let outcome = self.update(properties).await;
+        assert_eq!(outcome.status, StackStatus::UpdateRollbackComplete, "{:?}", outcome.reason);
+        (outcome, self.writes().split_off(before))
+    }
+
     /// Deletes, and checks that nothing of ours is left and that every answer kept to the protocol.
     pub(crate) async fn deleted(&self) -> Outcome {
         let outcome = self.stack.delete(CACHE).await;
@@ -176,6 +183,12 @@ impl Setup {
     }
 }
 
+/// What somebody else does in an account: past rights, faults and journal.
+pub(crate) fn by_hand(aws: &LocalAws, service: fn(&mut World, &Call) -> Answer, action: &str, params: Value) -> Value {
+    let call = |now| Call { action: action.to_owned(), params, now };
+    aws.with(|world, now| service(world, &call(now))).unwrap_or_else(|error| panic!("{action}: {error}"))
+}
+
 /// Whether the function changes something with this call. That a request puts itself into the list of requests is
 /// bookkeeping.
 fn is_change(entry: &Entry) -> bool {
@@ -197,7 +210,7 @@ pub(crate) fn calls<'e>(entries: &'e [Entry], action: &str) -> Vec<&'e Entry> {
 
 /// The policy of the product.
 pub(crate) fn policy() -> Policy {
-    Policy::from_template(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/template.yaml"))).unwrap()
+    Policy::from_template(&project_file("template.yaml")).unwrap()
 }
 
 /// The function under the real SDK, with the local AWS in place of the network.
@@ -274,6 +287,15 @@ async fn invoke(function: Function, event: Value) -> Result<(), String> {
         Ok(result) => result.map_err(|error| error.to_string()),
         Err(_) => Err("Task timed out after 900.00 seconds".to_owned()),
     }
+}
+
+/// A network in another VPC, as properties.
+pub(crate) fn other_vpc() -> Value {
+    json!({
+        "VpcId": "vpc-0a1b2c3d4e5f60002",
+        "SubnetIds": ["subnet-0b000000000000001", "subnet-0b000000000000002"],
+        "AllowedSecurityGroupIds": [],
+    })
 }
 
 /// The seed's quick start: one Valkey node without a password.

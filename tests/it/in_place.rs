@@ -51,10 +51,7 @@ async fn quiet(setup: &Setup) {
 }
 
 async fn rolled_back(setup: &Setup, properties: Value) -> (Outcome, Vec<Entry>) {
-    let before = setup.writes().len();
-    let outcome = setup.update(properties).await;
-    assert_eq!(outcome.status, StackStatus::UpdateRollbackComplete, "{:?}", outcome.reason);
-    let writes = setup.writes().split_off(before);
+    let (outcome, writes) = setup.rolled_back(properties).await;
     quiet(setup).await;
     (outcome, without_hand_overs(writes))
 }

@@ -1,7 +1,6 @@
 //! `docs/operations.md` knows every message, metric and alarm.
 
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use elasticache_resource::aws::{Class, Fault};
@@ -12,6 +11,7 @@ use elasticache_resource::problem::Problem;
 use serde_json::{Value, json};
 
 use crate::harness::project_file;
+use crate::structure::sources;
 
 fn page() -> String {
     std::fs::read_to_string(project_file("docs/operations.md")).unwrap()
@@ -103,19 +103,6 @@ fn every_word_about_a_wrong_event_is_explained() {
     }
 }
 
-/// The sources of the function.
-fn sources() -> Vec<PathBuf> {
-    let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("src")];
-    let mut files = Vec::new();
-    while let Some(folder) = folders.pop() {
-        for entry in std::fs::read_dir(folder).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() { folders.push(path) } else { files.push(path) }
-        }
-    }
-    files
-}
-
 /// The last text in the arguments that begin here.
 fn last_text(arguments: &str) -> Option<String> {
     let (mut depth, mut text, mut last, mut escaped) = (0_i32, None::<String>, None, false);
@@ -140,9 +127,8 @@ fn last_text(arguments: &str) -> Option<String> {
 
 fn warnings_and_errors() -> BTreeSet<String> {
     let mut found = BTreeSet::new();
-    for file in sources() {
-        let source = std::fs::read_to_string(file).unwrap();
-        let code = source.split("#[cfg(test)]").next().unwrap();
+    for source in sources() {
+        let code = source.text.split("#[cfg(test)]").next().unwrap();
         for call in ["warn!(", "error!("] {
             found.extend(code.split(call).skip(1).filter_map(last_text));
         }

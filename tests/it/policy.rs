@@ -11,10 +11,9 @@ use simulator::cloudformation::Outcome;
 use simulator::elasticache::user_groups::UserGroup;
 use simulator::policy::Policy;
 
-use crate::harness::{APPS, CACHE, SUBNETS, Setup, policy, production, with};
+use crate::harness::{APPS, CACHE, SUBNETS, Setup, policy, production, project_file, with};
 
 const KEY: &str = "arn:aws:kms:us-east-1:123456789012:key/11111111-2222-3333-4444-555555555555";
-const TEMPLATE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/template.yaml");
 
 /// A cache with everything: keys, logs, a backup to start from, parameters, tags, a token.
 fn everything() -> Value {
@@ -146,7 +145,7 @@ async fn every_action_of_the_policy_is_used_and_no_other_is_needed() {
 /// The tour notices each missing action, so it would notice one that is missing from the template.
 #[tokio::test(start_paused = true)]
 async fn without_any_one_action_the_tour_meets_a_refusal() {
-    let template = std::fs::read_to_string(TEMPLATE).unwrap();
+    let template = std::fs::read_to_string(project_file("template.yaml")).unwrap();
     let mut unnoticed = Vec::new();
     for action in policy().actions() {
         let item = format!("- {action}");

@@ -11,14 +11,15 @@ use serde_json::{Value, json};
 use simulator::LocalAws;
 use simulator::cloudformation::StackStatus;
 use simulator::elasticache::UserGroup;
+use simulator::secrets_manager::SecretsManager;
 
 use crate::harness::{APPS, CACHE, SUBNETS, Setup, VPC, policy, quick_start, with};
-use crate::shapes::{parameter_group, secrets_manager};
+use crate::shapes::parameter_group;
 
 /// Name of a secret that a template may name, and its ARN.
 fn foreign_secret(setup: &Setup) -> String {
     let secret = json!({"Name": "elasticache/foreign", "SecretString": "{\"t\": \"sixteen-and-more-1\"}"});
-    let made = secrets_manager(setup, "CreateSecret", secret).unwrap();
+    let made = setup.by_hand(SecretsManager::handle, "CreateSecret", secret);
     made["ARN"].as_str().unwrap().to_owned()
 }
 

@@ -1,22 +1,17 @@
 //! The references in `docs/` and `schema/` are what the code says. `UPDATE_REFERENCE=1` writes the schema anew.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 
 use elasticache_resource::properties::{Field, Kind, Properties};
 use serde_json::{Map, Value, json};
 use simulator::cloudformation::{RESOURCE_TYPE, template};
 
 use crate::examples::templates;
-use crate::harness::{Setup, quick_start};
-
-fn file(name: &str) -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(name)
-}
+use crate::harness::{Setup, project_file, quick_start};
 
 /// Rows of the tables in a document whose first cell is a name in backticks.
 fn rows(name: &str) -> Vec<(String, Vec<String>)> {
-    let text = std::fs::read_to_string(file(name)).unwrap();
+    let text = std::fs::read_to_string(project_file(name)).unwrap();
     text.lines()
         .filter_map(|line| line.strip_prefix("| `")?.strip_suffix(" |"))
         .map(|line| {
@@ -62,6 +57,44 @@ async fn the_attribute_reference_has_each_attribute() {
     let mut documented: Vec<String> = rows("docs/attributes.md").into_iter().map(|(name, _)| name).collect();
     documented.sort();
     assert_eq!(documented, outcome.attributes.keys().cloned().collect::<Vec<_>>());
+}
+
+/// First cells of the tables in a section of the README.
+fn listed_in_readme(section: &str) -> Vec<String> {
+    let text = std::fs::read_to_string(project_file("README.md")).unwrap();
+    let (_, rest) = text.split_once(&format!("\n## {section}\n")).unwrap();
+    let section = rest.split("\n## ").next().unwrap();
+    let cells = section.lines().filter_map(|line| line.strip_prefix("| `")?.split(" | ").next());
+    cells.flat_map(|cell| cell.split([',', '/'])).map(|name| name.trim_matches([' ', '`']).to_owned()).collect()
+}
+
+#[test]
+fn the_readme_has_each_property() {
+    let mut listed = listed_in_readme("Properties");
+    let names = Properties::fields().into_iter().map(|field| field.name);
+    let mut read: Vec<String> = names.filter(|name| name != "ServiceToken" && !name.contains("[]")).collect();
+    listed.sort();
+    read.sort();
+    assert_eq!(listed, read);
+}
+
+/// `.Name` goes on from the name before it, and `Name.*` stands for all that begin so.
+#[tokio::test(start_paused = true)]
+async fn the_readme_has_each_attribute() {
+    let outcome = Setup::new().created(quick_start()).await;
+    let (mut listed, mut group) = (Vec::new(), String::new());
+    for name in listed_in_readme("Attributes") {
+        if let Some(group) = name.strip_suffix('*') {
+            listed.extend(outcome.attributes.keys().filter(|key| key.starts_with(group)).cloned());
+            continue;
+        }
+        if let Some((named, _)) = name.split_once('.').filter(|(named, _)| !named.is_empty()) {
+            named.clone_into(&mut group);
+        }
+        listed.push(if name.starts_with('.') { format!("{group}{name}") } else { name });
+    }
+    listed.sort();
+    assert_eq!(listed, outcome.attributes.keys().cloned().collect::<Vec<_>>());
 }
 
 /// What a field takes in a template: the plain value, as text too, or a function of CloudFormation.
@@ -125,7 +158,7 @@ fn schema() -> Value {
 
 #[test]
 fn the_schema_is_what_the_code_reads() {
-    let path = file("schema/custom-elasticache.json");
+    let path = project_file("schema/custom-elasticache.json");
     let current = serde_json::to_string_pretty(&schema()).unwrap() + "\n";
     if std::env::var_os("UPDATE_REFERENCE").is_some() {
         std::fs::write(&path, &current).unwrap();
@@ -201,7 +234,7 @@ fn defect(schema: &Value, value: &Value, root: &Value, at: &str) -> Option<Strin
 }
 
 fn written() -> Value {
-    serde_json::from_str(&std::fs::read_to_string(file("schema/custom-elasticache.json")).unwrap()).unwrap()
+    serde_json::from_str(&std::fs::read_to_string(project_file("schema/custom-elasticache.json")).unwrap()).unwrap()
 }
 
 #[test]

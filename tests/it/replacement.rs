@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use simulator::cloudformation::{Outcome, SERVICE_TOKEN, StackStatus};
+use simulator::cloudformation::{SERVICE_TOKEN, StackStatus};
 use simulator::faults::{Fault, Kind};
 use simulator::journal::Entry;
 
-use crate::harness::{APPS, CACHE, SUBNETS, Setup, calls, names, production, quick_start, with};
+use crate::harness::{APPS, CACHE, SUBNETS, Setup, calls, names, other_vpc, production, quick_start, with};
 
 const FIRST: &str = "development-myapp-valkey";
 const SECOND: &str = "development-myapp-valkey-2";
@@ -57,13 +57,6 @@ fn touches_first(writes: &[Entry]) -> Vec<String> {
     writes.iter().filter(about_first).map(|entry| entry.action.clone()).collect()
 }
 
-async fn rolled_back(setup: &Setup, properties: Value) -> (Outcome, Vec<Entry>) {
-    let before = setup.writes().len();
-    let outcome = setup.update(properties).await;
-    assert_eq!(outcome.status, StackStatus::UpdateRollbackComplete, "{:?}", outcome.reason);
-    (outcome, setup.writes().split_off(before))
-}
-
 /// Nobody knows whether the port changed when the earlier properties cannot be read: the group's own counts then.
 #[tokio::test(start_paused = true)]
 async fn another_port_is_no_in_place_change_when_the_old_properties_cannot_be_read() {
@@ -85,7 +78,7 @@ async fn another_port_is_no_in_place_change_when_the_old_properties_cannot_be_re
 #[tokio::test(start_paused = true)]
 async fn a_refusal_names_the_property_both_values_and_the_policies() {
     let setup = quick().await;
-    let (outcome, writes) = rolled_back(&setup, with(quick_start(), json!({"Port": 6380}))).await;
+    let (outcome, writes) = setup.rolled_back(with(quick_start(), json!({"Port": 6380}))).await;
     for part in ["Port", "6379", "6380", "ReplacementPolicy", "Snapshot", "Empty"] {
         assert!(outcome.reason.contains(part), "{part}: {}", outcome.reason);
     }
@@ -125,13 +118,8 @@ async fn the_policy_empty_makes_a_new_group_without_data() {
 /// S13, S39, and the rest of what AWS fixes at creation.
 #[tokio::test(start_paused = true)]
 async fn everything_that_is_fixed_at_creation_is_replaced_with_its_data() {
-    let other_vpc = json!({
-        "VpcId": "vpc-0a1b2c3d4e5f60002",
-        "SubnetIds": ["subnet-0b000000000000001", "subnet-0b000000000000002"],
-        "AllowedSecurityGroupIds": [],
-    });
     let changes = [
-        (json!({}), other_vpc),
+        (json!({}), other_vpc()),
         (json!({}), json!({"AtRestEncryptionEnabled": false})),
         (json!({}), json!({"KmsKeyId": "11111111-2222-3333-4444-555555555555"})),
         (json!({"Engine": "redis", "EngineVersion": "6.2"}), json!({"TransitEncryptionEnabled": true})),
@@ -158,9 +146,9 @@ async fn everything_that_is_fixed_at_creation_is_replaced_with_its_data() {
 async fn data_that_cannot_come_along_is_not_left_behind_in_silence() {
     for change in [json!({"EngineVersion": "8.0"}), json!({"Engine": "redis"})] {
         let setup = quick().await;
-        let (outcome, writes) =
-            rolled_back(&setup, with(with(quick_start(), change.clone()), json!({"ReplacementPolicy": "Snapshot"})))
-                .await;
+        let (outcome, writes) = setup
+            .rolled_back(with(with(quick_start(), change.clone()), json!({"ReplacementPolicy": "Snapshot"})))
+            .await;
         assert!(outcome.reason.contains("Empty"), "{}", outcome.reason);
         assert_eq!(names(&writes), Vec::<String>::new());
         let (outcome, _) =
@@ -212,7 +200,7 @@ async fn a_downgrade_takes_a_policy_that_is_set_for_it() {
     let standing = with(quick_start(), json!({"ReplacementPolicy": "Empty"}));
     setup.created(standing.clone()).await;
     let older = with(standing.clone(), json!({"EngineVersion": "8.0"}));
-    let (outcome, writes) = rolled_back(&setup, older.clone()).await;
+    let (outcome, writes) = setup.rolled_back(older.clone()).await;
     assert!(outcome.reason.contains("set ReplacementPolicy to Refuse first"), "{}", outcome.reason);
     assert_eq!(names(&writes), Vec::<String>::new());
     setup.updated(with(standing, json!({"ReplacementPolicy": "Refuse"}))).await;
@@ -232,7 +220,7 @@ async fn a_token_goes_with_a_replacement() {
             let setup = Setup::new();
             setup.created(with(quick_start(), token.clone())).await;
             write(&setup, FIRST, "greeting", "hello");
-            let (outcome, writes) = rolled_back(&setup, quick_start()).await;
+            let (outcome, writes) = setup.rolled_back(quick_start()).await;
             for part in [property, "UserGroupIds", "ReplacementPolicy"] {
                 assert!(outcome.reason.contains(part), "{part}: {}", outcome.reason);
             }
@@ -255,7 +243,7 @@ async fn a_token_that_went_with_a_replacement_comes_back_with_the_old_generation
     write(&setup, FIRST, "greeting", "hello");
     let tokens = setup.tokens(FIRST);
     setup.stack.fail_elsewhere();
-    let (outcome, _) = rolled_back(&setup, with(quick_start(), json!({"ReplacementPolicy": "Empty"}))).await;
+    let (outcome, _) = setup.rolled_back(with(quick_start(), json!({"ReplacementPolicy": "Empty"}))).await;
     assert_eq!((outcome.physical_id.as_str(), groups(&setup)), (FIRST, vec![FIRST.to_owned()]));
     assert_eq!((setup.tokens(FIRST), read(&setup, FIRST, "greeting").as_deref()), (tokens, Some("hello")));
     setup.deleted().await;
@@ -336,7 +324,7 @@ async fn a_replacement_that_is_rolled_back_returns_to_the_old_generation() {
     for policy in ["Snapshot", "Empty"] {
         let setup = quick().await;
         setup.stack.fail_elsewhere();
-        let (outcome, writes) = rolled_back(&setup, other_port(policy)).await;
+        let (outcome, writes) = setup.rolled_back(other_port(policy)).await;
         assert_eq!(outcome.request_types(), ["Update", "Update", "Delete"]);
         assert_eq!(outcome.physical_id, FIRST);
         assert_eq!(calls(&writes, "CreateReplicationGroup").len(), 1, "no third generation");
@@ -367,7 +355,7 @@ async fn a_replacement_that_could_be_undone_in_place_returns_to_the_old_generati
         write(&setup, &first, "greeting", "hello");
         setup.stack.fail_elsewhere();
         let wish = with(with(before, change.clone()), json!({"ReplacementPolicy": "Empty"}));
-        let (outcome, writes) = rolled_back(&setup, wish).await;
+        let (outcome, writes) = setup.rolled_back(wish).await;
         assert_eq!(outcome.request_types(), ["Update", "Update", "Delete"], "{change}");
         assert_eq!(calls(&writes, "CreateReplicationGroup").len(), 1, "{change}");
         assert_eq!((&outcome.physical_id, groups(&setup)), (&first, vec![first.clone()]), "{change}");
@@ -382,7 +370,7 @@ async fn a_rename_that_is_rolled_back_returns_to_the_old_name() {
     let setup = quick().await;
     setup.stack.fail_elsewhere();
     let renamed = with(quick_start(), json!({"ProjectId": "shop", "ReplacementPolicy": "Snapshot"}));
-    let (outcome, _) = rolled_back(&setup, renamed).await;
+    let (outcome, _) = setup.rolled_back(renamed).await;
     assert_eq!(outcome.physical_id, FIRST);
     assert_eq!(groups(&setup), [FIRST]);
     setup.deleted().await;
@@ -393,7 +381,7 @@ async fn a_rename_that_is_rolled_back_returns_to_the_old_name() {
 async fn a_replacement_that_fails_half_way_is_cleaned_up() {
     let setup = quick().await;
     setup.aws.with(|world, _| world.elasticache.fail_next_create("Not enough capacity."));
-    let (outcome, writes) = rolled_back(&setup, other_port("Snapshot")).await;
+    let (outcome, writes) = setup.rolled_back(other_port("Snapshot")).await;
     assert!(outcome.reason.contains("Not enough capacity."), "{}", outcome.reason);
     assert_eq!(outcome.physical_id, FIRST);
     assert!(touches_first(&writes).iter().all(|action| action.ends_with("Snapshot")), "{:?}", touches_first(&writes));
@@ -417,7 +405,7 @@ async fn whatever_call_of_a_replacement_fails_the_old_generation_is_untouched() 
     ] {
         let setup = quick().await;
         setup.aws.fault(Fault::on(action, 1, Kind::error("InvalidParameterValue", "This does not work.")));
-        let (_, writes) = rolled_back(&setup, other_port("Snapshot")).await;
+        let (_, writes) = setup.rolled_back(other_port("Snapshot")).await;
         assert!(
             touches_first(&writes).iter().all(|a| a.ends_with("Snapshot")),
             "{action}: {:?}",
@@ -532,11 +520,11 @@ async fn a_long_replacement_is_handed_on() {
 async fn a_replacement_is_checked_like_a_create() {
     let setup = quick().await;
     let wrong = json!({"PreferredAvailabilityZones": ["us-east-1a", "us-east-1b"]});
-    let (outcome, writes) = rolled_back(&setup, with(other_port("Snapshot"), wrong)).await;
+    let (outcome, writes) = setup.rolled_back(with(other_port("Snapshot"), wrong)).await;
     assert!(outcome.reason.contains("PreferredAvailabilityZones"), "{}", outcome.reason);
     assert_eq!(names(&writes), Vec::<String>::new());
     let missing = json!({"AllowedSecurityGroupIds": [APPS[0], "sg-0a0000000000dead"]});
-    let (outcome, writes) = rolled_back(&setup, with(other_port("Snapshot"), missing)).await;
+    let (outcome, writes) = setup.rolled_back(with(other_port("Snapshot"), missing)).await;
     assert!(outcome.reason.contains("sg-0a0000000000dead"), "{}", outcome.reason);
     assert_eq!(names(&writes), Vec::<String>::new());
     setup.deleted().await;

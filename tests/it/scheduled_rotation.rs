@@ -393,6 +393,22 @@ async fn a_step_without_time_says_what_it_waited_for() {
     setup.deleted().await;
 }
 
+/// S88: AWS repeats the token in its refusal of a step; neither the step's error nor the log does.
+#[tokio::test(start_paused = true)]
+async fn a_refused_step_repeats_no_token() {
+    let setup = scheduled(production()).await;
+    let version = announced(&setup);
+    step(&setup, "createSecret", &version).await.unwrap();
+    let new = value(&setup, &version).unwrap();
+    let message = format!("Invalid AuthToken {new}: refused for this test");
+    setup.aws.fault(Fault::on(MODIFY, 1, Kind::error("InvalidParameterValue", message)));
+    let (failure, log) = logged(step(&setup, "setSecret", &version)).await;
+    let failure = failure.unwrap_err();
+    for text in [&failure, &log] {
+        assert!(text.contains("refused for this test") && !text.contains(&new), "a token is shown");
+    }
+}
+
 /// S88: no line of a rotation holds a token.
 #[tokio::test(start_paused = true)]
 async fn no_log_line_of_a_rotation_holds_a_token() {

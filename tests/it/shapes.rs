@@ -3,20 +3,8 @@
 use serde_json::{Value, json};
 use simulator::cloudformation::StackStatus;
 use simulator::elasticache::{ElastiCache, UserGroup};
-use simulator::secrets_manager::SecretsManager;
-use simulator::world::{Answer, Call};
 
 use crate::harness::{APPS, CACHE, SUBNETS, Setup, calls, names, production, quick_start, with};
-
-/// Somebody else's call to ElastiCache.
-pub(crate) fn elasticache(setup: &Setup, action: &str, params: Value) -> Answer {
-    setup.aws.with(|world, now| ElastiCache::handle(world, &Call { action: action.to_owned(), params, now }))
-}
-
-/// Somebody else's call to Secrets Manager.
-pub(crate) fn secrets_manager(setup: &Setup, action: &str, params: Value) -> Answer {
-    setup.aws.with(|world, now| SecretsManager::handle(world, &Call { action: action.to_owned(), params, now }))
-}
 
 /// What CreateReplicationGroup was asked.
 fn asked(setup: &Setup) -> Value {
@@ -40,22 +28,22 @@ async fn snapshot(setup: &Setup, name: &str, version: &str) {
         "TransitEncryptionEnabled": "false", "CacheSubnetGroupName": "donor"});
     let subnets = json!({"CacheSubnetGroupName": "donor", "CacheSubnetGroupDescription": "donor",
         "SubnetIds": {"SubnetIdentifier": [SUBNETS[0]]}});
-    elasticache(setup, "CreateCacheSubnetGroup", subnets).unwrap();
-    elasticache(setup, "CreateReplicationGroup", group).unwrap();
+    setup.by_hand(ElastiCache::handle, "CreateCacheSubnetGroup", subnets);
+    setup.by_hand(ElastiCache::handle, "CreateReplicationGroup", group);
     tokio::time::sleep(std::time::Duration::from_hours(1)).await;
     let wanted = json!({"SnapshotName": name, "ReplicationGroupId": "donor"});
-    elasticache(setup, "CreateSnapshot", wanted).unwrap();
+    setup.by_hand(ElastiCache::handle, "CreateSnapshot", wanted);
     tokio::time::sleep(std::time::Duration::from_hours(1)).await;
 }
 
 /// A parameter group by hand.
 pub(crate) fn parameter_group(setup: &Setup, name: &str, family: &str, values: &[(&str, &str)]) {
     let group = json!({"CacheParameterGroupName": name, "CacheParameterGroupFamily": family, "Description": "by hand"});
-    elasticache(setup, "CreateCacheParameterGroup", group).unwrap();
+    setup.by_hand(ElastiCache::handle, "CreateCacheParameterGroup", group);
     for (key, value) in values {
         let pair = json!([{"ParameterName": key, "ParameterValue": value}]);
         let change = json!({"CacheParameterGroupName": name, "ParameterNameValues": {"ParameterNameValue": pair}});
-        elasticache(setup, "ModifyCacheParameterGroup", change).unwrap();
+        setup.by_hand(ElastiCache::handle, "ModifyCacheParameterGroup", change);
     }
 }
 

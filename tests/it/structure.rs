@@ -1,11 +1,14 @@
 //! The directions of imports, kept by reading the sources.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-struct Source {
+use crate::harness::project_file;
+
+/// A file of the function.
+pub(crate) struct Source {
     /// Below `src/`, with slashes.
     name: String,
-    text: String,
+    pub(crate) text: String,
 }
 
 impl Source {
@@ -46,8 +49,8 @@ fn has_word(line: &str, word: &str) -> bool {
 }
 
 /// All sources; files that hold tests only are left out.
-fn sources() -> Vec<Source> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+pub(crate) fn sources() -> Vec<Source> {
+    let root = project_file("src");
     let mut sources = Vec::new();
     let mut folders: Vec<PathBuf> = vec![root.clone()];
     while let Some(folder) = folders.pop() {

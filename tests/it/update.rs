@@ -3,13 +3,14 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use simulator::cloudformation::{Outcome, StackStatus};
 use simulator::ec2::{Ports, Rule, Source};
 use simulator::elasticache::{ElastiCache, MemberStatus, ReplicationGroup, Status};
 use simulator::faults::{Fault, Kind};
 use simulator::journal::Entry;
 
-use crate::harness::{APPS, CACHE, SUBNETS, Setup, VPC, calls, logged, names, production, quick_start, with};
+use crate::harness::{
+    APPS, CACHE, SUBNETS, Setup, VPC, calls, logged, names, other_vpc, production, quick_start, with,
+};
 
 const QUICK: &str = "development-myapp-valkey";
 const PRODUCTION: &str = "production-myapp-valkey";
@@ -41,14 +42,6 @@ fn group(setup: &Setup, id: &str) -> ReplicationGroup {
 fn only<'e>(writes: &'e [Entry], action: &str) -> &'e Value {
     assert_eq!(names(writes), [action]);
     &writes[0].params
-}
-
-/// An Update that fails and is rolled back. Returns the writes of both.
-async fn rolled_back(setup: &Setup, properties: Value) -> (Outcome, Vec<Entry>) {
-    let before = setup.writes().len();
-    let outcome = setup.update(properties).await;
-    assert_eq!(outcome.status, StackStatus::UpdateRollbackComplete, "{:?}", outcome.reason);
-    (outcome, setup.writes().split_off(before))
 }
 
 /// S43.
@@ -416,13 +409,8 @@ async fn an_update_waits_for_a_backup_to_end() {
 /// What AWS cannot change in place is refused before anything is done, and the rollback has nothing to do.
 #[tokio::test(start_paused = true)]
 async fn a_change_that_cannot_be_made_in_place_changes_nothing() {
-    let other_vpc = json!({
-        "VpcId": "vpc-0a1b2c3d4e5f60002",
-        "SubnetIds": ["subnet-0b000000000000001", "subnet-0b000000000000002"],
-        "AllowedSecurityGroupIds": [],
-    });
     let changes = [
-        ("VpcId", other_vpc),
+        ("VpcId", other_vpc()),
         ("Port", json!({"Port": 6380})),
         ("AtRestEncryptionEnabled", json!({"AtRestEncryptionEnabled": false})),
         ("KmsKeyId", json!({"KmsKeyId": "11111111-2222-3333-4444-555555555555"})),
@@ -432,7 +420,7 @@ async fn a_change_that_cannot_be_made_in_place_changes_nothing() {
     let setup = quick().await;
     for (property, change) in changes {
         let (outcome, writes) =
-            rolled_back(&setup, with(with(quick_start(), json!({"Description": "not this"})), change)).await;
+            setup.rolled_back(with(with(quick_start(), json!({"Description": "not this"})), change)).await;
         assert_eq!(names(&writes), Vec::<String>::new(), "{property}");
         assert!(outcome.reason.contains(property), "{property}: {}", outcome.reason);
         assert_eq!(outcome.physical_id, QUICK);
@@ -461,7 +449,7 @@ async fn a_finished_update_is_taken_back() {
     let before = group(&setup, QUICK);
     setup.stack.fail_elsewhere();
     let more = json!({"Description": "new", "Tags": tags(&[("Team", "shop")]), "AllowedCidrBlocks": ["10.0.64.0/24"]});
-    let (outcome, _) = rolled_back(&setup, with(nodes(3), more)).await;
+    let (outcome, _) = setup.rolled_back(with(nodes(3), more)).await;
     assert_eq!(outcome.request_types(), ["Update", "Update"]);
     let after = group(&setup, QUICK);
     assert_eq!((after.description, after.failover, after.tags), (before.description, before.failover, before.tags));
@@ -476,7 +464,7 @@ async fn a_subnet_goes_after_the_nodes_in_it() {
     let setup = Setup::new();
     setup.created(nodes(2)).await;
     setup.stack.fail_elsewhere();
-    let (_, writes) = rolled_back(&setup, with(nodes(3), json!({"SubnetIds": SUBNETS}))).await;
+    let (_, writes) = setup.rolled_back(with(nodes(3), json!({"SubnetIds": SUBNETS}))).await;
     let expected = ["ModifyCacheSubnetGroup", "IncreaseReplicaCount", "DecreaseReplicaCount", "ModifyCacheSubnetGroup"];
     assert_eq!(names(&writes), expected);
     let subnets = setup.aws.with(|world, _| world.elasticache.subnet_groups[QUICK].subnets.len());
@@ -489,7 +477,7 @@ async fn a_subnet_goes_after_the_nodes_in_it() {
 async fn a_subnet_in_use_cannot_be_taken_away() {
     let setup = Setup::new();
     setup.created(with(nodes(3), json!({"SubnetIds": SUBNETS}))).await;
-    let (outcome, writes) = rolled_back(&setup, nodes(3)).await;
+    let (outcome, writes) = setup.rolled_back(nodes(3)).await;
     assert_eq!(names(&writes), Vec::<String>::new());
     assert!(outcome.reason.contains(SUBNETS[2]), "{}", outcome.reason);
     setup.deleted().await;
@@ -502,7 +490,7 @@ async fn a_half_done_update_is_taken_back() {
     let refusal = "Automatic failover is not available here.";
     // Replicas come first, then failover, which is refused.
     setup.aws.fault(Fault::on("ModifyReplicationGroup", 1, Kind::error("InvalidParameterValue", refusal)));
-    let (outcome, writes) = rolled_back(&setup, nodes(2)).await;
+    let (outcome, writes) = setup.rolled_back(nodes(2)).await;
     assert!(outcome.reason.contains(refusal), "{}", outcome.reason);
     assert_eq!(names(&writes), ["IncreaseReplicaCount", "ModifyReplicationGroup", "DecreaseReplicaCount"]);
     assert_eq!(group(&setup, QUICK).shards[0].members.len(), 1);
@@ -514,7 +502,7 @@ async fn a_half_done_update_is_taken_back() {
 async fn a_rollback_waits_for_what_is_still_going_on() {
     let setup = quick().await;
     let hurried = with(quick_start(), json!({"NumCacheNodes": 3, "ServiceTimeout": "120"}));
-    let (outcome, writes) = rolled_back(&setup, hurried).await;
+    let (outcome, writes) = setup.rolled_back(hurried).await;
     assert!(outcome.reason.contains("waiting for the replication group"), "{}", outcome.reason);
     assert_eq!(names(&writes), ["IncreaseReplicaCount", "DecreaseReplicaCount"]);
     assert!(writes.iter().all(|entry| entry.outcome.is_ok()));
@@ -527,7 +515,7 @@ async fn a_rollback_waits_for_what_is_still_going_on() {
 async fn a_change_that_cannot_be_done_in_time_is_refused_with_its_parts() {
     let setup = quick().await;
     let change = json!({"TransitEncryptionEnabled": true, "NodeType": "cache.t4g.small", "ServiceTimeout": "900"});
-    let (outcome, writes) = rolled_back(&setup, with(quick_start(), change.clone())).await;
+    let (outcome, writes) = setup.rolled_back(with(quick_start(), change.clone())).await;
     for part in ["ServiceTimeout", "NodeType cache.t4g.small, then TransitEncryptionMode preferred, then"] {
         assert!(outcome.reason.contains(part), "{part}: {}", outcome.reason);
     }
@@ -553,13 +541,13 @@ async fn a_change_that_aws_rolled_back_fails_with_its_event_and_is_asked_for_onc
     let event = "Unable to modify the replication group: not enough capacity for cache.t4g.small in us-east-1a.";
     let setup = quick().await;
     setup.aws.with(|world, _| world.elasticache.roll_back_next("ModifyReplicationGroup", event));
-    let (outcome, writes) = rolled_back(&setup, with(quick_start(), json!({"NodeType": "cache.t4g.small"}))).await;
+    let (outcome, writes) = setup.rolled_back(with(quick_start(), json!({"NodeType": "cache.t4g.small"}))).await;
     assert!(outcome.reason.contains(event), "{}", outcome.reason);
     assert!(outcome.reason.contains("cache.t4g.small"), "{}", outcome.reason);
     assert_eq!(names(&writes), ["ModifyReplicationGroup"], "asked for once, and nothing to take back");
 
     setup.aws.with(|world, _| world.elasticache.roll_back_next("IncreaseReplicaCount", event));
-    let (outcome, writes) = rolled_back(&setup, nodes(2)).await;
+    let (outcome, writes) = setup.rolled_back(nodes(2)).await;
     assert!(outcome.reason.contains(event), "{}", outcome.reason);
     assert_eq!(names(&writes), ["IncreaseReplicaCount"]);
     setup.deleted().await;
@@ -724,7 +712,7 @@ async fn an_upgrade_comes_after_a_node_type_that_waits() {
     setup.updated(later.clone()).await;
     let upgrade = json!({"EngineVersion": "8.1"});
     for (wish, way_out) in [(later.clone(), "set ApplyImmediately to true"), (base, "set NodeType to the one")] {
-        let (outcome, writes) = rolled_back(&setup, with(wish, upgrade.clone())).await;
+        let (outcome, writes) = setup.rolled_back(with(wish, upgrade.clone())).await;
         assert_eq!(names(&writes), Vec::<String>::new());
         assert!(outcome.reason.contains("EngineVersion (8.1)"), "{}", outcome.reason);
         assert!(outcome.reason.contains(way_out), "{}", outcome.reason);
@@ -745,7 +733,7 @@ async fn a_node_type_that_waits_is_told_after_a_rollback() {
     let setup = quick().await;
     setup.stack.fail_elsewhere();
     let later = with(quick_start(), json!({"NodeType": "cache.t4g.small", "ApplyImmediately": false}));
-    let (outcome, _) = rolled_back(&setup, later).await;
+    let (outcome, _) = setup.rolled_back(later).await;
     assert!(outcome.get_att("Warnings").unwrap().contains("CacheNodeType"), "{:?}", outcome.get_att("Warnings"));
     setup.deleted().await;
 }

@@ -1,6 +1,5 @@
 //! `local-aws demo`: the production example, through the compiled function, with real cache nodes.
 
-mod aws_cli;
 mod client;
 mod console;
 mod feed;
@@ -16,6 +15,7 @@ use std::time::Duration;
 use clap::Args;
 use serde_json::json;
 use simulator::LocalAws;
+use simulator::aws_cli;
 use simulator::cloudformation::{Stack, template};
 use simulator::lambda::{Environment, Process};
 use simulator::nodes::Driver;

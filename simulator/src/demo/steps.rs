@@ -5,13 +5,14 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use simulator::LocalAws;
+use simulator::aws_cli;
 use simulator::cloudformation::{Outcome, Stack, StackStatus};
 
 use super::client::{Cache, get, set};
 use super::console::{self, items, text};
 use super::feed::Feed;
 use super::screen::{Failure, Screen};
-use super::{APP_GROUP, OFFICE_BLOCK, WORKERS_GROUP, aws_cli, secret};
+use super::{APP_GROUP, OFFICE_BLOCK, WORKERS_GROUP, secret};
 
 /// Everything that the function makes carries this tag.
 const OWNER_TAG: &str = "elasticache-resource:stack-id";

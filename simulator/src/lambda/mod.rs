@@ -39,7 +39,6 @@ struct State {
     invocations: u64,
     queue: VecDeque<Pending>,
     running: BTreeMap<String, Pending>,
-    timeout: Option<Duration>,
     failures: Vec<String>,
     attached: Option<Weak<dyn Function>>,
 }
@@ -52,11 +51,6 @@ struct Pending {
 }
 
 impl Lambda {
-    /// Real time that the function has for one invocation, told to it as its deadline.
-    pub fn set_timeout(&self, timeout: Duration) {
-        self.lock().timeout = Some(timeout);
-    }
-
     /// Calls of the Invoke API go to `function` as long as it lives; without one they wait for the Runtime API.
     pub fn attach(&self, function: &Arc<dyn Function>) {
         self.lock().attached = Some(Arc::downgrade(function));

@@ -41,7 +41,7 @@ impl Lambda {
     fn hand_out(&self) -> Option<Response<Bytes>> {
         let mut state = self.lock();
         let pending = state.queue.pop_front()?;
-        let deadline = wall_clock() + state.timeout.unwrap_or(MAX_TIMEOUT);
+        let deadline = wall_clock() + MAX_TIMEOUT;
         let response = Response::builder()
             .header("Lambda-Runtime-Aws-Request-Id", &pending.request_id)
             .header("Lambda-Runtime-Deadline-Ms", deadline.as_millis().to_string())

@@ -1,8 +1,6 @@
 //! Every call of an operation, failed in every way, one run each.
 
-use std::panic::RefUnwindSafe;
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::fmt::Debug;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -11,12 +9,11 @@ use simulator::cloudformation::{Answer, Outcome, SERVICE_TOKEN, StackStatus};
 use simulator::faults::{Fault, Kind};
 use simulator::journal::Caller;
 use simulator::secrets_manager::{SecretsManager, rotate_with};
-use simulator::world::Call;
 
 use super::host::{Host, Life};
 use super::promises::GROUP;
-use super::{in_virtual_time, promises};
-use crate::harness::{CACHE, production, quick_start, with};
+use super::{in_virtual_time, on_all_processors, promises};
+use crate::harness::{CACHE, by_hand, production, quick_start, with};
 
 /// What happens to one call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -225,26 +222,16 @@ fn every_call_of_every_operation_may_fail_in_every_way() {
     });
 }
 
-/// Every run, on all processors.
-fn try_all<R: Sync + RefUnwindSafe + std::fmt::Debug>(runs: &[R], one: impl Fn(&R, usize) + Sync + RefUnwindSafe) {
+/// All runs, told which of them broke a promise.
+fn try_all<R: Sync + Debug>(runs: &[R], one: impl Fn(&R, usize) + Sync) {
     let started = Instant::now();
-    let (next, broken) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
-    std::thread::scope(|scope| {
-        for _ in 0..std::thread::available_parallelism().map_or(1, usize::from) {
-            scope.spawn(|| {
-                loop {
-                    let number = next.fetch_add(1, Ordering::Relaxed);
-                    let Some(run) = runs.get(number) else { return };
-                    fastrand::seed(number as u64);
-                    if std::panic::catch_unwind(|| one(run, number)).is_err() {
-                        broken.lock().unwrap().push(run);
-                    }
-                }
-            });
-        }
+    let ended = on_all_processors(runs.len() as u64, |number| {
+        fastrand::seed(number);
+        let number = usize::try_from(number).unwrap();
+        one(&runs[number], number);
     });
     println!("{} runs in {:.1} s", runs.len(), started.elapsed().as_secs_f64());
-    let broken = broken.into_inner().unwrap();
+    let broken: Vec<&R> = runs.iter().zip(ended).filter(|(_, ended)| ended.is_none()).map(|(run, _)| run).collect();
     assert!(broken.is_empty(), "{} of {} runs broke a promise: {broken:?}", broken.len(), runs.len());
 }
 
@@ -256,8 +243,7 @@ async fn harmed_rotation(harm: Option<(usize, Harm)>, run: usize) -> usize {
     let before = calls(&host.aws).len();
     let (old, secret) = (promises::stored_token(&host.aws, GROUP), format!("elasticache/{GROUP}/auth-token"));
     let rotation = json!({"SecretId": secret, "RotationLambdaARN": SERVICE_TOKEN});
-    let call = |now| Call { action: "RotateSecret".to_owned(), params: rotation.clone(), now };
-    host.aws.with(|world, now| SecretsManager::handle(world, &call(now))).unwrap();
+    by_hand(&host.aws, SecretsManager::handle, "RotateSecret", rotation);
     if let Some((nth, harm)) = harm {
         do_harm(&host, nth, harm, Life::CALM.timeout);
     }

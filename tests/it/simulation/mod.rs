@@ -9,16 +9,17 @@ mod promises;
 mod schedule;
 mod soak;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use simulator::cloudformation::{Outcome, StackStatus};
+use simulator::cloudformation::{Outcome, SERVICE_TOKEN, StackStatus};
+use simulator::secrets_manager::SecretsManager;
 
-use crate::harness::{CACHE, logged};
+use crate::harness::{CACHE, by_hand, logged, production};
 use host::{Host, Life};
 use promises::GROUP;
 use schedule::{Operation, Schedule};
@@ -35,27 +36,13 @@ fn whatever_happens_the_promises_hold() {
     let count = number("SEEDS").unwrap_or(if std::env::var("SEED").is_ok_and(|s| !s.is_empty()) { 1 } else { SEEDS });
     println!("{count} seeds from {first}");
     let started = Instant::now();
-    let (next, totals) = (AtomicU64::new(0), Mutex::new(Totals::default()));
-    std::thread::scope(|scope| {
-        for _ in 0..std::thread::available_parallelism().map_or(1, usize::from) {
-            scope.spawn(|| {
-                loop {
-                    let index = next.fetch_add(1, Ordering::Relaxed);
-                    if index >= count {
-                        return;
-                    }
-                    let seed = first + index;
-                    let result = catch_unwind(AssertUnwindSafe(|| in_virtual_time(run(seed))));
-                    let mut totals = totals.lock().unwrap();
-                    match result {
-                        Ok(ran) => totals.add(&ran),
-                        Err(_) => totals.failed.push(seed),
-                    }
-                }
-            });
+    let mut totals = Totals::default();
+    for (seed, ran) in (first..).zip(on_all_processors(count, |index| in_virtual_time(run(first + index)))) {
+        match ran {
+            Some(ran) => totals.add(&ran),
+            None => totals.failed.push(seed),
         }
-    });
-    let totals = totals.into_inner().unwrap();
+    }
     println!("{totals:?} in {:.1} s", started.elapsed().as_secs_f64());
     assert!(totals.failed.is_empty(), "replay with: make simulate SEED={}", totals.failed[0]);
 }
@@ -81,6 +68,26 @@ impl Totals {
         self.most_calls_in_a_minute = self.most_calls_in_a_minute.max(ran.most_calls_in_a_minute);
         self.refused_for_a_reason += ran.refused_for_a_reason;
     }
+}
+
+/// The trials `0..count`, one at a time on each processor: what each ended with in this order, `None` when it panicked.
+fn on_all_processors<T: Send>(count: u64, trial: impl Fn(u64) -> T + Sync) -> Vec<Option<T>> {
+    let (next, ended) = (AtomicU64::new(0), Mutex::new(BTreeMap::new()));
+    std::thread::scope(|scope| {
+        for _ in 0..std::thread::available_parallelism().map_or(1, usize::from) {
+            scope.spawn(|| {
+                loop {
+                    let index = next.fetch_add(1, Ordering::Relaxed);
+                    if index >= count {
+                        return;
+                    }
+                    let result = catch_unwind(AssertUnwindSafe(|| trial(index))).ok();
+                    ended.lock().unwrap().insert(index, result);
+                }
+            });
+        }
+    });
+    ended.into_inner().unwrap().into_values().collect()
 }
 
 /// Runs to the end on a clock of its own, which only moves when nothing else is left to do.
@@ -316,6 +323,31 @@ impl StackLife {
         self.clean_up().await;
         self.host.quiet().await;
     }
+}
+
+/// A step of a rotation that cannot end in its invocation uses the time it has, by the function's own clock, and says
+/// then what it waited for.
+#[test]
+fn a_step_of_a_rotation_ends_before_its_invocation() {
+    in_virtual_time(async {
+        let host = Host::new("rotation-deadline");
+        let outcome = host.stack.create(CACHE, production()).await;
+        assert_eq!(outcome.status, StackStatus::CreateComplete, "{}", outcome.reason);
+        let secret = json!({"SecretId": format!("elasticache/{GROUP}/auth-token"), "RotationLambdaARN": SERVICE_TOKEN});
+        let announced = by_hand(&host.aws, SecretsManager::handle, "RotateSecret", secret);
+        let step = |step| {
+            let (secret, version) = (&announced["ARN"], &announced["VersionId"]);
+            host.stack.invoke(json!({"SecretId": secret, "ClientRequestToken": version, "Step": step}))
+        };
+        host.aws.with(|world, _| world.elasticache.pace.auth = Duration::from_mins(25));
+        host.set_fate(|_| Life { timeout: Duration::from_mins(3), ..Life::CALM });
+        assert_eq!(step("createSecret").await, Ok(()));
+        let began = host.aws.clock().now();
+        let failure = step("setSecret").await.unwrap_err();
+        assert!(failure.starts_with("not enough time in this invocation"), "{failure}");
+        let took = host.aws.clock().now().since(began);
+        assert!(took > Duration::from_mins(2), "{took:?}");
+    });
 }
 
 /// The same seed is the same run, call by call.

@@ -12,9 +12,9 @@ use simulator::elasticache::{ElastiCache, ReplicationGroup};
 use simulator::journal::{Caller, Entry};
 use simulator::nodes::Tls;
 use simulator::secrets_manager::SecretsManager;
-use simulator::world::{Answer, Call, World};
+use simulator::world::World;
 
-use crate::harness::{SUBNETS, with};
+use crate::harness::{SUBNETS, by_hand, with};
 
 /// Id of the first generation under test; everything of it is named after it.
 pub(crate) const GROUP: &str = "production-myapp-valkey";
@@ -29,25 +29,21 @@ const DENIED: [&str; 3] = ["AccessDenied", "AccessDeniedException", "Unauthorize
 
 /// Things of other people that look like ours: the same names in another place, or names that begin like ours.
 pub(crate) fn add_lookalikes(aws: &LocalAws) {
-    let by_hand = |service: fn(&mut World, &Call) -> Answer, action: &str, params: Value| {
-        let call = |now| Call { action: action.to_owned(), params, now };
-        aws.with(|world, now| service(world, &call(now))).unwrap_or_else(|error| panic!("{action}: {error}"));
-    };
     let name = "production-myapp-valkey-blue";
     let subnets = json!({"SubnetIdentifier": [SUBNETS[0]]});
     let subnets = json!({"CacheSubnetGroupName": name, "CacheSubnetGroupDescription": "theirs", "SubnetIds": subnets});
-    by_hand(ElastiCache::handle, "CreateCacheSubnetGroup", subnets);
+    by_hand(aws, ElastiCache::handle, "CreateCacheSubnetGroup", subnets);
     let group = json!({"ReplicationGroupId": name, "ReplicationGroupDescription": "theirs", "Engine": "valkey",
         "CacheNodeType": "cache.t4g.micro", "TransitEncryptionEnabled": "false", "CacheSubnetGroupName": name});
-    by_hand(ElastiCache::handle, "CreateReplicationGroup", group);
+    by_hand(aws, ElastiCache::handle, "CreateReplicationGroup", group);
     let group = json!({"CacheParameterGroupName": "production-myapp-valkey-valkey8-blue",
         "CacheParameterGroupFamily": "valkey8", "Description": "theirs"});
-    by_hand(ElastiCache::handle, "CreateCacheParameterGroup", group);
+    by_hand(aws, ElastiCache::handle, "CreateCacheParameterGroup", group);
     let group = json!({"GroupName": format!("elasticache-{GROUP}"), "GroupDescription": "theirs",
         "VpcId": "vpc-0a1b2c3d4e5f60002"});
-    by_hand(Ec2::handle, "CreateSecurityGroup", group);
+    by_hand(aws, Ec2::handle, "CreateSecurityGroup", group);
     let secret = json!({"Name": "elasticache/production-myapp-valkey-blue/auth-token", "SecretString": "theirs"});
-    by_hand(SecretsManager::handle, "CreateSecret", secret);
+    by_hand(aws, SecretsManager::handle, "CreateSecret", secret);
 }
 
 /// Everything in the account that does not carry our tags, in words.

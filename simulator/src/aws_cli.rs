@@ -4,12 +4,14 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use serde_json::Value;
-use simulator::wire::credential::ADMINISTRATOR_KEY;
-use simulator::world::REGION;
 use tokio::process::Command;
 
+use crate::wire::credential::ADMINISTRATOR_KEY;
+use crate::world::REGION;
+
 /// The given CLI, or `aws` on the `PATH`.
-pub(crate) fn find(given: Option<&Path>) -> Option<PathBuf> {
+#[must_use]
+pub fn find(given: Option<&Path>) -> Option<PathBuf> {
     if let Some(given) = given {
         return Some(given.to_owned());
     }
@@ -17,8 +19,11 @@ pub(crate) fn find(given: Option<&Path>) -> Option<PathBuf> {
     std::env::split_paths(&path).map(|folder| folder.join("aws")).find(|program| program.is_file())
 }
 
-/// Runs one command and reads its JSON.
-pub(crate) async fn run(program: &Path, endpoint: &str, arguments: &[&str]) -> Result<Value, String> {
+/// Runs one command as the administrator of the local AWS at `endpoint`, and reads its JSON.
+///
+/// # Errors
+/// It does not run, fails, or prints no JSON.
+pub async fn run(program: &Path, endpoint: &str, arguments: &[&str]) -> Result<Value, String> {
     let output = Command::new(program)
         .args(arguments)
         .args(["--endpoint-url", endpoint, "--output", "json"])
