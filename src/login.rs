@@ -6,7 +6,7 @@
 
 use std::fmt;
 
-use crate::desired::{TAG_LOGIN, TAG_TOKEN_SOURCE, Tags};
+use crate::desired::tags::{TAG_LOGIN, TAG_TOKEN_SOURCE, Tags};
 use crate::names::hash;
 
 /// Where a token comes from.

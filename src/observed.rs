@@ -586,6 +586,20 @@ pub struct FoundSnapshot {
     pub version: Option<Version>,
 }
 
+/// Whether a key that AWS reports is the one that a template names: AWS reports a key by its ARN, a template may give its
+/// id.
+#[must_use]
+pub fn same_key(actual: Option<&str>, wanted: Option<&str>) -> bool {
+    match (actual, wanted) {
+        (Some(actual), Some(wanted)) => {
+            actual == wanted || actual.rsplit('/').next() == wanted.rsplit('/').next() || wanted.contains("alias/")
+        }
+        (None, None) => true,
+        // AWS's own key is shown or not, whether it was asked for or not.
+        (Some(key), None) | (None, Some(key)) => key.contains("alias/aws/"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

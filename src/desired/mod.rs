@@ -3,7 +3,9 @@
 //! [`Desired::new`] is the only way to make one, so whoever holds a `Desired` holds a legal wish.
 
 mod references;
+mod resolve;
 mod rules;
+pub(crate) mod tags;
 mod window;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -15,70 +17,14 @@ use crate::engine::{Engine, Version};
 use crate::login::Origin;
 use crate::names::{self, Names};
 use crate::problem::Problem;
-use crate::properties::{
-    ClusterMode, IpDiscovery, NetworkType, NodeGroupProperties, Properties, ReplacementPolicy, TransitEncryptionMode,
-};
+use crate::properties::{ClusterMode, IpDiscovery, NetworkType, NodeGroupProperties, Properties, ReplacementPolicy};
 use crate::secret::AuthToken;
 pub use references::References;
-
-/// Tag key: the stack that owns a resource.
-pub const TAG_STACK_ID: &str = "elasticache-resource:stack-id";
-/// Tag key: the logical id in that stack.
-pub const TAG_LOGICAL_ID: &str = "elasticache-resource:logical-id";
-/// Tag key on the subnet group: the resource has not been created successfully yet.
-pub const TAG_CREATING: &str = "elasticache-resource:creating";
-/// Tag key on the subnet group: the requests that worked on it, newest first.
-pub const TAG_REQUESTS: &str = "elasticache-resource:requests";
-/// Tag key on the subnet group: the generation that takes over, and the request that it is made for.
-pub const TAG_REPLACED_BY: &str = "elasticache-resource:replaced-by";
-/// Tag key on the subnet group: the generation that this one replaces, until that is deleted.
-pub const TAG_REPLACES: &str = "elasticache-resource:replaces";
-/// Tag key on the subnet group: how far a change of the login has come.
-pub const TAG_LOGIN: &str = "elasticache-resource:login";
-/// Tag key on the secret: how long a token stays valid after a scheduled rotation, in minutes.
-pub const TAG_GRACE: &str = "elasticache-resource:auth-token-grace-minutes";
-/// Tag key on the subnet group: where the token in force comes from.
-pub const TAG_TOKEN_SOURCE: &str = "elasticache-resource:auth-token-source";
-/// What all keys of our own tags start with; templates may not use it.
-pub const TAG_PREFIX: &str = "elasticache-resource:";
-
-/// Who owns what is made.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Owner {
-    /// Stack ARN.
-    pub stack_id: String,
-    /// Logical id of the resource in the stack.
-    pub logical_id: String,
-}
-
-impl Owner {
-    /// The tags that say so.
-    #[must_use]
-    pub fn tags(&self) -> Tags {
-        Tags::from([
-            (TAG_STACK_ID.to_owned(), self.stack_id.clone()),
-            (TAG_LOGICAL_ID.to_owned(), self.logical_id.clone()),
-        ])
-    }
-
-    /// Whether something with these tags belonged to this resource in a deleted stack of the same name. Names of living
-    /// stacks are unique in an account and region, so another stack id under our name is one that is gone.
-    #[must_use]
-    pub fn succeeds(&self, tags: &Tags) -> bool {
-        let name = |stack_id: &str| stack_id.rsplit_once('/').map(|(name, _)| name.to_owned());
-        let before = tags.get(TAG_STACK_ID).filter(|id| **id != self.stack_id).and_then(|id| name(id));
-        before.is_some() && before == name(&self.stack_id) && tags.get(TAG_LOGICAL_ID) == Some(&self.logical_id)
-    }
-
-    /// Whether something with these tags is ours.
-    #[must_use]
-    pub fn owns(&self, tags: &Tags) -> bool {
-        tags.get(TAG_STACK_ID) == Some(&self.stack_id) && tags.get(TAG_LOGICAL_ID) == Some(&self.logical_id)
-    }
-}
-
-/// Tags by key.
-pub type Tags = BTreeMap<String, String>;
+use resolve::{DEFAULT_RECOVERY_DAYS, resolve, zones_of};
+pub use tags::{
+    Owner, TAG_CREATING, TAG_GRACE, TAG_LOGICAL_ID, TAG_LOGIN, TAG_PREFIX, TAG_REPLACED_BY, TAG_REPLACES, TAG_REQUESTS,
+    TAG_STACK_ID, TAG_TOKEN_SOURCE, Tags,
+};
 
 /// Whom the security group lets in on the port.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -499,137 +445,6 @@ fn derived_stem(p: &Properties) -> Option<String> {
         return names::id_defect(given).is_none().then(|| given.to_ascii_lowercase());
     }
     Some(names::stem(p.env.as_ref()?, p.project_id.as_ref()?, p.engine.unwrap_or(Engine::Valkey)))
-}
-
-/// Fills in the defaults of properties that passed the rules.
-fn resolve(p: Properties, owner: &Owner, purpose: Purpose<'_>) -> Desired {
-    let stem = derived_stem(&p).unwrap_or_default();
-    let names = Names::of(match purpose {
-        Purpose::Create => stem.as_str(),
-        Purpose::Update(id) | Purpose::Replace(id) => id,
-    });
-    let number = generation(&p, &names.replication_group).map_or(1, |(_, number)| number);
-    let engine = p.engine.unwrap_or(Engine::Valkey);
-    let version = p.engine_version.as_deref().and_then(Version::parse).unwrap_or_else(|| engine.default_version());
-    let (topology, cluster_mode) = rules::topology(&p);
-    let references = References::of(&p, purpose);
-    let mode_follows_group =
-        rules::mode_follows_parameter_group(&p).then_some(ModeFollowsGroup { failover: p.automatic_failover_enabled });
-    let sharded = matches!(topology, Topology::Sharded { .. });
-    let mut preferred_zones = p.preferred_availability_zones.clone();
-    if !sharded && preferred_zones.is_empty() {
-        preferred_zones = zones_of(p.node_group_configuration.as_deref().unwrap_or_default(), topology.nodes());
-    }
-    let auth = auth(&p);
-    let title = format!("{} in {}", p.project_id.as_deref().unwrap_or_default(), p.env.as_deref().unwrap_or_default());
-    let mut tags = owner.tags();
-    tags.extend(p.tags.into_iter().filter_map(|(key, value)| Some((key?, value.unwrap_or_default()))));
-    Desired {
-        description: p.description.unwrap_or_else(|| default_description(&title)),
-        title,
-        tags,
-        vpc_id: p.vpc_id.unwrap_or_default(),
-        subnet_ids: p.subnet_ids.into_iter().collect(),
-        allowed: sources(&p.allowed_security_group_ids, &p.allowed_cidr_blocks),
-        extra_security_groups: p.security_group_ids.into_iter().collect(),
-        port: p.port.unwrap_or(6379),
-        network_type: p.network_type,
-        ip_discovery: p.ip_discovery,
-        preferred_zones,
-        engine,
-        version,
-        node_type: p.node_type.unwrap_or_else(|| "cache.t4g.micro".to_owned()),
-        parameters: match (p.parameter_group_name, p.parameters) {
-            (Some(name), _) => Parameters::Named(name),
-            (None, Some(values)) if !values.is_empty() => Parameters::Own(values.into_iter().collect()),
-            (None, _) => Parameters::Default,
-        },
-        automatic_failover: p.automatic_failover_enabled.unwrap_or(sharded),
-        multi_az: p.multi_az_enabled.unwrap_or(false),
-        topology,
-        cluster_mode,
-        data_tiering: p.data_tiering_enabled,
-        durability: p.durability,
-        at_rest_encryption: p.at_rest_encryption_enabled.unwrap_or(true),
-        kms_key_id: p.kms_key_id,
-        tls: match (p.transit_encryption_enabled, p.transit_encryption_mode) {
-            (Some(false), _) => Tls::Off,
-            (None, None) if !auth.is_required() => Tls::Off,
-            (_, Some(TransitEncryptionMode::Preferred)) => Tls::Preferred,
-            (_, _) => Tls::Required,
-        },
-        auth,
-        secret: SecretSettings {
-            name: match &p.secret_name {
-                Some(given) => names::given_secret(given, number),
-                None => names.secret(),
-            },
-            kms_key_id: p.secret_kms_key_id,
-            recovery_window_days: p.secret_recovery_window_in_days.unwrap_or(DEFAULT_RECOVERY_DAYS),
-            grace_minutes: p.auth_token_grace_minutes,
-        },
-        snapshot_retention: p.snapshot_retention_limit.unwrap_or(5),
-        snapshot_window: p.snapshot_window,
-        restore: Restore { snapshot_name: p.snapshot_name, snapshot_arns: p.snapshot_arns },
-        maintenance_window: p.maintenance_window.map(|window| window.to_ascii_lowercase()),
-        auto_minor_version_upgrade: p.auto_minor_version_upgrade.unwrap_or(true),
-        notification_topic: p.notification_topic_arn,
-        apply_immediately: p.apply_immediately.unwrap_or(true),
-        logs: p.log_delivery.into_iter().filter_map(log).collect(),
-        deletion_protection: p.deletion_protection.unwrap_or(false),
-        replacement_policy: p.replacement_policy.unwrap_or(ReplacementPolicy::Refuse),
-        replaces: None,
-        seed: None,
-        references,
-        mode_follows_group,
-        names,
-        owner: owner.clone(),
-    }
-}
-
-/// The zones of a plain group of so many nodes that is laid out as a shard. AWS takes one for each node or none.
-fn zones_of(layout: &[NodeGroupProperties], nodes: i32) -> Vec<String> {
-    let zones = layout
-        .iter()
-        .flat_map(|shard| shard.primary_availability_zone.iter().chain(&shard.replica_availability_zones).cloned());
-    Some(zones.collect::<Vec<_>>()).filter(|zones| usize::try_from(nodes) == Ok(zones.len())).unwrap_or_default()
-}
-
-/// Days that a deleted secret can still be restored, unless the template says otherwise.
-const DEFAULT_RECOVERY_DAYS: i32 = 7;
-
-fn auth(p: &Properties) -> Auth {
-    if let Some(token) = &p.auth_token {
-        Auth::Literal(token.clone())
-    } else if let Some(arn) = &p.auth_token_secret_arn {
-        Auth::Foreign { arn: arn.clone(), key: p.auth_token_secret_key.clone() }
-    } else if p.auth_token_enabled == Some(true) {
-        Auth::Generated { version: p.auth_token_version.clone() }
-    } else if let Some(group) = p.user_group_ids.first() {
-        Auth::UserGroup(group.clone())
-    } else {
-        Auth::Open
-    }
-}
-
-fn sources(groups: &[String], cidrs: &[String]) -> BTreeSet<Source> {
-    let groups = groups.iter().map(|id| Source::SecurityGroup(id.clone()));
-    let cidrs = cidrs.iter().filter_map(|text| rules::cidr(text)).map(Source::Cidr);
-    groups.chain(cidrs).collect()
-}
-
-fn log(item: crate::properties::LogDeliveryProperties) -> Option<(String, LogDelivery)> {
-    let delivery = LogDelivery {
-        destination_type: item.destination_type?.to_owned(),
-        destination: item.destination?,
-        format: item.log_format.unwrap_or("json").to_owned(),
-    };
-    Some((item.log_type?.to_owned(), delivery))
-}
-
-/// A description for people; whatever AWS refuses in one is left out.
-fn default_description(title: &str) -> String {
-    title.chars().filter(|c| !matches!(c, '<' | '>')).take(255).collect()
 }
 
 /// What a Delete needs to know; read leniently, because bad properties must never block a Delete.

@@ -3,7 +3,7 @@
 use super::surroundings::takes_over;
 use super::{Wish, cluster_mode, engine, nodes, token, transit};
 use crate::desired::{Auth, Desired, Topology};
-use crate::observed::{Group, Member, Observed, Status};
+use crate::observed::{Group, Member, Observed, Status, same_key};
 use crate::problem::Problem;
 use crate::properties::ClusterMode;
 
@@ -209,18 +209,6 @@ fn create_only(wish: Wish<'_>, observed: &Observed, group: &Group, replacing: &m
 
 fn key_name(key: Option<&String>) -> String {
     key.cloned().unwrap_or_else(|| "AWS's own key".to_owned())
-}
-
-/// AWS reports a key by its ARN; a template may give its id.
-pub(super) fn same_key(actual: Option<&str>, wanted: Option<&str>) -> bool {
-    match (actual, wanted) {
-        (Some(actual), Some(wanted)) => {
-            actual == wanted || actual.rsplit('/').next() == wanted.rsplit('/').next() || wanted.contains("alias/")
-        }
-        (None, None) => true,
-        // AWS's own key is shown or not, whether it was asked for or not.
-        (Some(key), None) | (None, Some(key)) => key.contains("alias/aws/"),
-    }
 }
 
 fn downgrade(wish: Wish<'_>, member: &Member, replacing: &mut Vec<Replacing>) {

@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::step::{Step, TagTarget};
-use super::{Pass, Wish, is_settled, replacement, token};
+use super::{Pass, Wish, is_settled, token};
 use crate::desired::{Auth, Desired, Parameters, TAG_CREATING, TAG_REPLACES};
-use crate::observed::{Account, Group, IngressRule, Observed, ParameterGroup, Secret};
+use crate::observed::{Account, Group, IngressRule, Observed, ParameterGroup, Secret, same_key};
 use crate::secret::SecretContent;
 
 /// Most parameters that AWS takes in one call.
@@ -178,7 +178,7 @@ fn secret_in_use(wish: Wish<'_>, observed: &Observed, account: &Account) -> Opti
 fn secret_key(desired: &Desired, observed: &Observed) -> Option<Step> {
     let secret = observed.secret.as_ref().filter(|secret| !secret.deleted)?;
     let wanted = desired.secret.kms_key_id.as_deref();
-    (!replacement::same_key(secret.kms_key_id.as_deref(), wanted))
+    (!same_key(secret.kms_key_id.as_deref(), wanted))
         .then(|| Step::SetSecretKey { arn: secret.arn.clone(), kms_key_id: wanted.unwrap_or(AWS_KEY).to_owned() })
 }
 

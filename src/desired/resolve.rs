@@ -1,0 +1,142 @@
+//! From legal properties to a wish: every default stands here.
+
+use std::collections::BTreeSet;
+
+use super::{
+    Auth, Desired, LogDelivery, ModeFollowsGroup, Owner, Parameters, Purpose, References, Restore, SecretSettings,
+    Source, Tls, Topology, derived_stem, generation, rules,
+};
+use crate::engine::{Engine, Version};
+use crate::names::{self, Names};
+use crate::properties::{NodeGroupProperties, Properties, ReplacementPolicy, TransitEncryptionMode};
+
+/// Fills in the defaults of properties that passed the rules.
+pub(super) fn resolve(p: Properties, owner: &Owner, purpose: Purpose<'_>) -> Desired {
+    let stem = derived_stem(&p).unwrap_or_default();
+    let names = Names::of(match purpose {
+        Purpose::Create => stem.as_str(),
+        Purpose::Update(id) | Purpose::Replace(id) => id,
+    });
+    let number = generation(&p, &names.replication_group).map_or(1, |(_, number)| number);
+    let engine = p.engine.unwrap_or(Engine::Valkey);
+    let version = p.engine_version.as_deref().and_then(Version::parse).unwrap_or_else(|| engine.default_version());
+    let (topology, cluster_mode) = rules::topology(&p);
+    let references = References::of(&p, purpose);
+    let mode_follows_group =
+        rules::mode_follows_parameter_group(&p).then_some(ModeFollowsGroup { failover: p.automatic_failover_enabled });
+    let sharded = matches!(topology, Topology::Sharded { .. });
+    let mut preferred_zones = p.preferred_availability_zones.clone();
+    if !sharded && preferred_zones.is_empty() {
+        preferred_zones = zones_of(p.node_group_configuration.as_deref().unwrap_or_default(), topology.nodes());
+    }
+    let auth = auth(&p);
+    let title = format!("{} in {}", p.project_id.as_deref().unwrap_or_default(), p.env.as_deref().unwrap_or_default());
+    let mut tags = owner.tags();
+    tags.extend(p.tags.into_iter().filter_map(|(key, value)| Some((key?, value.unwrap_or_default()))));
+    Desired {
+        description: p.description.unwrap_or_else(|| default_description(&title)),
+        title,
+        tags,
+        vpc_id: p.vpc_id.unwrap_or_default(),
+        subnet_ids: p.subnet_ids.into_iter().collect(),
+        allowed: sources(&p.allowed_security_group_ids, &p.allowed_cidr_blocks),
+        extra_security_groups: p.security_group_ids.into_iter().collect(),
+        port: p.port.unwrap_or(6379),
+        network_type: p.network_type,
+        ip_discovery: p.ip_discovery,
+        preferred_zones,
+        engine,
+        version,
+        node_type: p.node_type.unwrap_or_else(|| "cache.t4g.micro".to_owned()),
+        parameters: match (p.parameter_group_name, p.parameters) {
+            (Some(name), _) => Parameters::Named(name),
+            (None, Some(values)) if !values.is_empty() => Parameters::Own(values.into_iter().collect()),
+            (None, _) => Parameters::Default,
+        },
+        automatic_failover: p.automatic_failover_enabled.unwrap_or(sharded),
+        multi_az: p.multi_az_enabled.unwrap_or(false),
+        topology,
+        cluster_mode,
+        data_tiering: p.data_tiering_enabled,
+        durability: p.durability,
+        at_rest_encryption: p.at_rest_encryption_enabled.unwrap_or(true),
+        kms_key_id: p.kms_key_id,
+        tls: match (p.transit_encryption_enabled, p.transit_encryption_mode) {
+            (Some(false), _) => Tls::Off,
+            (None, None) if !auth.is_required() => Tls::Off,
+            (_, Some(TransitEncryptionMode::Preferred)) => Tls::Preferred,
+            (_, _) => Tls::Required,
+        },
+        auth,
+        secret: SecretSettings {
+            name: match &p.secret_name {
+                Some(given) => names::given_secret(given, number),
+                None => names.secret(),
+            },
+            kms_key_id: p.secret_kms_key_id,
+            recovery_window_days: p.secret_recovery_window_in_days.unwrap_or(DEFAULT_RECOVERY_DAYS),
+            grace_minutes: p.auth_token_grace_minutes,
+        },
+        snapshot_retention: p.snapshot_retention_limit.unwrap_or(5),
+        snapshot_window: p.snapshot_window,
+        restore: Restore { snapshot_name: p.snapshot_name, snapshot_arns: p.snapshot_arns },
+        maintenance_window: p.maintenance_window.map(|window| window.to_ascii_lowercase()),
+        auto_minor_version_upgrade: p.auto_minor_version_upgrade.unwrap_or(true),
+        notification_topic: p.notification_topic_arn,
+        apply_immediately: p.apply_immediately.unwrap_or(true),
+        logs: p.log_delivery.into_iter().filter_map(log).collect(),
+        deletion_protection: p.deletion_protection.unwrap_or(false),
+        replacement_policy: p.replacement_policy.unwrap_or(ReplacementPolicy::Refuse),
+        replaces: None,
+        seed: None,
+        references,
+        mode_follows_group,
+        names,
+        owner: owner.clone(),
+    }
+}
+
+/// The zones of a plain group of so many nodes that is laid out as a shard. AWS takes one for each node or none.
+pub(super) fn zones_of(layout: &[NodeGroupProperties], nodes: i32) -> Vec<String> {
+    let zones = layout
+        .iter()
+        .flat_map(|shard| shard.primary_availability_zone.iter().chain(&shard.replica_availability_zones).cloned());
+    Some(zones.collect::<Vec<_>>()).filter(|zones| usize::try_from(nodes) == Ok(zones.len())).unwrap_or_default()
+}
+
+/// Days that a deleted secret can still be restored, unless the template says otherwise.
+pub(super) const DEFAULT_RECOVERY_DAYS: i32 = 7;
+
+fn auth(p: &Properties) -> Auth {
+    if let Some(token) = &p.auth_token {
+        Auth::Literal(token.clone())
+    } else if let Some(arn) = &p.auth_token_secret_arn {
+        Auth::Foreign { arn: arn.clone(), key: p.auth_token_secret_key.clone() }
+    } else if p.auth_token_enabled == Some(true) {
+        Auth::Generated { version: p.auth_token_version.clone() }
+    } else if let Some(group) = p.user_group_ids.first() {
+        Auth::UserGroup(group.clone())
+    } else {
+        Auth::Open
+    }
+}
+
+fn sources(groups: &[String], cidrs: &[String]) -> BTreeSet<Source> {
+    let groups = groups.iter().map(|id| Source::SecurityGroup(id.clone()));
+    let cidrs = cidrs.iter().filter_map(|text| rules::cidr(text)).map(Source::Cidr);
+    groups.chain(cidrs).collect()
+}
+
+fn log(item: crate::properties::LogDeliveryProperties) -> Option<(String, LogDelivery)> {
+    let delivery = LogDelivery {
+        destination_type: item.destination_type?.to_owned(),
+        destination: item.destination?,
+        format: item.log_format.unwrap_or("json").to_owned(),
+    };
+    Some((item.log_type?.to_owned(), delivery))
+}
+
+/// A description for people; whatever AWS refuses in one is left out.
+fn default_description(title: &str) -> String {
+    title.chars().filter(|c| !matches!(c, '<' | '>')).take(255).collect()
+}
