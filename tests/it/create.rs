@@ -300,6 +300,9 @@ async fn rich_create() -> (Value, BTreeSet<String>, BTreeSet<String>) {
     setup.created(wish.clone()).await;
     let writes: BTreeSet<String> = setup.write_names().into_iter().collect();
     let all: BTreeSet<String> = names(&setup.aws.journal()).into_iter().collect();
+    for needed in ["CreateReplicationGroup", "CreateSecret", "CreateSecurityGroup", "PutSecretValue"] {
+        assert!(writes.contains(needed), "{writes:?}");
+    }
     let reads = all.difference(&writes).cloned().collect();
     (wish, reads, writes)
 }
@@ -343,9 +346,6 @@ async fn no_passing_refusal_of_a_write_keeps_a_create_from_its_end() {
 #[tokio::test(start_paused = true)]
 async fn a_write_whose_answer_is_lost_is_not_done_twice() {
     let (wish, _, writes) = rich_create().await;
-    for needed in ["CreateReplicationGroup", "CreateSecret", "CreateSecurityGroup", "PutSecretValue"] {
-        assert!(writes.contains(needed), "{writes:?}");
-    }
     for action in writes {
         for times in [1, 5] {
             create_despite(&wish, &action, &Kind::CutAfter, times).await;
@@ -359,6 +359,8 @@ async fn a_low_request_rate_slows_a_create_and_does_not_fail_it() {
     let setup = Setup::new();
     setup.aws.limit_calls_per_second(2);
     setup.created(production()).await;
+    let throttled = |entry: &&Entry| entry.outcome.as_ref().is_err_and(|code| code.contains("Throttling"));
+    assert!(setup.aws.journal().iter().filter(throttled).count() > 0, "nothing was throttled");
     setup.deleted().await;
 }
 
@@ -388,6 +390,7 @@ async fn a_create_goes_on_without_the_looks_that_only_check() {
     let setup = Setup::new();
     setup.aws.fault(Fault::on("DescribeSubnets", 1, Kind::Denied).times(1000));
     setup.created(production()).await;
+    assert!(!calls(&setup.aws.journal(), "DescribeSubnets").is_empty());
     setup.deleted().await;
 
     let setup = Setup::new();
