@@ -23,6 +23,14 @@ impl AuthToken {
         &self.0
     }
 
+    /// The token as a URL writes it, percent-encoded.
+    #[must_use]
+    pub fn encoded(&self) -> Zeroizing<String> {
+        let plain = |c: char| c.is_ascii_alphanumeric() || c == '-';
+        let parts = self.expose().chars().map(|c| if plain(c) { c.to_string() } else { format!("%{:02X}", c as u32) });
+        Zeroizing::new(parts.collect())
+    }
+
     /// What AWS demands of a token and this one lacks, or `None` when it is legal.
     ///
     /// 16 to 128 characters; letters, digits and the symbols that Create, Modify and the guide all accept.
@@ -130,13 +138,7 @@ impl SecretContent {
     /// `rediss://default:<password>@host:port`, the password percent-encoded.
     #[must_use]
     pub fn connection_url(host: &str, port: u16, token: &AuthToken) -> Zeroizing<String> {
-        let password: Zeroizing<String> = token
-            .expose()
-            .chars()
-            .map(|c| if c.is_ascii_alphanumeric() || c == '-' { c.to_string() } else { format!("%{:02X}", c as u32) })
-            .collect::<String>()
-            .into();
-        Zeroizing::new(format!("rediss://default:{}@{host}:{port}", *password))
+        Zeroizing::new(format!("rediss://default:{}@{host}:{port}", *token.encoded()))
     }
 }
 

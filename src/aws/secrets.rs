@@ -90,21 +90,21 @@ impl Aws {
         let call = self.secrets.create_secret().name(name).description(description).client_request_token(version);
         let call = call.set_kms_key_id(kms_key_id.map(str::to_owned)).set_tags(Some(convert::tag_list(tags)));
         let result = call.secret_string(content.to_json().as_str()).send().await;
-        result.map(drop).map_err(|e| Fault::new("secretsmanager:CreateSecret", name, &e).without(&content.password))
+        result.map(drop).map_err(|e| hidden(Fault::new("secretsmanager:CreateSecret", name, &e), content))
     }
 
     /// Makes `content` the current version.
     pub(crate) async fn put_secret(&self, arn: &str, content: &SecretContent, version: &str) -> Result<(), Fault> {
         let call = self.secrets.put_secret_value().secret_id(arn).client_request_token(version);
         let result = call.secret_string(content.to_json().as_str()).send().await;
-        result.map(drop).map_err(|e| Fault::new("secretsmanager:PutSecretValue", arn, &e).without(&content.password))
+        result.map(drop).map_err(|e| hidden(Fault::new("secretsmanager:PutSecretValue", arn, &e), content))
     }
 
     /// Stores `content` as a version that readers do not get yet.
     pub(crate) async fn stage_secret(&self, arn: &str, content: &SecretContent, version: &str) -> Result<(), Fault> {
         let call = self.secrets.put_secret_value().secret_id(arn).client_request_token(version);
         let result = call.version_stages(STAGE_PENDING).secret_string(content.to_json().as_str()).send().await;
-        result.map(drop).map_err(|e| Fault::new("secretsmanager:PutSecretValue", arn, &e).without(&content.password))
+        result.map(drop).map_err(|e| hidden(Fault::new("secretsmanager:PutSecretValue", arn, &e), content))
     }
 
     /// Moves a staging label to one version, away from another.
@@ -151,6 +151,11 @@ impl Aws {
         let result = self.secrets.untag_resource().secret_id(arn).set_tag_keys(Some(keys)).send().await;
         result.map(drop).map_err(|e| Fault::new("secretsmanager:UntagResource", arn, &e))
     }
+}
+
+/// The fault of a call that carried `content`: without the token, also as the URL in it writes that.
+fn hidden(fault: Fault, content: &SecretContent) -> Fault {
+    fault.without(&content.password).without(&content.token().encoded())
 }
 
 /// Versions by label. A label is on one version at a time.

@@ -397,3 +397,22 @@ async fn the_advice_names_the_right_to_a_key() {
     let outcome = setup.create(with(quick_start(), json!({"AuthTokenEnabled": true, "SecretKmsKeyId": key}))).await;
     assert!(outcome.reason.contains("; allow kms:GenerateDataKey in the function's role"), "{}", outcome.reason);
 }
+
+/// S88: the same with a token that is written in another way in the secret's URL.
+#[tokio::test(start_paused = true)]
+async fn a_refusal_that_repeats_the_secret_shows_no_form_of_the_token() {
+    let token = "A-literal#token&with$symbols<in>it";
+    let encoded = "A-literal%23token%26with%24symbols%3Cin%3Eit";
+    let setup = Setup::new();
+    let text = format!(r#"{{"password":"{token}","url":"rediss://default:{encoded}@master.cache:6379"}}"#);
+    let message = format!("Invalid SecretString {text}: refused for this test");
+    setup.aws.fault(Fault::on("PutSecretValue", 1, Kind::error("InvalidParameterException", message)));
+    let wish = json!({"AuthTokenEnabled": null, "AuthToken": token});
+    let (outcome, log) = logged(setup.create(with(production(), wish))).await;
+    assert_eq!(outcome.status, StackStatus::RollbackComplete);
+    assert!(outcome.answers[0].reason().contains("refused for this test"), "{}", outcome.reason);
+    for form in [token, encoded] {
+        assert_not_answered(&outcome, form);
+        assert_not_logged(&log, &outcome, &[form.to_owned()]);
+    }
+}
