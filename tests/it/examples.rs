@@ -52,3 +52,37 @@ async fn every_environment_of_the_example_works() {
         deployed_and_deleted(&project_file("examples/environments.yaml"), &parameters).await;
     }
 }
+
+/// Everything under `key`, at any depth.
+fn under<'v>(value: &'v Value, key: &str, found: &mut Vec<&'v Value>) {
+    let children: Vec<(Option<&str>, &Value)> = match value {
+        Value::Object(fields) => fields.iter().map(|(name, child)| (Some(name.as_str()), child)).collect(),
+        Value::Array(items) => items.iter().map(|item| (None, item)).collect(),
+        _ => Vec::new(),
+    };
+    for (name, child) in children {
+        if name == Some(key) {
+            found.push(child);
+        }
+        under(child, key, found);
+    }
+}
+
+/// What the examples import is what the function's template exports under its default name; under another one it can be
+/// deployed a second time.
+#[test]
+fn the_examples_import_what_is_exported() {
+    let function = template::read(&project_file("template.yaml")).unwrap();
+    let name = function["Parameters"]["FunctionName"]["Default"].as_str().unwrap();
+    let exports = function["Outputs"].as_object().unwrap().values().filter_map(|output| output.get("Export"));
+    let exported: Vec<String> =
+        exports.map(|export| export["Name"]["Fn::Sub"].as_str().unwrap().replace("${FunctionName}", name)).collect();
+    for path in templates() {
+        let (template, mut imported) = (template::read(&path).unwrap(), Vec::new());
+        under(&template, "Fn::ImportValue", &mut imported);
+        assert!(!imported.is_empty(), "{}", path.display());
+        for import in imported {
+            assert!(exported.iter().any(|export| import == export), "{import} of {}: {exported:?}", path.display());
+        }
+    }
+}
