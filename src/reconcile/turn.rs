@@ -90,17 +90,13 @@ impl Run<'_> {
     async fn has_ended(&self, owner: &Owner) -> bool {
         let Some(issued) = self.order.request().issued() else { return false };
         let ask = self.waiter.persist(|| self.aws.resource_status(&owner.stack_id, &owner.logical_id));
-        match timeout(PATIENCE, ask).await {
-            Ok(Ok(status)) => status.is_some_and(|status| status.ends(issued)),
-            Ok(Err(error)) => {
-                info!(%error, "CloudFormation does not say whether it waits for this request");
-                false
-            }
-            Err(_) => {
-                info!("CloudFormation does not say in time whether it waits for this request");
-                false
-            }
-        }
+        let why = match timeout(PATIENCE, ask).await {
+            Ok(Ok(status)) => return status.is_some_and(|status| status.ends(issued)),
+            Ok(Err(error)) => error.to_string(),
+            Err(_) => format!("no answer within {} s", PATIENCE.as_secs()),
+        };
+        info!(why, "CloudFormation does not say whether it waits for this request; going on");
+        false
     }
 
     /// Whether a newer request took over, as far as can be told now.
