@@ -45,7 +45,8 @@ impl Run<'_> {
     }
 
     /// Makes this request the newest one on what was seen, before it changes or answers anything. Returns whether it was
-    /// not yet: then an older one may have done something after that look.
+    /// not yet: then an older one may have done something after that look. Where there is nothing yet that could say so,
+    /// CloudFormation is asked.
     pub(super) async fn claim(&mut self, target: Target<'_>, observed: &Observed) -> Result<bool, Error> {
         let name = target.names.subnet_group();
         let turn = self.order.turn(&name, observed, target.owner);
