@@ -447,13 +447,19 @@ async fn absent(
 ) -> Result<(), Error> {
     let removal = Removal::new(properties, owner, physical_id, request_key);
     let derived = Desired::derived_id(properties).filter(|stem| names::generation(physical_id, stem).is_none());
-    if let Some(stem) = derived
-        && !(names::id_defect(physical_id).is_none() && run.owns_anything(Target::from(&removal)).await?)
-    {
-        info!(physical_id, stem, "nothing of ours has this id; removing what the properties name");
-        return run.remove(&Removal::new(properties, owner, &stem, request_key), properties).await;
+    let is_possible = names::id_defect(physical_id).is_none();
+    match derived {
+        Some(stem) if !(is_possible && run.owns_anything(Target::from(&removal)).await?) => {
+            info!(physical_id, stem, "nothing of ours has this id; removing what the properties name");
+            run.remove(&Removal::new(properties, owner, &stem, request_key), properties).await
+        }
+        // AWS refuses to look for such a name.
+        None if !is_possible => {
+            info!(physical_id, "nothing of ours can have this id, and the properties name nothing");
+            Ok(())
+        }
+        Some(_) | None => run.remove(&removal, properties).await,
     }
-    run.remove(&removal, properties).await
 }
 
 /// The id to answer with: the one that came in, else the one that the properties derive, else a made-up legal one.

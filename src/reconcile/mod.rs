@@ -127,11 +127,14 @@ impl<'a> Run<'a> {
     #[must_use]
     pub fn memory(&self) -> Memory {
         let changes = self.taken.iter().filter(|(_, taken)| taken.changes_group).map(|(step, _)| step.clone());
+        // What was removed may be gone when the next invocation looks. A request that was swept away itself must not begin
+        // anew there.
+        let claims = if self.swept_away { self.order.claims().clone() } else { self.order.kept_claims() };
         Memory {
             taken: changes.collect(),
             done: self.done.clone(),
             seen: self.seen.union(&self.waiter.shown()).cloned().collect(),
-            claims: self.order.claims().clone(),
+            claims,
             asked_parameter_group: self.asked_parameter_group.clone(),
         }
     }

@@ -154,10 +154,17 @@ impl<'a> Order<'a> {
         self.request
     }
 
-    /// What the next invocation must know.
+    /// Every subnet group that the request put itself on.
     #[must_use]
     pub fn claims(&self) -> &BTreeMap<String, String> {
         &self.claims
+    }
+
+    /// The claims on subnet groups that the request does not remove.
+    #[must_use]
+    pub fn kept_claims(&self) -> BTreeMap<String, String> {
+        let kept = self.claims.iter().filter(|(group, _)| !self.removed.contains(*group));
+        kept.map(|(group, before)| (group.clone(), before.clone())).collect()
     }
 
     /// Goes on with the claims of an earlier invocation.

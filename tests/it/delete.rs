@@ -320,6 +320,22 @@ async fn what_lost_our_tags_stays() {
     assert!(setup.aws.with(|world, _| world.elasticache.parameter_group(&parameters).is_some()));
 }
 
+/// The id of a resource that another function made, or one that CloudFormation made up: AWS is not asked for names that it
+/// does not take.
+#[tokio::test(start_paused = true)]
+async fn an_id_that_no_cluster_can_have_is_deleted_without_a_call() {
+    for id in ["2026/11/22/[$LATEST]0123abcd", "stack-with-a-very-long-name-Cache-1X2Y3Z4A5B6C7", "a--b", "-", "ü b"] {
+        for properties in [json!({}), json!("none"), json!({"Env": {"a": 1}, "ProjectId": "myapp"})] {
+            let setup = Setup::new();
+            let event = json!({"PhysicalResourceId": id, "ResourceProperties": properties});
+            let answer = setup.stack.send("Delete", CACHE, event).await.unwrap();
+            assert!(answer.is_success(), "{id}: {}", answer.reason());
+            assert_eq!(answer.physical_id, id);
+            assert!(setup.aws.journal().is_empty(), "{id}: {:?}", names(&setup.aws.journal()));
+        }
+    }
+}
+
 /// S78: no answer of the Create ever arrived, so CloudFormation made an id up.
 #[tokio::test(start_paused = true)]
 async fn a_delete_under_a_made_up_id_finds_what_the_properties_name() {

@@ -170,6 +170,24 @@ async fn a_create_that_was_swept_away_leaves_nothing_behind() {
     setup.assert_nothing_left();
 }
 
+/// The same when taking it away needs another invocation, and CloudFormation does not say that it is over.
+#[tokio::test(start_paused = true)]
+async fn a_create_that_was_swept_away_does_not_begin_anew_in_its_next_invocation() {
+    let setup = Setup::new();
+    setup.aws.fault(Fault::on("CreateSecurityGroup", 1, Kind::throttled()).times(12));
+    setup.aws.fault(Fault::on("DescribeStackResource", 1, Kind::Denied).times(usize::MAX));
+    setup.aws.fault(Fault::on("DeleteSecurityGroup", 1, Kind::error("DependencyViolation", "In use.")).times(250));
+    let create = setup.stack.send("Create", CACHE, properties(&quick_start()));
+    let gone = with(properties(&quick_start()), json!({"PhysicalResourceId": QUICK}));
+    let delete = after(&setup, Duration::from_millis(500), send(&setup, "Delete", gone));
+    let (_, delete) = tokio::join!(create, delete);
+    assert!(delete.is_success(), "{}", delete.reason());
+    setup.stack.settle().await;
+    assert!(!calls(&setup.aws.journal(), "Invoke").is_empty());
+    assert_eq!(calls(&setup.writes(), "CreateReplicationGroup").len(), 0);
+    assert_eq!(setup.aws.leftovers(TAG_STACK_ID), Vec::<String>::new());
+}
+
 /// S91: the same, and the Create never says a word once the group is there.
 #[tokio::test(start_paused = true)]
 async fn a_create_that_waits_for_its_group_is_not_answered_after_a_delete() {

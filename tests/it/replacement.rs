@@ -433,6 +433,42 @@ async fn a_delete_takes_an_unfinished_replacement_along() {
     assert_eq!((groups(&setup), snapshots(&setup)), (Vec::new(), Vec::new()));
 }
 
+/// A replacement that failed half-way and was not rolled back.
+async fn half_replaced() -> Setup {
+    let setup = quick().await;
+    setup.aws.with(|world, _| world.elasticache.fail_next_create("Not enough capacity."));
+    let answer = setup.stack.send("Update", CACHE, json!({"ResourceProperties": other_port("Empty")})).await.unwrap();
+    assert!(!answer.is_success());
+    assert!(groups(&setup).contains(&SECOND.to_owned()));
+    setup
+}
+
+/// The invocation that removed the unfinished replacement ends before the old generation is gone: the next one does not
+/// miss what was removed.
+#[tokio::test(start_paused = true)]
+async fn a_delete_that_takes_an_unfinished_replacement_along_is_handed_on() {
+    for minutes in [8, 12] {
+        let setup = half_replaced().await;
+        setup.aws.with(|world, _| world.elasticache.pace.delete = Duration::from_mins(minutes));
+        setup.deleted().await;
+        assert_eq!(calls(&setup.aws.journal(), "Invoke").len(), 1);
+    }
+}
+
+/// The same when the next Update wants the removed replacement's name for another one.
+#[tokio::test(start_paused = true)]
+async fn a_replacement_that_follows_an_unfinished_one_is_handed_on() {
+    let setup = half_replaced().await;
+    setup.aws.with(|world, _| {
+        world.elasticache.pace.delete = Duration::from_mins(8);
+        world.elasticache.pace.snapshot = Duration::from_mins(10);
+    });
+    let (outcome, _) = setup.updated(with(other_port("Snapshot"), json!({"Port": 6381}))).await;
+    assert_eq!(outcome.physical_id, SECOND);
+    assert_eq!(calls(&setup.aws.journal(), "Invoke").len(), 1);
+    setup.deleted().await;
+}
+
 /// Deletion protection keeps the old generation; the new one is not touched by its Delete.
 #[tokio::test(start_paused = true)]
 async fn a_protected_generation_stays_beside_the_new_one() {
