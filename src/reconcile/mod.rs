@@ -336,6 +336,11 @@ impl<'a> Run<'a> {
         if !denied.is_empty() {
             return Err(Error::Calls(denied));
         }
+        // An event that comes when nobody waits any more, a repeated one most likely, must not begin anything.
+        if Instant::now() >= self.waiter.deadline.answer_by && fresh.iter().any(Step::creates) {
+            let steps: Vec<String> = fresh.iter().map(Step::to_string).collect();
+            return Err(self.timed_out(format!("time to {}", steps.join(", "))));
+        }
         for step in &mut fresh {
             self.order.stamp(step);
             info!(step = %step, "taking a step");
