@@ -13,7 +13,7 @@ use tracing::{Instrument, error, info, info_span, warn};
 use crate::attributes::attributes;
 use crate::aws::{Aws, Class, Fault};
 use crate::cfn::reason::Reason;
-use crate::cfn::request::{ReplyTo, Request, time_to_answer};
+use crate::cfn::request::{ReplyTo, Request, margin, time_to_answer};
 use crate::cfn::response::{self, Answer, Data, Outcome};
 use crate::continuation::Continuation;
 use crate::cost::Price;
@@ -52,10 +52,14 @@ pub struct Function {
 
 /// Kept of an invocation for handing the work on, or for sending the answer.
 const LAST_PART: Duration = Duration::from_secs(30);
+/// Kept of that when AWS has not answered a call by then, which is given up.
+const BREAK_OFF_PART: Duration = Duration::from_secs(22);
 /// Kept of that for sending the answer, should handing on fail.
 const ANSWER_PART: Duration = Duration::from_secs(12);
 /// Kept of that for saying that the answer could not be sent; Lambda then tries the event again.
 const LAST_SECOND: Duration = Duration::from_secs(1);
+/// Length of an invocation from which on these parts are kept in full.
+const WHOLE: Duration = Duration::from_secs(40);
 /// Longest that AWS may take to accept the work.
 const HAND_OVER_TIMEOUT: Duration = Duration::from_secs(6);
 /// Longest pause between two tries to hand the work on.
@@ -204,55 +208,69 @@ impl Function {
         physical_id: &str,
         invocation: &Invocation,
     ) -> Result<Option<Done>, Reason> {
-        let owner = Owner { stack_id: reply_to.stack_id.clone(), logical_id: reply_to.logical_id.clone() };
-        let deadline = invocation.deadline(time_to_answer(request.properties()));
+        if let Request::Update { .. } = request
+            && names::id_defect(physical_id).is_some()
+        {
+            let defect = format!("PhysicalResourceId is not the id of a replication group: {physical_id:?}");
+            return Err(defect.into());
+        }
+        let deadline = invocation.deadline(request.properties());
         let url = &reply_to.url;
         let request_key = RequestKey::new(&reply_to.stack_id, &reply_to.request_id, url.expose(), url.issued());
         let mut run = Run::new(&self.aws, &request_key, self.settings.poll_interval, deadline)
             .resumed(&invocation.continuation.memory);
-        let result = match request {
-            Request::Create { properties } => match Desired::new(properties, &owner, Purpose::Create) {
-                Ok(mut desired) => {
-                    run.settle_cluster_mode(&mut desired).await;
-                    let work = run.present(Wish { desired: &desired, previous: None, renamed: None });
-                    let converged = self.priced(Some(&desired), work).await;
-                    if converged.is_err() && run.is_swept_away() {
-                        // The Delete that came across did not see what this run was just making, and none will follow.
-                        let made = &desired.names.replication_group;
-                        let removal = Removal::new(properties, &owner, made, request_key.as_str());
-                        if let Err(error) = run.absent(&removal).await {
-                            return self.ended(Err(error), event, &run, invocation, deadline).await;
-                        }
+        // A call may take longer than the time that is left. What it does then, the next look shows.
+        let work = Box::pin(self.done(request, reply_to, physical_id, &request_key, &mut run));
+        let worked = tokio::time::timeout_at(deadline.end(), work).await;
+        let result = worked.unwrap_or_else(|_| Err(run.broken_off()));
+        self.ended(result, event, &run, invocation, deadline).await
+    }
+
+    /// Brings the account to what the request asks for.
+    async fn done(
+        &self,
+        request: &Request,
+        reply_to: &ReplyTo,
+        physical_id: &str,
+        request_key: &RequestKey,
+        run: &mut Run<'_>,
+    ) -> Result<Done, Error> {
+        let owner = Owner { stack_id: reply_to.stack_id.clone(), logical_id: reply_to.logical_id.clone() };
+        let (desired, converged, price) = match request {
+            Request::Create { properties } => {
+                let mut desired = match Desired::new(properties, &owner, Purpose::Create) {
+                    Ok(desired) => desired,
+                    Err(problems) => {
+                        let references = References::read(properties, Purpose::Create);
+                        return Err(run.refused(problems, &references, None).await);
                     }
-                    converged.map(|(converged, price)| (desired, converged, price))
+                };
+                run.settle_cluster_mode(&mut desired).await;
+                let work = run.present(Wish { desired: &desired, previous: None, renamed: None });
+                let converged = self.priced(Some(&desired), work).await;
+                if converged.is_err() && run.is_swept_away() {
+                    // The Delete that came across did not see what this run was just making, and none will follow.
+                    let made = &desired.names.replication_group;
+                    run.absent(&Removal::new(properties, &owner, made, request_key.as_str())).await?;
                 }
-                Err(problems) => {
-                    let references = References::read(properties, Purpose::Create);
-                    Err(run.refused(problems, &references, None).await)
-                }
-            },
-            Request::Update { .. } if names::id_defect(physical_id).is_some() => {
-                let defect = format!("PhysicalResourceId is not the id of a replication group: {physical_id:?}");
-                return Err(defect.into());
+                let (converged, price) = converged?;
+                (desired, converged, price)
             }
             Request::Update { properties, old_properties, .. } => {
                 let update = Update { owner: &owner, physical_id, properties, earlier: old_properties };
                 let desired = Desired::new(properties, &owner, Purpose::Update(physical_id)).ok();
-                let result = self.priced(desired.as_ref(), Box::pin(run.update(update))).await;
-                result.map(|((desired, converged), price)| (desired, converged, price))
+                let ((desired, converged), price) = self.priced(desired.as_ref(), Box::pin(run.update(update))).await?;
+                (desired, converged, price)
             }
             Request::Delete { properties, .. } => {
-                let removed = absent(&mut run, properties, &owner, physical_id, request_key.as_str()).await;
-                return self
-                    .ended(removed.map(|()| Done::removed(physical_id)), event, &run, invocation, deadline)
-                    .await;
+                absent(run, properties, &owner, physical_id, request_key.as_str()).await?;
+                return Ok(Done::removed(physical_id));
             }
         };
-        let done = result.map(|(desired, converged, price)| Done {
+        Ok(Done {
             physical_id: desired.names.replication_group.clone(),
             data: attributes(&desired, &converged.observed, &converged.warnings, price.as_ref()),
-        });
-        self.ended(done, event, &run, invocation, deadline).await
+        })
     }
 
     /// Work towards what is wanted, with the price of a node looked up meanwhile; it is no longer wanted when the work fails.
@@ -407,13 +425,24 @@ impl Invocation {
     }
 
     fn before_end(&self, part: Duration) -> Instant {
+        // Of a shorter invocation less is kept, so that something is left to work in.
+        let whole = self.end.saturating_duration_since(self.began);
+        let part = part.mul_f64((whole.as_secs_f64() / WHOLE.as_secs_f64()).min(1.0));
         self.end.checked_sub(part).unwrap_or(self.end)
     }
 
-    /// When the request must be answered, before CloudFormation stops waiting; and when this invocation must hand on.
-    fn deadline(&self, time_to_answer: Duration) -> Deadline {
-        let left = time_to_answer.saturating_sub(self.elapsed());
-        Deadline { started: self.started(), answer_by: self.began + left, hand_over_at: self.before_end(LAST_PART) }
+    /// When a request with these properties must be answered, before CloudFormation stops waiting; and when this
+    /// invocation must hand on.
+    fn deadline(&self, properties: &Value) -> Deadline {
+        let left = time_to_answer(properties).saturating_sub(self.elapsed());
+        let answer_by = self.began + left;
+        Deadline {
+            started: self.started(),
+            answer_by,
+            hand_over_at: self.before_end(LAST_PART),
+            give_up_at: answer_by + margin(properties) / 2,
+            break_off_at: self.before_end(BREAK_OFF_PART),
+        }
     }
 }
 

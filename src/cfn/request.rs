@@ -176,11 +176,16 @@ impl Request {
 /// CloudFormation's default for `ServiceTimeout`, and its greatest value, in seconds.
 pub const MAX_SERVICE_TIMEOUT: u32 = 3600;
 
-/// Time to answer a request with these properties: as long as CloudFormation waits, less a margin for the way.
+/// Time to answer a request with these properties: as long as CloudFormation waits, less [`margin`].
 #[must_use]
 pub fn time_to_answer(properties: &Value) -> Duration {
-    let timeout = service_timeout(properties);
-    timeout.saturating_sub((timeout / 10).min(Duration::from_mins(1)))
+    service_timeout(properties).saturating_sub(margin(properties))
+}
+
+/// What is kept of the time that CloudFormation waits, for the way of the answer.
+#[must_use]
+pub fn margin(properties: &Value) -> Duration {
+    (service_timeout(properties) / 10).min(Duration::from_mins(1))
 }
 
 fn service_timeout(properties: &Value) -> Duration {

@@ -236,7 +236,8 @@ impl<'a> Run<'a> {
         let account = async { Box::pin(observe::account(self.aws, references)).await.map_err(Error::from) };
         let looks = async { tokio::try_join!(standing, account) };
         let mut problems = problems;
-        match tokio::time::timeout(LOOK_BEFORE_REFUSAL, Box::pin(looks)).await {
+        let longest = self.waiter.deadline.at_most(LOOK_BEFORE_REFUSAL);
+        match tokio::time::timeout(longest, Box::pin(looks)).await {
             Ok(Ok((observed, account))) => problems.extend(plan::account_problems(references, &observed, &account)),
             Ok(Err(error)) => warn!(%error, "the account could not be checked too"),
             Err(_) => warn!("there was no time to check the account too"),
@@ -274,6 +275,21 @@ impl<'a> Run<'a> {
                 plan => self.follow(plan, &group, &observed).await?,
             }
         }
+    }
+
+    /// What it means that AWS did not answer a call until [`Deadline::end`].
+    #[must_use]
+    pub fn broken_off(&self) -> Error {
+        let deadline = self.waiter.deadline;
+        if deadline.break_off_at < deadline.give_up_at {
+            return Error::HandOver;
+        }
+        self.timed_out("AWS to answer a call".to_owned())
+    }
+
+    fn timed_out(&self, waiting_for: String) -> Error {
+        let elapsed = self.waiter.deadline.started.elapsed();
+        Error::TimedOut { waiting_for, last: String::new(), elapsed, done: self.done.clone() }
     }
 
     /// Whether a Delete took away what this request was making.
@@ -319,6 +335,11 @@ impl<'a> Run<'a> {
         let denied: Vec<Fault> = fresh.iter().filter_map(|step| self.denied.get(&step.to_string())).cloned().collect();
         if !denied.is_empty() {
             return Err(Error::Calls(denied));
+        }
+        // An event that comes when nobody waits any more, a repeated one most likely, must not begin anything.
+        if Instant::now() >= self.waiter.deadline.answer_by && fresh.iter().any(Step::creates) {
+            let steps: Vec<String> = fresh.iter().map(Step::to_string).collect();
+            return Err(self.timed_out(format!("time to {}", steps.join(", "))));
         }
         for step in &mut fresh {
             self.order.stamp(step);

@@ -103,6 +103,6 @@ impl Run<'_> {
     /// Whether a newer request took over, as far as can be told now.
     pub async fn is_overtaken(&self) -> bool {
         let look = self.waiter.is_overtaken(&self.order_kept_at, &self.order);
-        timeout(LOOK_BEFORE_REFUSAL, look).await.unwrap_or(false)
+        timeout(self.waiter.deadline.at_most(LOOK_BEFORE_REFUSAL), look).await.unwrap_or(false)
     }
 }

@@ -25,6 +25,24 @@ pub struct Deadline {
     pub answer_by: Instant,
     /// When the invocation must hand the work on.
     pub hand_over_at: Instant,
+    /// When a call that AWS has not answered is given up for the answer: soon after `answer_by`.
+    pub give_up_at: Instant,
+    /// The same for handing on: soon after `hand_over_at`.
+    pub break_off_at: Instant,
+}
+
+impl Deadline {
+    /// When work ends, whatever it waits for.
+    #[must_use]
+    pub fn end(&self) -> Instant {
+        self.give_up_at.min(self.break_off_at)
+    }
+
+    /// `longest`, or less where the answer would come too late.
+    #[must_use]
+    pub fn at_most(&self, longest: Duration) -> Duration {
+        longest.min(self.give_up_at.saturating_duration_since(Instant::now()))
+    }
 }
 
 /// What is seen of a group that AWS does not know.

@@ -11,7 +11,8 @@ use simulator::faults::{Fault, Kind};
 use simulator::journal::Entry;
 
 use crate::answer::{Trouble, troubled};
-use crate::harness::{Setup, calls, policy, production, quick_start, with};
+use crate::harness::{CACHE, Setup, calls, policy, production, quick_start, with};
+use crate::simulation::host::{Host, Life};
 
 const GROUP: &str = "production-myapp-valkey";
 const SECRET: &str = "elasticache/production-myapp-valkey/auth-token";
@@ -157,7 +158,11 @@ async fn an_event_that_died_three_times_can_be_sent_again() {
     let setup = Setup::new();
     setup.aws.fault(Fault::on("DescribeReplicationGroups", 1, Kind::Slow(Duration::from_hours(2))).times(3));
     let redrive = async {
-        setup.aws.clock().sleep(Duration::from_mins(50)).await;
+        // Lambda waits a minute and two minutes between its tries.
+        for minutes in [1, 2, 47] {
+            setup.kill_next_after(Duration::from_secs(30));
+            setup.aws.clock().sleep(Duration::from_mins(minutes)).await;
+        }
         assert_eq!(setup.invocations().len(), 3);
         assert!(setup.invocations().iter().all(Result::is_err));
         assert!(setup.writes().is_empty());
@@ -190,6 +195,45 @@ async fn the_answer_after_an_hour_says_what_happened_in_all_of_it() {
         assert!(reason.contains(part), "{part}: {reason}");
     }
     assert!(setup.invocations().iter().all(Result::is_ok));
+}
+
+/// AWS takes ever longer to answer: the invocation does not wait until Lambda ends it, and the request is answered in time.
+#[tokio::test(start_paused = true)]
+async fn calls_that_are_not_answered_hold_up_no_answer() {
+    for (begins, service_timeout) in [(0, 3600), (180, 3600), (840, 3600), (3530, 3600), (40, 60), (500, 600)] {
+        let setup = slow(Duration::from_hours(2));
+        let trouble = async {
+            setup.aws.clock().sleep(Duration::from_secs(begins)).await;
+            // As long as four tries of twenty seconds each.
+            let slow = Kind::Slow(Duration::from_secs(84));
+            setup.aws.fault(Fault::on("DescribeReplicationGroups", 1, slow).times(usize::MAX));
+        };
+        let properties = with(quick_start(), json!({"ServiceTimeout": service_timeout}));
+        let create = setup.stack.send("Create", CACHE, json!({"ResourceProperties": properties}));
+        let (answer, ()) = tokio::join!(create, trouble);
+        let answer = answer.unwrap_or_else(|error| panic!("{begins} of {service_timeout}: {error}"));
+        let reason = answer.reason();
+        assert!(reason.contains("not finished after") && reason.contains("waiting for"), "{reason}");
+        setup.stack.settle().await;
+        let invocations = setup.invocations();
+        assert!(invocations.iter().all(Result::is_ok), "{begins} of {service_timeout}: {invocations:?}");
+    }
+}
+
+/// However short an invocation is, a part of it is left to work and wait in: handing on at once, again and again, would only
+/// bring Lambda to break the chain.
+#[tokio::test(start_paused = true)]
+async fn a_short_invocation_does_not_hand_on_at_once() {
+    for seconds in [10, 20, 30, 60] {
+        let host = Host::new(&format!("short-{seconds}"));
+        let life = Life { timeout: Duration::from_secs(seconds), ..Life::CALM };
+        host.set_fate(move |_| life);
+        let outcome = host.stack.create(CACHE, quick_start()).await;
+        assert_eq!(outcome.status, StackStatus::CreateComplete, "{seconds}: {}", outcome.reason);
+        let took = outcome.events[1].at.since(outcome.events[0].at);
+        let each = took / u32::try_from(host.attempts()).unwrap();
+        assert!(each > Duration::from_secs(seconds) / 8, "{seconds}: {} invocations", host.attempts());
+    }
 }
 
 /// A continuation that does not read is no reason to be silent: the event in it still says where to answer.

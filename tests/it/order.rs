@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use elasticache_resource::desired::TAG_STACK_ID;
 use serde_json::{Value, json};
-use simulator::cloudformation::{Answer, StackStatus};
+use simulator::cloudformation::{Answer, Received, StackStatus, UploadFault};
 use simulator::elasticache::Status;
 use simulator::faults::{Fault, Kind};
 
 use crate::harness::{CACHE, SUBNETS, Setup, calls, production, quick_start, with};
+use crate::simulation::host::Host;
 
 const QUICK: &str = "development-myapp-valkey";
 
@@ -329,6 +330,40 @@ async fn a_failed_create_that_comes_again_after_its_rollback_makes_nothing() {
     setup.stack.invoke(failed.requests[0].clone()).await.unwrap();
     assert_eq!(setup.write_names().split_off(writes), Vec::<String>::new());
     setup.assert_nothing_left();
+}
+
+/// The event comes when CloudFormation has given it up for lack of time, and does not say so.
+#[tokio::test(start_paused = true)]
+async fn a_create_without_time_makes_nothing() {
+    for minutes in [59, 61, 110] {
+        let host = Host::new(&format!("late-{minutes}"));
+        host.aws.fault(Fault::on("DescribeStackResource", 1, Kind::Denied).times(usize::MAX));
+        let late = host.stack.event("Create", CACHE, properties(&quick_start()));
+        let url = late["ResponseURL"].as_str().unwrap().to_owned();
+        host.aws.clock().sleep(Duration::from_mins(minutes)).await;
+        host.stack.invoke(late).await.unwrap();
+        assert_eq!(host.aws.leftovers(TAG_STACK_ID), Vec::<String>::new(), "{minutes}");
+        let Some(Received::Answer(answer)) = host.aws.answers().received(&url) else { panic!("no answer") };
+        let reason = answer.reason();
+        assert!(reason.contains(&format!("not finished after {minutes} min")), "{reason}");
+        assert!(reason.contains("waiting for time to create subnet group"), "{reason}");
+    }
+}
+
+/// The last try of an event whose work is done has only the answer to give.
+#[tokio::test(start_paused = true)]
+async fn a_create_without_time_is_answered_when_everything_stands() {
+    let host = Host::new("late-and-done");
+    let started = host.aws.clock().now();
+    let event = host.stack.event("Create", CACHE, properties(&quick_start()));
+    let url = event["ResponseURL"].as_str().unwrap().to_owned();
+    host.aws.answers().fail_uploads([UploadFault::Reset; 8]);
+    assert!(host.stack.invoke(event.clone()).await.is_err());
+    let late = Duration::from_secs(59 * 60 + 10);
+    host.aws.clock().sleep(late.saturating_sub(host.aws.clock().now().since(started))).await;
+    host.stack.invoke(event).await.unwrap();
+    let Some(Received::Answer(answer)) = host.aws.answers().received(&url) else { panic!("no answer") };
+    assert!(answer.is_success(), "{}", answer.reason());
 }
 
 /// The Delete has taken the subnet group away, which tells the order, and waits for the network to let go.

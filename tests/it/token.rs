@@ -63,6 +63,7 @@ async fn a_generated_token_is_stored_before_the_group_gets_it() {
 async fn a_token_that_an_earlier_delivery_stored_is_used() {
     let setup = Setup::new();
     setup.aws.fault(Fault::on("CreateSecret", 1, Kind::Slow(Duration::from_hours(2))));
+    setup.kill_next_after(Duration::from_mins(12));
     setup.created(production()).await;
     assert!(setup.invocations()[0].is_err(), "the first delivery did not die");
     let writes = setup.writes();
@@ -183,6 +184,7 @@ async fn a_restored_secret_gets_its_new_token_from_the_next_delivery_if_need_be(
     let old = setup.tokens(GROUP);
     setup.deleted().await;
     setup.aws.fault(Fault::on("RestoreSecret", 1, Kind::Slow(Duration::from_hours(2))));
+    setup.kill_next_after(Duration::from_mins(12));
     setup.created(production()).await;
     assert!(setup.invocations().iter().any(Result::is_err), "no invocation died");
     assert_eq!(setup.tokens(GROUP), [setup.secret(SECRET)["password"].as_str().unwrap()]);

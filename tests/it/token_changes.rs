@@ -215,6 +215,10 @@ async fn disturbed(before: &Value, after: &Value, kind: &Kind, each: impl Fn(&Se
         setup.created(before.clone()).await;
         let witness = Witness::of(&setup.aws);
         setup.aws.fault(Fault::on(action.clone(), *nth, kind.clone()));
+        if matches!(kind, Kind::Slow(_)) {
+            // The invocation dies while it waits for the answer.
+            setup.kill_next_after(Duration::from_mins(14));
+        }
         let outcome = setup.update(after.clone()).await;
         let answers: Vec<_> = outcome.answers.iter().map(simulator::cloudformation::Answer::reason).collect();
         let what = format!("{what}: {} {answers:?}", outcome.status);
@@ -388,6 +392,9 @@ async fn a_move_between_sources_is_rolled_back_or_goes_on_from_everywhere() {
                     let setup = Setup::new();
                     let theirs = their_secret(&setup, "elasticache/theirs", THEIRS);
                     setup.created(from.wish(&theirs)).await;
+                    if matches!(kind, Kind::Slow(_)) {
+                        setup.kill_next_after(Duration::from_mins(14));
+                    }
                     setup.aws.fault(Fault::on(action, nth, kind));
                     let outcome = setup.update(to.wish(&theirs)).await;
                     let (end, done) = match outcome.status {

@@ -4,7 +4,7 @@
 //! `make simulate SEEDS=2000` runs many seeds, `make simulate SEED=7` one of them exactly as before.
 
 mod exhaustive;
-mod host;
+pub(crate) mod host;
 mod promises;
 mod schedule;
 mod soak;
