@@ -90,7 +90,8 @@ fn identifiers(desired: &Desired, observed: &Observed, data: &mut Data) {
     let security_group = observed.security_group.as_ref().map(|group| group.id.clone());
     data.add("Security.SecurityGroupId", security_group.unwrap_or_default());
     data.add("Security.SubnetGroupName", desired.names.subnet_group());
-    data.add("Security.ParameterGroupName", desired.parameter_group_name());
+    let attached = observed.first_member().map(|member| member.parameter_group.clone());
+    data.add("Security.ParameterGroupName", attached.unwrap_or_else(|| desired.parameter_group_name()));
     data.add("Security.AuthTokenSecretArn", secret.unwrap_or_default());
     data.add("Security.KmsKeyId", group.and_then(|group| group.kms_key_id.clone()).unwrap_or_default());
 }

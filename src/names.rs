@@ -41,10 +41,12 @@ impl Names {
         format!("elasticache-{}", self.replication_group)
     }
 
-    /// Parameter group of one family; the family is part of the name because an engine upgrade needs both at once.
+    /// Parameter group of one family, with or without the cluster protocol. Both are part of the name: a change of either
+    /// needs the old and the new group at once, and AWS lets neither change in a group that is in use.
     #[must_use]
-    pub fn parameter_group(&self, family: &str) -> String {
-        format!("{}-{}", self.replication_group, family.replace('.', "-"))
+    pub fn parameter_group(&self, family: &str, clustered: bool) -> String {
+        let cluster = if clustered { "-cluster" } else { "" };
+        format!("{}-{}{cluster}", self.replication_group, family.replace('.', "-"))
     }
 
     /// Secret with the AUTH token, unless the template gives a name.

@@ -209,6 +209,14 @@ pub struct Member {
     pub pending: BTreeSet<String>,
 }
 
+impl Member {
+    /// Parameter group family of its engine version.
+    #[must_use]
+    pub fn family(&self) -> Option<String> {
+        Some(self.version.as_ref()?.family(self.engine?))
+    }
+}
+
 /// A cache subnet group.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SubnetGroup {

@@ -48,7 +48,8 @@ pub fn update(old: &Value, new: &Value) -> Result<Forecast, Vec<Problem>> {
                 Err(problems) => return Ok(Forecast::refused(&id, problems)),
             };
             let wish = Wish { desired: &desired, previous: None, renamed: None };
-            Ok(in_time(&id, Forecast::replacement(wish, &id, &changes, &account), new))
+            let Some(group) = &observed.group else { return Ok(Forecast::refused(&id, Vec::new())) };
+            Ok(in_time(&id, Forecast::replacement(wish, group, &changes, &account), new))
         }
     }
 }

@@ -408,20 +408,15 @@ impl Aws {
         call.send().await.map(drop).map_err(|e| Fault::new("elasticache:IncreaseReplicaCount", group, &e))
     }
 
-    pub(crate) async fn decrease_replicas(
-        &self,
-        group: &str,
-        replicas: &Replicas,
-        remove: &[String],
-    ) -> Result<(), Fault> {
+    /// Which replicas go is for AWS to choose: it takes a number or names but never both, and how names are written is not
+    /// known ("decrease-replica-count" in the guide).
+    pub(crate) async fn decrease_replicas(&self, group: &str, replicas: &Replicas) -> Result<(), Fault> {
         let call = self.elasticache.decrease_replica_count().replication_group_id(group).apply_immediately(true);
         let call = match replicas {
             Replicas::Every(count) => call.new_replica_count(*count),
             Replicas::ByShard(counts) => call.set_replica_configuration(Some(by_shard(counts))),
         };
-        let remove = (!remove.is_empty()).then(|| remove.to_vec());
-        let result = call.set_replicas_to_remove(remove).send().await;
-        result.map(drop).map_err(|e| Fault::new("elasticache:DecreaseReplicaCount", group, &e))
+        call.send().await.map(drop).map_err(|e| Fault::new("elasticache:DecreaseReplicaCount", group, &e))
     }
 
     pub(crate) async fn delete_group(&self, group: &str, final_snapshot: Option<&str>) -> Result<(), Fault> {
@@ -430,7 +425,15 @@ impl Aws {
         result.map(drop).map_err(|e| Fault::new("elasticache:DeleteReplicationGroup", group, &e))
     }
 
-    pub(crate) async fn create_snapshot(&self, name: &str, group: &str, tags: &Tags) -> Result<(), Fault> {
+    /// Takes a snapshot of one member of a group without shards.
+    pub(crate) async fn create_snapshot_of_member(&self, name: &str, member: &str, tags: &Tags) -> Result<(), Fault> {
+        let call = self.elasticache.create_snapshot().snapshot_name(name).cache_cluster_id(member);
+        let result = call.set_tags(Some(convert::tag_list(tags))).send().await;
+        result.map(drop).map_err(|e| Fault::new("elasticache:CreateSnapshot", name, &e))
+    }
+
+    /// Takes a snapshot of a group with shards.
+    pub(crate) async fn create_snapshot_of_group(&self, name: &str, group: &str, tags: &Tags) -> Result<(), Fault> {
         let call = self.elasticache.create_snapshot().snapshot_name(name).replication_group_id(group);
         let result = call.set_tags(Some(convert::tag_list(tags))).send().await;
         result.map(drop).map_err(|e| Fault::new("elasticache:CreateSnapshot", name, &e))

@@ -373,14 +373,26 @@ impl Desired {
         self.version.family(self.engine)
     }
 
-    /// The parameter group that the replication group should use.
+    /// Whether clients may speak the cluster protocol, which needs a parameter group with `cluster-enabled`.
+    #[must_use]
+    pub fn is_clustered(&self) -> bool {
+        self.cluster_mode != ClusterMode::Disabled
+    }
+
+    /// The parameter group that a new replication group uses.
     #[must_use]
     pub fn parameter_group_name(&self) -> String {
+        self.parameter_group_for(&self.family(), self.is_clustered())
+    }
+
+    /// The parameter group for a replication group of this family, with or without the cluster protocol.
+    #[must_use]
+    pub fn parameter_group_for(&self, family: &str, clustered: bool) -> String {
         match &self.parameters {
-            Parameters::Default if self.cluster_mode == ClusterMode::Disabled => format!("default.{}", self.family()),
-            Parameters::Default => format!("default.{}.cluster.on", self.family()),
+            Parameters::Default if clustered => format!("default.{family}.cluster.on"),
+            Parameters::Default => format!("default.{family}"),
             Parameters::Named(name) => name.clone(),
-            Parameters::Own(_) => self.names.parameter_group(&self.family()),
+            Parameters::Own(_) => self.names.parameter_group(family, clustered),
         }
     }
 

@@ -30,7 +30,7 @@ pub struct References {
     /// Zones that nodes are wanted in, with the property that says so.
     pub zones: Vec<(String, String)>,
     /// Nodes of the whole group, if the properties say so.
-    pub nodes: Option<usize>,
+    pub nodes: Option<i32>,
     /// Engine.
     pub engine: Engine,
     /// Version, unless it or the engine is wrong already.
@@ -90,7 +90,7 @@ impl References {
             multi_az: p.multi_az_enabled == Some(true),
             ipv6: matches!(p.network_type, Some(NetworkType::Ipv6 | NetworkType::DualStack)),
             zones: if creating { zones(p) } else { Vec::new() },
-            nodes: usize::try_from(rules::topology(p).0.nodes()).ok(),
+            nodes: Some(rules::topology(p).0.nodes()),
             engine,
             version,
             parameter_group: p.parameter_group_name.clone(),

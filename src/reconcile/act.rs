@@ -1,6 +1,6 @@
 //! Takes one step. Calls AWS; decides nothing.
 
-use super::plan::{LoginChange, NewSecret, StagedSecret, Step, TagTarget};
+use super::plan::{LoginChange, NewSecret, SnapshotSource, StagedSecret, Step, TagTarget};
 use crate::aws::{Aws, Fault};
 use crate::group_request::LoginRequest;
 use crate::metrics::{Phase, timed};
@@ -46,13 +46,18 @@ async fn take(aws: &Aws, step: &Step, request: &str) -> Result<(), Fault> {
         Step::CreateGroup(group) => aws.create_group(group).await,
         Step::ModifyGroup(change) => aws.modify_group(change).await,
         Step::IncreaseReplicas { group, replicas } => aws.increase_replicas(group, replicas).await,
-        Step::DecreaseReplicas { group, replicas, remove } => aws.decrease_replicas(group, replicas, remove).await,
+        Step::DecreaseReplicas { group, replicas } => aws.decrease_replicas(group, replicas).await,
         Step::ChangeShards { group, shards, remove } => aws.change_shards(group, *shards, remove).await,
         Step::SetTransitEncryption { group, to } => aws.set_transit_encryption(group, *to).await,
         Step::ChangeLogin { group, change } => aws.change_login(group, &login_request(change)).await,
         Step::DeliverLogs { group, set, disable } => aws.deliver_logs(group, set, disable).await,
         Step::DeleteGroup { group, final_snapshot } => aws.delete_group(group, final_snapshot.as_deref()).await,
-        Step::CreateSnapshot { name, group, tags } => aws.create_snapshot(name, group, tags).await,
+        Step::CreateSnapshot { name, of: SnapshotSource::Member(id), tags } => {
+            aws.create_snapshot_of_member(name, id, tags).await
+        }
+        Step::CreateSnapshot { name, of: SnapshotSource::Group(id), tags } => {
+            aws.create_snapshot_of_group(name, id, tags).await
+        }
         Step::DeleteSnapshot { name } => aws.delete_snapshot(name).await,
         Step::Tag { target: TagTarget::ElastiCache(arn), tags } => aws.tag_cache(arn, tags).await,
         Step::Tag { target: TagTarget::SecurityGroup(id), tags } => aws.tag_security_group(id, tags).await,

@@ -181,8 +181,9 @@ async fn parameter_groups(waiter: &Waiter<'_>, target: Target<'_>) -> Result<Vec
     let aws = waiter.aws;
     let found = match target.parameter_groups {
         None => {
-            let families = FAMILIES.iter();
-            let names: BTreeSet<String> = families.map(|family| target.names.parameter_group(family)).collect();
+            let families = FAMILIES.iter().copied();
+            let both = |family| [false, true].map(|clustered| target.names.parameter_group(family, clustered));
+            let names: BTreeSet<String> = families.flat_map(both).collect();
             waiter.persist(|| aws.parameter_groups(&names)).await?
         }
         Some(known) => {

@@ -105,7 +105,7 @@ impl Run<'_> {
             }
             Generation::Next(changes) => {
                 let next = self.next_generation(update, wish, &observed).await?;
-                Box::pin(self.replace(update, &desired, &next, &changes)).await
+                Box::pin(self.replace(update, (&desired, &observed), &next, &changes)).await
             }
         }
     }
@@ -231,7 +231,7 @@ impl Run<'_> {
     async fn replace(
         &mut self,
         update: Update<'_>,
-        standing: &Desired,
+        (standing, found): (&Desired, &Observed),
         next: &str,
         changes: &[Replacing],
     ) -> Result<(Desired, Converged), Error> {
@@ -243,7 +243,9 @@ impl Run<'_> {
         let (observed, account) = self.first_look(wish).await?;
         check(wish, &observed, &account)?;
         if observed.group.is_none() {
-            self.announce(&Forecast::replacement(wish, update.physical_id, changes, &account), update)?;
+            if let Some(group) = &found.group {
+                self.announce(&Forecast::replacement(wish, group, changes, &account), update)?;
+            }
             let succession = Succession { to: next.to_owned(), request: self.request_hash() };
             let seed = carries_data.then_some((seed.as_str(), &desired.tags));
             let target = Target { seed: seed.map(|(name, _)| name), ..Target::from(standing) };

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use simulator::cloudformation::{Outcome, StackStatus};
-use simulator::elasticache::{MemberStatus, ReplicationGroup, Status, UserGroup};
+use simulator::elasticache::{ElastiCache, MemberStatus, ReplicationGroup, Status, UserGroup};
 use simulator::faults::{Fault, Kind};
 use simulator::journal::Entry;
 use simulator::nodes::Tls;
@@ -464,10 +464,10 @@ async fn cluster_mode_goes_through_compatible_to_enabled() {
     let (setup, off) = standing(nodes(2)).await;
     let parameters = json!({"CacheParameterGroupName": "default.valkey8.cluster.on"});
     let (outcome, writes) = changed(&setup, with(off.clone(), json!({"ClusterMode": "compatible"}))).await;
-    assert_eq!(modifications(&writes), [parameters.clone(), json!({"ClusterMode": "compatible"})]);
+    assert_eq!(modifications(&writes), [with(parameters.clone(), json!({"ClusterMode": "compatible"}))]);
     assert_ne!(outcome.get_att("Connection.Endpoint"), Ok(""));
     let (outcome, writes) = changed(&setup, with(off.clone(), json!({"ClusterMode": "enabled"}))).await;
-    assert_eq!(modifications(&writes), [json!({"ClusterMode": "enabled"})]);
+    assert_eq!(modifications(&writes), [with(parameters, json!({"ClusterMode": "enabled"}))]);
     assert_ne!(outcome.get_att("ConfigurationEndPoint.Address"), Ok(""));
     setup.deleted().await;
 
@@ -476,7 +476,9 @@ async fn cluster_mode_goes_through_compatible_to_enabled() {
     let (setup, single) = standing(own).await;
     let (_, writes) = changed(&setup, with(single, shards(2, 0))).await;
     let modes: Vec<Value> = modifications(&writes).into_iter().filter(|m| m.get("ClusterMode").is_some()).collect();
-    assert_eq!(modes, [json!({"ClusterMode": "compatible"}), json!({"ClusterMode": "enabled"})]);
+    let clustered = json!({"CacheParameterGroupName": "development-myapp-valkey-valkey8-cluster"});
+    let both = ["compatible", "enabled"].map(|mode| with(clustered.clone(), json!({"ClusterMode": mode})));
+    assert_eq!(modes, both);
     let group = group(&setup);
     assert_eq!((group.shards.len(), group.members().count()), (2, 2));
     setup.aws.with(|world, _| {
@@ -489,18 +491,130 @@ async fn cluster_mode_goes_through_compatible_to_enabled() {
 /// The way back from compatible, also when failover and nodes go with it and when parameters are kept.
 #[tokio::test(start_paused = true)]
 async fn cluster_mode_goes_back_from_compatible() {
-    for own in [json!({}), json!({"Parameters": {"timeout": "30"}})] {
+    let kept = json!({"Parameters": {"timeout": "30"}});
+    for (own, parameters) in [(json!({}), "default.valkey8"), (kept, "development-myapp-valkey-valkey8")] {
         for count in [2, 1] {
             let (setup, base) = standing(with(nodes(2), own.clone())).await;
             let compatible = with(base.clone(), json!({"ClusterMode": "compatible"}));
             changed(&setup, compatible).await;
             let (outcome, writes) = changed(&setup, with(base, nodes(count))).await;
-            assert_eq!(modifications(&writes)[0]["ClusterMode"], "disabled", "{:?}", names(&writes));
+            let off = &modifications(&writes)[0];
+            assert_eq!(off["ClusterMode"], "disabled", "{:?}", names(&writes));
+            assert_eq!(off["CacheParameterGroupName"], parameters, "{:?}", names(&writes));
             assert_eq!(outcome.get_att("ConfigurationEndPoint.Address"), Ok(""));
             assert_eq!(group(&setup).members().count(), count as usize);
             setup.deleted().await;
         }
     }
+}
+
+/// Parameter groups of ours that are there, with their cluster flag.
+fn kept_groups(setup: &Setup) -> Vec<(String, bool)> {
+    setup.aws.with(|world, _| {
+        let own = world.elasticache.parameter_groups.values().filter(|group| !group.is_default());
+        own.map(|group| (group.name.clone(), group.value("cluster-enabled") == Some("yes"))).collect()
+    })
+}
+
+/// AWS never changes `cluster-enabled` of a group in use: with the mode comes another parameter group, and the old one goes.
+#[tokio::test(start_paused = true)]
+async fn kept_parameters_move_between_two_groups_with_the_cluster_mode() {
+    let own = json!({"Parameters": {"timeout": "30"}});
+    let (off, on) = ("development-myapp-valkey-valkey8", "development-myapp-valkey-valkey8-cluster");
+    let (setup, base) = standing(with(nodes(2), own)).await;
+    for (mode, there, flag, gone) in [("compatible", on, true, off), ("disabled", off, false, on)] {
+        let (_, writes) = changed(&setup, with(base.clone(), json!({"ClusterMode": mode}))).await;
+        assert!(writes.iter().all(|entry| entry.outcome.is_ok()), "{writes:?}");
+        assert_eq!(modifications(&writes), [json!({"ClusterMode": mode, "CacheParameterGroupName": there})]);
+        let deleted = calls(&writes, "DeleteCacheParameterGroup");
+        assert_eq!(deleted[0].params["CacheParameterGroupName"], gone);
+        assert_eq!(kept_groups(&setup), [(there.to_owned(), flag)]);
+        setup.aws.with(|world, _| {
+            assert_eq!(world.elasticache.parameter_group(there).unwrap().value("timeout"), Some("30"));
+        });
+    }
+    setup.deleted().await;
+}
+
+/// An upgrade to another family keeps the cluster flag, and the mode keeps the family: each has a call of its own.
+#[tokio::test(start_paused = true)]
+async fn an_upgrade_and_another_cluster_mode_take_two_calls() {
+    let group = |family: &str| format!("development-myapp-valkey-{family}");
+    for own in [false, true] {
+        let name = |family: &str, cluster: bool| match (own, cluster) {
+            (true, true) => group(&format!("{family}-cluster")),
+            (true, false) => group(family),
+            (false, true) => format!("default.{family}.cluster.on"),
+            (false, false) => format!("default.{family}"),
+        };
+        let parameters = if own { json!({"timeout": "30"}) } else { Value::Null };
+        let old = json!({"EngineVersion": "7.2", "Parameters": parameters});
+        let version =
+            |cluster: bool| json!({"EngineVersion": "8.1", "CacheParameterGroupName": name("valkey8", cluster)});
+        let mode = |mode: &str, family: &str| json!({"ClusterMode": mode, "CacheParameterGroupName": name(family, mode != "disabled")});
+        let cases = [
+            ("disabled", "compatible", vec![version(false), mode("compatible", "valkey8")]),
+            ("disabled", "enabled", vec![version(false), mode("compatible", "valkey8"), mode("enabled", "valkey8")]),
+            // While compatible AWS upgrades nothing.
+            ("compatible", "disabled", vec![mode("disabled", "valkey7"), version(false)]),
+            ("compatible", "enabled", vec![mode("enabled", "valkey7"), version(true)]),
+        ];
+        for (from, to, expected) in cases {
+            let (setup, base) = standing(with(with(nodes(2), old.clone()), json!({"ClusterMode": from}))).await;
+            let (_, writes) = changed(&setup, with(base, json!({"ClusterMode": to, "EngineVersion": "8.1"}))).await;
+            assert!(writes.iter().all(|entry| entry.outcome.is_ok()), "{from} {to}: {writes:?}");
+            assert_eq!(modifications(&writes), expected, "{from} {to}");
+            let left: Vec<String> = kept_groups(&setup).into_iter().map(|(name, _)| name).collect();
+            let last = name("valkey8", to != "disabled");
+            assert_eq!(left, if own { vec![last] } else { Vec::new() }, "{from} {to}");
+            setup.deleted().await;
+        }
+    }
+}
+
+/// One group of the user's cannot have both kinds that an upgrade and another mode need.
+#[tokio::test(start_paused = true)]
+async fn an_upgrade_and_another_mode_under_a_parameter_group_of_the_users_are_refused() {
+    let (setup, base) = standing(with(nodes(2), json!({"EngineVersion": "7.2"}))).await;
+    crate::shapes::parameter_group(&setup, "mine", "valkey8", &[("cluster-enabled", "yes")]);
+    let both = json!({"EngineVersion": "8.1", "ClusterMode": "compatible", "ParameterGroupName": "mine"});
+    let (outcome, writes) = rolled_back(&setup, with(base, both)).await;
+    assert_eq!(names(&writes), Vec::<String>::new());
+    assert!(outcome.reason.contains("ParameterGroupName (mine): AWS takes no upgrade"), "{}", outcome.reason);
+    setup.deleted().await;
+}
+
+/// A group that somebody upgraded by hand keeps the family that it has: the parameters follow.
+#[tokio::test(start_paused = true)]
+async fn parameters_follow_an_engine_that_was_upgraded_by_hand() {
+    let (setup, base) = standing(json!({"EngineVersion": "7.2", "Parameters": {"timeout": "30"}})).await;
+    let id = group(&setup).id;
+    setup.by_hand(
+        ElastiCache::handle,
+        "ModifyReplicationGroup",
+        json!({"ReplicationGroupId": id, "EngineVersion": "8.1", "CacheParameterGroupName": "default.valkey8",
+            "ApplyImmediately": "true"}),
+    );
+    setup.aws.clock().sleep(std::time::Duration::from_hours(1)).await;
+    let (_, writes) = changed(&setup, with(base, json!({"Description": "unrelated"}))).await;
+    assert!(writes.iter().all(|entry| entry.outcome.is_ok()), "{writes:?}");
+    assert_eq!(kept_groups(&setup), [("development-myapp-valkey-valkey8".to_owned(), false)]);
+    assert_eq!(group(&setup).parameter_group, "development-myapp-valkey-valkey8");
+    setup.deleted().await;
+}
+
+/// Replicas go by their number alone, whichever AWS takes, and never the primary.
+#[tokio::test(start_paused = true)]
+async fn replicas_go_by_number_without_names() {
+    let (setup, base) = standing(nodes(4)).await;
+    let id = group(&setup).id;
+    setup.aws.with(|world, _| world.elasticache.promote(&format!("{id}-004")));
+    let (_, writes) = changed(&setup, with(base, nodes(2))).await;
+    let decrease = calls(&writes, "DecreaseReplicaCount");
+    let expected = json!({"ReplicationGroupId": id, "NewReplicaCount": "1", "ApplyImmediately": "true"});
+    assert_eq!((decrease.len(), &decrease[0].params), (1, &expected));
+    assert!(group(&setup).members().any(|member| member.primary && member.id.ends_with("-004")));
+    setup.deleted().await;
 }
 
 /// While compatible, AWS changes neither version, node type nor the number of nodes: the mode is settled first, or the
@@ -515,7 +629,8 @@ async fn nothing_else_changes_while_cluster_mode_is_compatible() {
     }
     let on = json!({"ClusterMode": "enabled", "NodeType": "cache.t4g.small", "EngineVersion": "8.2"});
     let (_, writes) = changed(&setup, with(base, on)).await;
-    assert_eq!(modifications(&writes)[0], json!({"ClusterMode": "enabled"}));
+    let enabled = json!({"ClusterMode": "enabled", "CacheParameterGroupName": "default.valkey8.cluster.on"});
+    assert_eq!(modifications(&writes)[0], enabled);
     setup.deleted().await;
 }
 

@@ -20,6 +20,7 @@ use crate::harness::{APPS, CACHE, SUBNETS, Setup, VPC, policy};
 enum Shape {
     Single { nodes: usize, failover: bool, multi_az: bool },
     Sharded { shards: usize, replicas: usize },
+    Compatible { nodes: usize, multi_az: bool },
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -73,6 +74,12 @@ impl Wish {
                 set("NumNodeGroups", json!(shards));
                 set("ReplicasPerNodeGroup", json!(replicas));
             }
+            Shape::Compatible { nodes, multi_az } => {
+                set("NumCacheNodes", json!(nodes));
+                set("AutomaticFailoverEnabled", json!(true));
+                set("MultiAzEnabled", json!(multi_az));
+                set("ClusterMode", json!("compatible"));
+            }
         }
         if self.tls != "off" {
             set("TransitEncryptionEnabled", json!(true));
@@ -105,6 +112,7 @@ impl Wish {
         let (shards, members, mode) = match self.shape {
             Shape::Single { nodes, .. } => (1, nodes, ClusterMode::Disabled),
             Shape::Sharded { shards, replicas } => (shards, shards * (1 + replicas), ClusterMode::Enabled),
+            Shape::Compatible { nodes, .. } => (1, nodes, ClusterMode::Compatible),
         };
         same("shards", json!(group.shards.len()), json!(shards));
         same("members", json!(group.members().count()), json!(members));
@@ -191,7 +199,8 @@ fn shapes() -> impl Strategy<Value = Shape> {
         Shape::Single { nodes, failover, multi_az: multi_az && failover }
     });
     let sharded = (1..=3_usize, 0..=2_usize).prop_map(|(shards, replicas)| Shape::Sharded { shards, replicas });
-    prop_oneof![3 => single, 1 => sharded]
+    let compatible = (2..=3_usize, any::<bool>()).prop_map(|(nodes, multi_az)| Shape::Compatible { nodes, multi_az });
+    prop_oneof![6 => single, 2 => sharded, 1 => compatible]
 }
 
 fn wishes() -> impl Strategy<Value = Wish> {
@@ -216,6 +225,13 @@ fn wishes() -> impl Strategy<Value = Wish> {
     let fixed = (rare("app", "shop"), rare(6379, 6380), rare(true, false), rare(true, false));
     (parts, fixed).prop_map(|(parts, (project, port, at_rest, immediately))| {
         let (engine, node_type, shape, tls, login, parameters, settings, policy) = parts;
+        let shape = match shape {
+            // It knows no such mode.
+            Shape::Compatible { nodes, multi_az } if engine == ("redis", "6.2") => {
+                Shape::Single { nodes, failover: true, multi_az }
+            }
+            shape => shape,
+        };
         let old = engine == ("redis", "6.2") && tls == "preferred";
         let tls = if login == Login::Nobody && !old { tls } else { "required" };
         Wish { project, engine, node_type, shape, tls, login, port, at_rest, parameters, settings, policy, immediately }

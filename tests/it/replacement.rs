@@ -97,10 +97,41 @@ async fn the_policy_snapshot_takes_the_data_along_and_leaves_no_snapshot() {
     assert_eq!(read(&setup, SECOND, "greeting").as_deref(), Some("hello"));
     let snapshot = calls(&writes, "CreateSnapshot");
     let name = snapshot[0].params["SnapshotName"].as_str().unwrap();
-    assert_eq!(snapshot[0].params["ReplicationGroupId"], FIRST);
+    // Without shards AWS takes no snapshot of the group, only of a member.
+    assert_eq!(snapshot[0].params["CacheClusterId"], format!("{FIRST}-001"));
+    assert_eq!(snapshot[0].params["ReplicationGroupId"], Value::Null);
     assert_eq!(calls(&writes, "CreateReplicationGroup")[0].params["SnapshotName"], name);
     assert_eq!(calls(&writes, "DeleteSnapshot")[0].params["SnapshotName"], name);
     assert_eq!((groups(&setup), snapshots(&setup)), (vec![SECOND.to_owned()], Vec::new()));
+    setup.deleted().await;
+}
+
+/// Of the primary, in which no write is missing; with shards of the whole group; while compatible not at all.
+#[tokio::test(start_paused = true)]
+async fn the_snapshot_is_taken_of_what_has_all_the_data() {
+    let safe = json!({"NumCacheNodes": 3, "AutomaticFailoverEnabled": true});
+    let setup = Setup::new();
+    setup.created(with(quick_start(), safe.clone())).await;
+    setup.aws.with(|world, _| world.elasticache.promote(&format!("{FIRST}-002")));
+    let (_, writes) = setup.updated(with(other_port("Snapshot"), safe.clone())).await;
+    assert_eq!(calls(&writes, "CreateSnapshot")[0].params["CacheClusterId"], format!("{FIRST}-002"));
+    setup.deleted().await;
+
+    let shards = json!({"NumNodeGroups": 2, "ReplicasPerNodeGroup": 0});
+    let setup = Setup::new();
+    setup.created(with(quick_start(), shards.clone())).await;
+    let (_, writes) = setup.updated(with(other_port("Snapshot"), shards)).await;
+    let snapshot = &calls(&writes, "CreateSnapshot")[0].params;
+    assert_eq!((&snapshot["ReplicationGroupId"], &snapshot["CacheClusterId"]), (&json!(FIRST), &Value::Null));
+    setup.deleted().await;
+
+    let compatible = with(safe, json!({"ClusterMode": "compatible"}));
+    let setup = Setup::new();
+    setup.created(with(quick_start(), compatible.clone())).await;
+    let writes = setup.writes().len();
+    let outcome = setup.stack.update(CACHE, with(other_port("Snapshot"), compatible)).await;
+    assert!(outcome.reason.contains("ReplacementPolicy (Snapshot)"), "{}", outcome.reason);
+    assert_eq!(names(&setup.writes().split_off(writes)), Vec::<String>::new());
     setup.deleted().await;
 }
 

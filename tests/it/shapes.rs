@@ -31,7 +31,7 @@ async fn snapshot(setup: &Setup, name: &str, version: &str) {
     setup.by_hand(ElastiCache::handle, "CreateCacheSubnetGroup", subnets);
     setup.by_hand(ElastiCache::handle, "CreateReplicationGroup", group);
     tokio::time::sleep(std::time::Duration::from_hours(1)).await;
-    let wanted = json!({"SnapshotName": name, "ReplicationGroupId": "donor"});
+    let wanted = json!({"SnapshotName": name, "CacheClusterId": "donor-001"});
     setup.by_hand(ElastiCache::handle, "CreateSnapshot", wanted);
     tokio::time::sleep(std::time::Duration::from_hours(1)).await;
 }

@@ -616,7 +616,7 @@ async fn a_group_that_is_gone_is_made_again_without_what_counted_at_creation() {
     setup.by_hand(
         ElastiCache::handle,
         "CreateSnapshot",
-        json!({"ReplicationGroupId": QUICK, "SnapshotName": "nightly"}),
+        json!({"CacheClusterId": format!("{QUICK}-001"), "SnapshotName": "nightly"}),
     );
     setup.aws.clock().sleep(Duration::from_hours(1)).await;
     setup.deleted().await;

@@ -153,6 +153,18 @@ fn named_parameters(input: Input<'_>) -> Result<Vec<(&str, Option<&str>)>, AwsEr
     items.into_iter().map(|item| Ok((item.required("ParameterName")?, item.text("ParameterValue")))).collect()
 }
 
+/// What decides about the cluster protocol never changes under a cache that uses it.
+fn check_cluster_flag<'a>(
+    cache: &ElastiCache,
+    name: &str,
+    mut parameters: impl Iterator<Item = &'a str>,
+) -> Result<(), AwsError> {
+    if parameters.any(|parameter| parameter == "cluster-enabled") && users(cache, name).next().is_some() {
+        return Err(invalid_value("The parameter cluster-enabled cannot be modified."));
+    }
+    Ok(())
+}
+
 pub(super) fn modify(world: &mut World, call: &Call) -> Answer {
     let input = Input(&call.params);
     let name = input.required("CacheParameterGroupName")?.to_ascii_lowercase();
@@ -163,6 +175,7 @@ pub(super) fn modify(world: &mut World, call: &Call) -> Answer {
     let group = changeable(&world.elasticache, &name)?;
     let mut values = group.values.clone();
     let mut at_restart = false;
+    check_cluster_flag(&world.elasticache, &name, named.iter().map(|(parameter, _)| *parameter))?;
     for (parameter, value) in named {
         let known = parameters::find(&group.family, parameter)?;
         let value = value.ok_or_else(|| missing("ParameterValue"))?;
@@ -188,6 +201,8 @@ pub(super) fn reset(world: &mut World, call: &Call) -> Answer {
     }
     let mut values = group.values.clone();
     let mut at_restart = false;
+    let resets = group.values.keys().map(String::as_str).filter(|_| all);
+    check_cluster_flag(&world.elasticache, &name, resets.chain(named.iter().map(|(parameter, _)| *parameter)))?;
     if all {
         values.clear();
     }

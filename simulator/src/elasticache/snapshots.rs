@@ -12,7 +12,7 @@ use super::refusals::{
     cluster_not_found, group_not_found, invalid_combination, invalid_value, missing, snapshot_exists,
     snapshot_not_found,
 };
-use super::replication_groups::{ReplicationGroup, Status, Task, Work};
+use super::replication_groups::{ClusterMode, ReplicationGroup, Status, Task, Work};
 use super::{ElastiCache, tags};
 use crate::clock::Time;
 use crate::world::{Answer, AwsError, Call, World};
@@ -154,10 +154,30 @@ pub(super) fn create(world: &mut World, call: &Call) -> Answer {
         (Some(_), Some(_)) => {
             return Err(invalid_combination("Give either ReplicationGroupId or CacheClusterId."));
         }
-        (Some(id), None) => (cache.groups.get(&id.to_ascii_lowercase()).ok_or_else(|| group_not_found(id))?, None),
+        (Some(id), None) => {
+            let group = cache.groups.get(&id.to_ascii_lowercase()).ok_or_else(|| group_not_found(id))?;
+            if !group.is_sharded() {
+                return Err(invalid_value(
+                    "Cannot snapshot a replication group with cluster-mode disabled. Please specify a cache cluster \
+                     instead.",
+                ));
+            }
+            (group, None)
+        }
         (None, Some(id)) => {
             let id = id.to_ascii_lowercase();
-            (cache.group_of_member(&id).ok_or_else(|| cluster_not_found(&id))?, Some(id))
+            let group = cache.group_of_member(&id).ok_or_else(|| cluster_not_found(&id))?;
+            if group.is_sharded() {
+                return Err(invalid_value(
+                    "Cannot snapshot a cache cluster with cluster-mode enabled. Please specify a replication group \
+                     instead.",
+                ));
+            }
+            // What AWS takes a snapshot of in this mode is not known, so it takes none here.
+            if group.cluster_mode == ClusterMode::Compatible {
+                return Err(invalid_combination("Finish the change of cluster mode before taking a snapshot."));
+            }
+            (group, Some(id))
         }
         (None, None) => return Err(missing("ReplicationGroupId")),
     };

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::desired::{References, Source};
 use crate::login::{InForce, Origin};
-use crate::observed::{Account, Lookup, Member, Observed, Subnet};
+use crate::observed::{Account, Lookup, Observed, Subnet};
 use crate::problem::{Problem, nearest};
 use crate::properties::ClusterMode;
 
@@ -65,36 +65,33 @@ fn subnets(references: &References, observed: &Observed, found: &[Subnet], probl
 }
 
 /// A subnet stays as long as nodes are in it. AWS tells their zones only: where no subnet of a zone is left, the ones
-/// of before are surely in use.
+/// of before are surely in use. Which nodes go when there are to be fewer is for AWS to choose; what is certain is that the
+/// primary stays, and how many do.
 fn subnets_in_use(references: &References, observed: &Observed, found: &[Subnet], problems: &mut Vec<Problem>) {
     let Some(group) = observed.subnet_group.as_ref().filter(|group| references.vpc_id.as_ref() == Some(&group.vpc_id))
     else {
         return;
     };
-    let Some(stay) = references.nodes.and_then(|nodes| staying(observed, nodes)) else { return };
-    let used: BTreeSet<&str> = stay.into_iter().map(|member| member.zone.as_str()).collect();
+    let Some(nodes) = references.nodes.and_then(|nodes| usize::try_from(nodes).ok()) else { return };
+    let going = observed.members.len().saturating_sub(nodes);
     let wanted = found.iter().filter(|subnet| references.subnet_ids.contains(&subnet.id));
     let left: BTreeSet<&str> = wanted.map(|subnet| subnet.zone.as_str()).collect();
+    let outside: Vec<(&String, &str)> = observed
+        .members
+        .iter()
+        .map(|(id, member)| (id, member.zone.as_str()))
+        .filter(|(_, zone)| !zone.is_empty() && !left.contains(zone))
+        .collect();
+    let shards = observed.group.iter().flat_map(|group| &group.shards);
+    let primaries: BTreeSet<&String> = shards.filter_map(|shard| shard.primary_member.as_ref()).collect();
+    let surely = |(id, _): &&(&String, &str)| outside.len() > going || primaries.contains(id);
+    let used: BTreeSet<&str> = outside.iter().filter(surely).map(|(_, zone)| *zone).collect();
     for id in group.subnet_ids.difference(&references.subnet_ids) {
-        let Some(zone) = group.zones.get(id).filter(|zone| used.contains(zone.as_str())) else { continue };
-        if !left.contains(zone.as_str()) {
+        if let Some(zone) = group.zones.get(id).filter(|zone| used.contains(zone.as_str())) {
             let rule = format!("is in use by nodes in {zone} and would be taken away");
             problems.push(Problem::new("SubnetIds", rule, "keep it in the list").with_value(id));
         }
     }
-}
-
-/// The members that are left when there are `nodes` of them; `None` when that is for AWS to choose.
-fn staying(observed: &Observed, nodes: usize) -> Option<Vec<&Member>> {
-    let members = &observed.members;
-    if nodes >= members.len() {
-        return Some(members.values().collect());
-    }
-    let [shard] = &observed.group.as_ref()?.shards[..] else { return None };
-    let primary = shard.primary_member.as_ref()?;
-    let mut order: Vec<&String> = members.keys().collect();
-    order.sort_by_key(|id| (*id != primary, *id));
-    Some(order.into_iter().take(nodes).filter_map(|id| members.get(id)).collect())
 }
 
 fn zones(references: &References, observed: &Observed, found: &[Subnet], problems: &mut Vec<Problem>) {

@@ -1,8 +1,8 @@
 //! From cluster mode disabled over compatible to enabled, and from compatible back.
 
-use super::Pass;
 use super::nodes::failover_is_on;
 use super::step::{Step, modify};
+use super::{Pass, parameter_groups};
 use crate::group_request::{GroupChange, Replicas};
 use crate::observed::Group;
 use crate::properties::ClusterMode;
@@ -31,31 +31,30 @@ pub(super) fn enter_compatible(pass: &Pass<'_>) -> Vec<Step> {
     if pass.desired.cluster_mode == ClusterMode::Compatible { steps(pass) } else { Vec::new() }
 }
 
-/// The next move. Each needs what the guide lists for it: a replica, automatic failover, a parameter group with the cluster
-/// flag, and only then the mode, one step at a time; AWS refuses to jump from disabled to enabled.
+/// The next move. Each needs what the guide lists for it: a replica, automatic failover, and then the mode together with a
+/// parameter group that has its cluster flag, one move at a time. AWS refuses to jump from disabled to enabled, and nothing
+/// but the parameter group may go with the mode.
 fn steps(pass: &Pass<'_>) -> Vec<Step> {
     let group = pass.group;
-    let mut change = GroupChange::of(&group.id, true);
-    match (actual(group), pass.desired.cluster_mode) {
+    let mode = match (actual(group), pass.desired.cluster_mode) {
         (ClusterMode::Disabled, ClusterMode::Compatible | ClusterMode::Enabled) => {
             if group.member_ids.len() < 2 {
                 return vec![Step::IncreaseReplicas { group: group.id.clone(), replicas: Replicas::Every(1) }];
             }
-            let parameter_group = pass.desired.parameter_group_name();
             if !failover_is_on(group) {
-                change.automatic_failover = Some(true);
-            } else if pass.observed.first_member().is_some_and(|member| member.parameter_group != parameter_group) {
-                change.parameter_group = Some(parameter_group);
-            } else {
-                change.cluster_mode = Some(ClusterMode::Compatible.as_str());
+                let change = GroupChange::of(&group.id, true);
+                return modify(GroupChange { automatic_failover: Some(true), ..change });
             }
+            ClusterMode::Compatible
         }
-        (ClusterMode::Compatible, ClusterMode::Enabled) => change.cluster_mode = Some(ClusterMode::Enabled.as_str()),
-        (ClusterMode::Compatible, ClusterMode::Disabled) => change.cluster_mode = Some(ClusterMode::Disabled.as_str()),
+        (ClusterMode::Compatible, ClusterMode::Enabled) => ClusterMode::Enabled,
+        (ClusterMode::Compatible, ClusterMode::Disabled) => ClusterMode::Disabled,
         // Enabled stays enabled for ever; `replacement` says so.
         (ClusterMode::Enabled, _)
         | (ClusterMode::Compatible, ClusterMode::Compatible)
-        | (ClusterMode::Disabled, ClusterMode::Disabled) => {}
-    }
-    modify(change)
+        | (ClusterMode::Disabled, ClusterMode::Disabled) => return Vec::new(),
+    };
+    let parameter_group = parameter_groups::for_mode(pass, mode);
+    let change = GroupChange::of(&group.id, true);
+    modify(GroupChange { cluster_mode: Some(mode.as_str()), parameter_group, ..change })
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::step::Step;
-use super::{Wish, token};
+use super::{Wish, parameter_groups, token};
 use crate::desired::{Auth, Desired, Restore, Tls};
 use crate::group_request::NewGroup;
 use crate::observed::{Account, Observed};
@@ -35,12 +35,13 @@ pub(super) fn group(wish: Wish<'_>, observed: &Observed, account: &Account) -> O
         version: desired.version.to_string(),
         node_type: desired.node_type.clone(),
         topology: desired.topology.clone(),
-        cluster_mode: (desired.cluster_mode != ClusterMode::Disabled).then(|| desired.cluster_mode.as_str()),
+        // Nobody has been seen to make a group that is compatible: it is made without shards and changed afterwards.
+        cluster_mode: (desired.cluster_mode == ClusterMode::Enabled).then(|| desired.cluster_mode.as_str()),
         automatic_failover: desired.automatic_failover,
         multi_az: desired.multi_az,
         preferred_zones: if again && !zone_per_node { Vec::new() } else { desired.preferred_zones.clone() },
         port: desired.port,
-        parameter_group: desired.parameter_group_name(),
+        parameter_group: parameter_groups::for_create(desired),
         subnet_group: desired.names.subnet_group(),
         security_groups: attached(desired, &security_group.id),
         network_type: desired.network_type.map(NetworkType::as_str),

@@ -2,8 +2,8 @@
 
 use std::cmp::Ordering;
 
-use super::Pass;
 use super::step::{Step, modify};
+use super::{Pass, parameter_groups};
 use crate::desired::Desired;
 use crate::engine::Version;
 use crate::group_request::GroupChange;
@@ -16,12 +16,11 @@ pub(super) fn version(pass: &Pass<'_>) -> Vec<Step> {
     let Some(member) = pass.observed.first_member().filter(|member| is_to_upgrade(desired, member)) else {
         return Vec::new();
     };
-    let (Some(engine), Some(version)) = (member.engine, member.version.as_ref()) else { return Vec::new() };
     let mut change = GroupChange::of(&group.id, desired.apply_immediately);
-    change.engine = (engine != desired.engine).then(|| desired.engine.to_string());
+    change.engine = (member.engine != Some(desired.engine)).then(|| desired.engine.to_string());
     change.version = Some(desired.version.to_string());
-    let family_changes = version.family(engine) != desired.family();
-    change.parameter_group = family_changes.then(|| desired.parameter_group_name());
+    let family_changes = member.family() != Some(desired.family());
+    change.parameter_group = family_changes.then(|| parameter_groups::for_upgrade(pass));
     modify(change)
 }
 

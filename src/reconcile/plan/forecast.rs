@@ -6,12 +6,13 @@ use std::time::Duration;
 
 use super::duration::Minutes;
 use super::effect::apply;
+use super::generation::snapshot_source;
 use super::replacement::Replacing;
 use super::step::Step;
 use super::{Plan, Wish, present};
 use crate::cfn::request::MAX_SERVICE_TIMEOUT;
 use crate::group_request::{GroupChange, join};
-use crate::observed::{Account, FoundSnapshot, Observed, Status};
+use crate::observed::{Account, FoundSnapshot, Group, Observed, Status};
 use crate::problem::Problem;
 use crate::properties::ReplacementPolicy;
 
@@ -43,13 +44,14 @@ impl Forecast {
 
     /// The steps to a new generation; `wish` is for that.
     #[must_use]
-    pub fn replacement(wish: Wish<'_>, standing: &str, changes: &[Replacing], account: &Account) -> Forecast {
+    pub fn replacement(wish: Wish<'_>, standing: &Group, changes: &[Replacing], account: &Account) -> Forecast {
         let next = &wish.desired.names.replication_group;
         let seed = wish.desired.seed.as_ref().map(|name| Step::CreateSnapshot {
             name: name.clone(),
-            group: standing.to_owned(),
+            of: snapshot_source(standing),
             tags: wish.desired.tags.clone(),
         });
+        let standing = &standing.id;
         let snapshot = seed.is_some().then(|| FoundSnapshot { status: "available".to_owned(), ..Default::default() });
         let nothing = Observed { seed: snapshot, ..Observed::default() };
         let (forecast, _) = Forecast::run(wish, &nothing, account);

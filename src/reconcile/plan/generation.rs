@@ -6,12 +6,12 @@
 //! deletes the old generation, or it rolls the Update back, and then the new one returns to the old one.
 
 use super::replacement::{self, Replacing};
-use super::step::{Step, TagTarget};
-use super::{Awaited, Pass, Plan, Wish, is_settled};
-use crate::desired::{Succession, TAG_REPLACED_BY, TAG_REPLACES, Tags};
-use crate::observed::{Observed, Status};
+use super::step::{SnapshotSource, Step, TagTarget};
+use super::{Awaited, Pass, Plan, Wish, cluster_mode, is_settled};
+use crate::desired::{Desired, Succession, TAG_REPLACED_BY, TAG_REPLACES, Tags};
+use crate::observed::{Group, Observed, Status};
 use crate::problem::Problem;
-use crate::properties::ReplacementPolicy;
+use crate::properties::{ClusterMode, ReplacementPolicy};
 
 /// Which generation grants the wish.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,7 +45,22 @@ pub fn generation(wish: Wish<'_>, observed: &Observed) -> Result<Generation, Vec
     if !stays_behind.is_empty() {
         return Err(stays_behind);
     }
+    if let Some(problem) = unclear_snapshot(wish.desired, observed) {
+        return Err(vec![problem]);
+    }
     Ok(Generation::Next(obstacles.replacing))
+}
+
+/// Nothing public says what AWS takes a snapshot of while cluster mode is compatible: the group or a member.
+fn unclear_snapshot(desired: &Desired, observed: &Observed) -> Option<Problem> {
+    let mode = observed.group.as_ref().map(cluster_mode::actual);
+    if desired.replacement_policy != ReplacementPolicy::Snapshot || mode != Some(ClusterMode::Compatible) {
+        return None;
+    }
+    let rule =
+        "takes a snapshot, and the cluster mode of the group is compatible, in which it is not known how AWS takes one";
+    let fix = "set ClusterMode to disabled or enabled first, in an update of its own";
+    Some(Problem::new("ReplacementPolicy", rule, fix).with_value("Snapshot"))
 }
 
 /// Whether it can be told already which generation grants the wish: what only members tell is not known while the group
@@ -116,8 +131,20 @@ pub fn successor(old: &Observed, succession: &Succession, seed: Option<(&str, &T
         Some(_) => Plan::Wait(Awaited::SnapshotAvailable(name.to_owned())),
         None if !is_settled(group, true) => Plan::Wait(Awaited::GroupSettled { pending_counts: true }),
         None => {
-            Plan::Act(vec![Step::CreateSnapshot { name: name.to_owned(), group: group.id.clone(), tags: tags.clone() }])
+            let of = snapshot_source(group);
+            Plan::Act(vec![Step::CreateSnapshot { name: name.to_owned(), of, tags: tags.clone() }])
         }
+    }
+}
+
+/// What a snapshot of the whole group is taken of: without shards the primary, where no write is missing, because AWS takes
+/// the group's id only with shards.
+pub(super) fn snapshot_source(group: &Group) -> SnapshotSource {
+    let member =
+        group.shards.iter().find_map(|shard| shard.primary_member.as_ref().or_else(|| shard.member_ids.first()));
+    match member.filter(|_| cluster_mode::actual(group) != ClusterMode::Enabled) {
+        Some(member) => SnapshotSource::Member(member.clone()),
+        None => SnapshotSource::Group(group.id.clone()),
     }
 }
 

@@ -15,6 +15,7 @@ mod forecast;
 mod generation;
 mod login;
 mod nodes;
+mod parameter_groups;
 mod removal;
 mod replacement;
 mod settings;
@@ -35,7 +36,7 @@ pub use generation::{
 };
 pub use removal::absent;
 pub use replacement::Replacing;
-pub use step::{LoginChange, NewSecret, StagedSecret, Step, TagTarget};
+pub use step::{LoginChange, NewSecret, SnapshotSource, StagedSecret, Step, TagTarget};
 pub use warnings::warnings;
 
 use crate::desired::Desired;

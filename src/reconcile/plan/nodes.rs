@@ -52,26 +52,10 @@ pub(super) fn more_replicas(pass: &Pass<'_>) -> Vec<Step> {
     grow.map(|replicas| Step::IncreaseReplicas { group: pass.group.id.clone(), replicas }).into_iter().collect()
 }
 
-/// Nodes go last. With one shard the ones to go are named, the highest first and never the primary: left to itself AWS
-/// may pick a node that the next failover would have used. With the cluster protocol AWS does not tell the primary, and
-/// chooses.
+/// Nodes go last. AWS chooses which, and keeps the primary.
 pub(super) fn fewer_replicas(pass: &Pass<'_>) -> Vec<Step> {
-    let group = pass.group;
-    let Some(replicas) = replica_changes(pass.desired, group, |wanted, actual| wanted < actual) else {
-        return Vec::new();
-    };
-    let remove = match (&replicas, &group.shards[..]) {
-        (Replicas::Every(count), [shard]) if shard.primary_member.is_some() => {
-            let primary = shard.primary_member.as_ref();
-            let mut candidates: Vec<&String> =
-                shard.member_ids.iter().filter(|member| Some(*member) != primary).collect();
-            candidates.sort();
-            let surplus = candidates.len().saturating_sub(usize::try_from(*count).unwrap_or_default());
-            candidates.into_iter().rev().take(surplus).cloned().collect()
-        }
-        _ => Vec::new(),
-    };
-    vec![Step::DecreaseReplicas { group: group.id.clone(), replicas, remove }]
+    let shrink = replica_changes(pass.desired, pass.group, |wanted, actual| wanted < actual);
+    shrink.map(|replicas| Step::DecreaseReplicas { group: pass.group.id.clone(), replicas }).into_iter().collect()
 }
 
 /// Whether there are to be more or fewer nodes.

@@ -1,8 +1,8 @@
 //! What cannot be granted: things that belong to somebody else, and changes that AWS does not make in place.
 
 use super::surroundings::takes_over;
-use super::{Wish, cluster_mode, engine, nodes, token, transit};
-use crate::desired::{Auth, Desired, Topology};
+use super::{Wish, cluster_mode, engine, nodes, parameter_groups, token, transit};
+use crate::desired::{Auth, Desired, Parameters, Topology};
 use crate::observed::{Group, Member, Observed, Status, same_key};
 use crate::problem::Problem;
 use crate::properties::ClusterMode;
@@ -299,11 +299,23 @@ fn shape(desired: &Desired, group: &Group, observed: &Observed, obstacles: &mut 
         }
         return;
     }
-    if nodes_change && !desired.apply_immediately {
-        let rule =
-            "what waits for the maintenance window is not changed any more when ClusterMode is compatible by then";
+    let upgrade = observed.first_member().is_some_and(|member| engine::upgrades(desired, member));
+    let waits = nodes_change || (upgrade && actual == ClusterMode::Disabled);
+    if waits && !desired.apply_immediately {
+        let rule = "a change of ClusterMode does not wait for the maintenance window, and what waits there cannot be \
+                    changed any more afterwards";
         let fix = "set it to true, or change ClusterMode after the window";
         obstacles.refused.push(Problem::new("ApplyImmediately", rule, fix).with_value(false));
+    }
+    if parameter_groups::needs_two_of_the_users(desired, observed) {
+        let rule = "AWS takes no upgrade to another family together with another cluster mode, and for either alone this \
+                    group does not fit";
+        let fix = "make the two changes in two updates, each with a group of its own, or use Parameters";
+        let problem = Problem::new("ParameterGroupName", rule, fix);
+        obstacles.refused.push(match &desired.parameters {
+            Parameters::Named(name) => problem.with_value(name),
+            Parameters::Default | Parameters::Own(_) => problem,
+        });
     }
     if actual == ClusterMode::Enabled {
         let several = group.shards.len() > 1 && !matches!(desired.topology, Topology::Sharded { .. });

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::create::attached;
 use super::step::{Step, modify};
-use super::{Pass, cluster_mode};
+use super::{Pass, cluster_mode, parameter_groups};
 use crate::desired::Desired;
 use crate::group_request::GroupChange;
 use crate::observed::{Group, Member};
@@ -64,8 +64,8 @@ fn member_settings(pass: &Pass<'_>, member: &Member, change: &mut GroupChange) {
         desired.maintenance_window.clone().filter(|wanted| !member.maintenance_window.eq_ignore_ascii_case(wanted));
     change.notification_topic =
         (desired.notification_topic != member.notification_topic).then(|| desired.notification_topic.clone());
-    let parameter_group = desired.parameter_group_name();
-    // The group with the cluster flag is a step of its own on the way to cluster mode, which is always immediate.
+    let parameter_group = parameter_groups::parameter_group(desired, pass.observed);
+    // AWS takes another cluster flag only in the call that changes the mode, which is always immediate.
     let comes_with_mode = cluster_mode::actual(pass.group) != desired.cluster_mode;
     let waits = member.pending.contains("EngineVersion") || is_deferred(pass, &parameter_group) || comes_with_mode;
     change.parameter_group = (parameter_group != member.parameter_group && !waits).then_some(parameter_group);
@@ -74,9 +74,11 @@ fn member_settings(pass: &Pass<'_>, member: &Member, change: &mut GroupChange) {
 /// Takes back another parameter group that an earlier wish left for the maintenance window, by asking for this one at the
 /// same time. Nothing else goes with it: what is applied immediately would take along what waits.
 pub(super) fn take_back(pass: &Pass<'_>) -> Vec<Step> {
-    let name = pass.desired.parameter_group_name();
-    let earlier = pass.previous.filter(|previous| !previous.apply_immediately);
-    let other = earlier.is_some_and(|previous| previous.parameter_group_name() != name);
+    let name = parameter_groups::parameter_group(pass.desired, pass.observed);
+    // One with another cluster flag has not been left for the window: it goes with the mode.
+    let same_flag = |previous: &&Desired| previous.is_clustered() == pass.desired.is_clustered();
+    let earlier = pass.previous.filter(|previous| !previous.apply_immediately).filter(same_flag);
+    let other = earlier.is_some_and(|previous| parameter_groups::parameter_group(previous, pass.observed) != name);
     let asked = pass.observed.asked_parameter_group.as_ref() == Some(&name);
     let shows = pass.observed.first_member().is_some_and(|member| member.parameter_group == name);
     let mut change = GroupChange::of(&pass.group.id, false);
@@ -88,7 +90,8 @@ pub(super) fn take_back(pass: &Pass<'_>) -> Vec<Step> {
 /// wish.
 fn is_deferred(pass: &Pass<'_>, name: &str) -> bool {
     let earlier = pass.previous.filter(|previous| !previous.apply_immediately);
-    let asked_before = earlier.is_some_and(|previous| previous.parameter_group_name() == name);
+    let asked_before =
+        earlier.is_some_and(|previous| parameter_groups::parameter_group(previous, pass.observed) == name);
     let asked_now = pass.observed.asked_parameter_group.as_deref() == Some(name);
     !pass.desired.apply_immediately && (asked_before || asked_now)
 }

@@ -35,15 +35,32 @@ pub enum Step {
     ModifyGroup(Box<GroupChange>),
     ChangeShards { group: String, shards: i32, remove: Vec<String> },
     IncreaseReplicas { group: String, replicas: Replicas },
-    DecreaseReplicas { group: String, replicas: Replicas, remove: Vec<String> },
+    DecreaseReplicas { group: String, replicas: Replicas },
     SetTransitEncryption { group: String, to: Tls },
     ChangeLogin { group: String, change: LoginChange },
     DeliverLogs { group: String, set: BTreeMap<String, LogDelivery>, disable: BTreeSet<String> },
     DeleteGroup { group: String, final_snapshot: Option<String> },
-    CreateSnapshot { name: String, group: String, tags: Tags },
+    CreateSnapshot { name: String, of: SnapshotSource, tags: Tags },
     DeleteSnapshot { name: String },
     Tag { target: TagTarget, tags: Tags },
     Untag { target: TagTarget, keys: BTreeSet<String> },
+}
+
+/// What a snapshot is taken of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SnapshotSource {
+    /// One member of a group without shards; AWS refuses the group's own id there.
+    Member(String),
+    /// A group with shards.
+    Group(String),
+}
+
+impl fmt::Display for SnapshotSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            SnapshotSource::Member(id) | SnapshotSource::Group(id) => f.write_str(id),
+        }
+    }
 }
 
 /// A change of who may log in. Every one is applied immediately, because AWS does not keep them for a window.
@@ -293,17 +310,12 @@ impl fmt::Display for Step {
                 )
             }
             Step::IncreaseReplicas { group, replicas } => write!(f, "increase replicas of {group} to {replicas}"),
-            Step::DecreaseReplicas { group, replicas, remove } if remove.is_empty() => {
-                write!(f, "decrease replicas of {group} to {replicas}")
-            }
-            Step::DecreaseReplicas { group, replicas, remove } => {
-                write!(f, "decrease replicas of {group} to {replicas}, removing {}", join(remove))
-            }
+            Step::DecreaseReplicas { group, replicas } => write!(f, "decrease replicas of {group} to {replicas}"),
             Step::DeleteGroup { group, final_snapshot: None } => write!(f, "delete replication group {group}"),
             Step::DeleteGroup { group, final_snapshot: Some(name) } => {
                 write!(f, "delete replication group {group} after snapshot {name}")
             }
-            Step::CreateSnapshot { name, group, .. } => write!(f, "take snapshot {name} of {group}"),
+            Step::CreateSnapshot { name, of, .. } => write!(f, "take snapshot {name} of {of}"),
             Step::DeleteSnapshot { name } => write!(f, "delete snapshot {name}"),
             Step::Tag { target, tags } => {
                 write!(f, "tag {target} with {}", join(tags.iter().map(|(key, value)| format!("{key}={value}"))))

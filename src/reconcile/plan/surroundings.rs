@@ -1,15 +1,12 @@
 //! What lies around the group: security group, subnet group, parameter group, secret.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use super::step::{Step, TagTarget};
-use super::{Pass, Wish, is_settled, token};
-use crate::desired::{Auth, Desired, Parameters, TAG_CREATING, TAG_REPLACES};
-use crate::observed::{Account, Group, IngressRule, Observed, ParameterGroup, Secret, same_key};
+use super::{Pass, Wish, is_settled, parameter_groups, token};
+use crate::desired::{Auth, Desired, TAG_CREATING, TAG_REPLACES};
+use crate::observed::{Account, Group, IngressRule, Observed, Secret, same_key};
 use crate::secret::SecretContent;
-
-/// Most parameters that AWS takes in one call.
-const PARAMETERS_PER_CALL: usize = 20;
 
 /// Everything that must be there before the group, or that changes without it.
 pub(super) fn steps(wish: Wish<'_>, observed: &Observed, account: &Account) -> Vec<Step> {
@@ -17,7 +14,7 @@ pub(super) fn steps(wish: Wish<'_>, observed: &Observed, account: &Account) -> V
     let mut steps = Vec::new();
     steps.extend(subnet_group(desired, observed));
     steps.extend(security_group(desired, observed));
-    steps.extend(parameter_group(desired, observed));
+    steps.extend(parameter_groups::steps(desired, observed));
     steps.extend(secret(wish, observed, account));
     steps
 }
@@ -37,6 +34,8 @@ fn subnet_group(desired: &Desired, observed: &Observed) -> Option<Step> {
             let mut subnet_ids = desired.subnet_ids.clone();
             if may_lose_nodes(desired, observed) {
                 subnet_ids.extend(group.subnet_ids.iter().cloned());
+            } else {
+                subnet_ids.extend(subnets_in_use(desired, observed).into_iter().map(|(id, _)| id.clone()));
             }
             (subnet_ids != group.subnet_ids).then_some(Step::ModifySubnetGroup { name, subnet_ids })
         }
@@ -48,6 +47,19 @@ fn subnet_group(desired: &Desired, observed: &Observed) -> Option<Step> {
 fn may_lose_nodes(desired: &Desired, observed: &Observed) -> bool {
     let more = |group: &Group| i32::try_from(group.member_ids.len()).is_ok_and(|actual| actual > desired.node_count());
     observed.group.as_ref().is_some_and(|group| !is_settled(group, desired.apply_immediately) || more(group))
+}
+
+/// Subnets that the template no longer lists and AWS would not let go, with their zones: nodes are there, and no other
+/// subnet of the zone is listed. So it is when of many nodes AWS has removed others than the template meant.
+pub(super) fn subnets_in_use<'o>(desired: &Desired, observed: &'o Observed) -> Vec<(&'o String, &'o String)> {
+    let Some(group) = &observed.subnet_group else { return Vec::new() };
+    // The zone of a subnet that is not there yet is not known; it goes in first.
+    if desired.subnet_ids.iter().any(|id| !group.zones.contains_key(id)) {
+        return Vec::new();
+    }
+    let listed = |zone: &String| group.zones.iter().any(|(id, of)| of == zone && desired.subnet_ids.contains(id));
+    let used = |zone: &String| observed.members.values().any(|member| member.zone == *zone);
+    group.zones.iter().filter(|(_, zone)| used(zone) && !listed(zone)).collect()
 }
 
 fn security_group(desired: &Desired, observed: &Observed) -> Option<Step> {
@@ -79,49 +91,6 @@ pub(super) fn ingress(desired: &Desired, observed: &Observed) -> Vec<Step> {
         steps.push(Step::RevokeIngress { security_group: security_group(), rules: surplus });
     }
     steps
-}
-
-fn parameter_group(desired: &Desired, observed: &Observed) -> Vec<Step> {
-    let Parameters::Own(values) = &desired.parameters else { return Vec::new() };
-    let name = desired.parameter_group_name();
-    match observed.parameter_groups.iter().find(|group| group.name == name) {
-        None => vec![Step::CreateParameterGroup {
-            name,
-            family: desired.family(),
-            description: format!("Parameters of {}", desired.names.replication_group),
-            tags: desired.tags.clone(),
-        }],
-        Some(group) => parameters(&effective(values, desired), group),
-    }
-}
-
-/// The values to set: the template's, and the cluster flag that cluster mode needs.
-fn effective(values: &BTreeMap<String, String>, desired: &Desired) -> BTreeMap<String, String> {
-    let mut values = values.clone();
-    if desired.cluster_mode != crate::properties::ClusterMode::Disabled {
-        values.entry(CLUSTER_FLAG.to_owned()).or_insert_with(|| "yes".to_owned());
-    }
-    values
-}
-
-/// The parameter that turns the cluster protocol on; it goes first, because others depend on it.
-const CLUSTER_FLAG: &str = "cluster-enabled";
-
-fn parameters(values: &BTreeMap<String, String>, group: &ParameterGroup) -> Vec<Step> {
-    let mut changed: Vec<(&String, &String)> =
-        values.iter().filter(|(key, value)| group.values.get(*key) != Some(*value)).collect();
-    changed.sort_by_key(|(key, _)| (*key != CLUSTER_FLAG, *key));
-    let dropped: Vec<&String> = group.values.keys().filter(|key| !values.contains_key(*key)).collect();
-    // AWS refuses a second call while the first is pending, so a round holds one call and the next round the rest.
-    if let Some(first) = changed.chunks(PARAMETERS_PER_CALL).next() {
-        let values = first.iter().map(|(key, value)| ((*key).clone(), (*value).clone())).collect();
-        return vec![Step::ModifyParameters { name: group.name.clone(), values }];
-    }
-    if let Some(first) = dropped.chunks(PARAMETERS_PER_CALL).next() {
-        let keys = first.iter().map(|key| (*key).clone()).collect();
-        return vec![Step::ResetParameters { name: group.name.clone(), keys }];
-    }
-    Vec::new()
 }
 
 fn secret(wish: Wish<'_>, observed: &Observed, account: &Account) -> Option<Step> {
@@ -199,17 +168,7 @@ pub(super) fn tidy(pass: &Pass<'_>) -> Vec<Step> {
     let mut steps = Vec::new();
     steps.extend(complete_secret(desired, group, observed));
     steps.extend(useless_secrets(desired, group, observed));
-    let in_use = desired.parameter_group_name();
-    // What waits for the maintenance window still uses the old one; it goes with a later Update or with the Delete.
-    let used = |name: &str| {
-        name == in_use
-            || !desired.apply_immediately
-            || observed.members.values().any(|member| member.parameter_group == name)
-    };
-    for unused in observed.parameter_groups.iter().filter(|group| !used(&group.name) && desired.owner.owns(&group.tags))
-    {
-        steps.push(Step::DeleteParameterGroup { name: unused.name.clone() });
-    }
+    steps.extend(parameter_groups::unused(desired, observed));
     steps
 }
 

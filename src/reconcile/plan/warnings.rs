@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::engine::is_newer;
+use super::surroundings::subnets_in_use;
 use super::{Wish, token};
 use crate::desired::{Auth, Desired};
 use crate::observed::Observed;
@@ -26,6 +27,9 @@ pub fn warnings(wish: Wish<'_>, observed: &Observed) -> Vec<String> {
     {
         warnings
             .push(format!("the engine runs {actual}, newer than EngineVersion {}: set it to that", desired.version));
+    }
+    for (id, zone) in subnets_in_use(desired, observed) {
+        warnings.push(format!("{id} is still in the subnet group, because AWS kept a node in {zone}"));
     }
     warnings.extend(waiting(observed));
     if observed.members.values().any(|member| member.parameter_status == "pending-reboot") {

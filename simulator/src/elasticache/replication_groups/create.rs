@@ -41,8 +41,7 @@ pub(in crate::elasticache) fn create(world: &mut World, call: &Call) -> Answer {
 
 /// Whether a request will have cluster mode, as far as that can be told without looking at its parameter group.
 pub(in crate::elasticache) fn asks_for_shards(input: Input<'_>) -> bool {
-    let compatible = input.text("ClusterMode") == Some("compatible");
-    compatible || topology::asks_for_shards(input).unwrap_or(false)
+    topology::asks_for_shards(input).unwrap_or(false)
 }
 
 fn read(world: &World, call: &Call) -> Result<ReplicationGroup, AwsError> {
@@ -202,12 +201,12 @@ fn read_cluster_mode(
     let asked = match input.text("ClusterMode") {
         None => None,
         Some("disabled") => Some(ClusterMode::Disabled),
-        Some("compatible") => Some(ClusterMode::Compatible),
+        // A mode to change a standing group to; nobody has been seen to make a group in it.
+        Some("compatible") => return Err(invalid_combination("ClusterMode compatible needs an existing group.")),
         Some("enabled") => Some(ClusterMode::Enabled),
         Some(other) => return Err(invalid_value(format!("The ClusterMode {other} is invalid."))),
     };
-    let wants_cluster = shards || asked.is_some_and(|mode| mode != ClusterMode::Disabled);
-    let default = release.default_parameter_group(wants_cluster);
+    let default = release.default_parameter_group(shards);
     let name = input.text("CacheParameterGroupName").map_or(default, str::to_ascii_lowercase);
     let parameters = cache.parameter_group(&name).ok_or_else(|| parameter_group_not_found(&name))?;
     parameters.check_family(release.family)?;

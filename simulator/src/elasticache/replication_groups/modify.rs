@@ -232,9 +232,11 @@ fn read_parameter_group(
         let parameters = cache.parameter_group(&name).ok_or_else(|| parameter_group_not_found(&name))?;
         parameters.check_family(target.family)?;
         let clustered = parameters.value("cluster-enabled") == Some("yes");
-        // The other way round is the first step towards cluster mode (facts 3.7).
-        if !clustered && group.cluster_mode != ClusterMode::Disabled && input.text("ClusterMode").is_none() {
-            return Err(invalid_combination("Cluster mode needs a parameter group with cluster-enabled=yes."));
+        if clustered != (group.cluster_mode != ClusterMode::Disabled) && !changes_mode(group, input) {
+            return Err(invalid_combination(
+                "The parameter cluster-enabled has a different value in the requested parameter group than the current \
+                 parameter group. This parameter value cannot be changed for a cache cluster.",
+            ));
         }
         // One that waits for the window is what the group is going to have; asking for the present one takes it back.
         let waiting = group.waiting.as_ref().and_then(|waiting| waiting.changes.parameter_group.as_ref());
@@ -245,7 +247,9 @@ fn read_parameter_group(
     if family.as_deref() == Some(target.family) || changes.engine.is_none() {
         return Ok(());
     }
-    if !group.parameter_group.starts_with("default.") {
+    // Only from Redis OSS to Valkey a default group has been seen to be exchanged by itself.
+    let current = group.release().map(|release| release.engine);
+    if !group.parameter_group.starts_with("default.") || current == Some(target.engine) {
         return Err(invalid_combination(format!(
             "Expected a parameter group of family {} but found one of family {}",
             target.family,
@@ -254,6 +258,10 @@ fn read_parameter_group(
     }
     changes.parameter_group = Some(target.default_parameter_group(group.cluster_mode != ClusterMode::Disabled));
     Ok(())
+}
+
+fn changes_mode(group: &ReplicationGroup, input: Input<'_>) -> bool {
+    input.text("ClusterMode").is_some_and(|mode| mode != group.cluster_mode.as_str())
 }
 
 /// The moves of facts 3.6: off, preferred and required are neighbours in this order, and access control holds them still.
@@ -385,18 +393,14 @@ fn read_cluster_mode(
                 ));
             }
         }
-        (ClusterMode::Compatible, ClusterMode::Enabled) => {}
-        (ClusterMode::Compatible, ClusterMode::Disabled) => {
-            if clustered && changes.parameter_group.is_some() {
-                return Err(invalid_combination(
-                    "Cluster mode disabled needs a parameter group with cluster-enabled=no.",
-                ));
-            }
-            if clustered {
-                let release = group.release();
-                changes.parameter_group = release.map(|release| release.default_parameter_group(false));
-            }
+        (ClusterMode::Compatible, ClusterMode::Enabled) if clustered => {}
+        (ClusterMode::Compatible, ClusterMode::Enabled) => {
+            return Err(invalid_combination("Cluster mode needs a parameter group with cluster-enabled=yes."));
         }
+        (ClusterMode::Compatible, ClusterMode::Disabled) if clustered => {
+            return Err(invalid_combination("Cluster mode disabled needs a parameter group with cluster-enabled=no."));
+        }
+        (ClusterMode::Compatible, ClusterMode::Disabled) => {}
         _ => {
             return Err(invalid_combination(format!(
                 "Cluster mode cannot be changed from {} to {mode}. Set it to compatible first.",

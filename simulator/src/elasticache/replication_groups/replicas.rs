@@ -67,6 +67,12 @@ fn read_wishes(group: &ReplicationGroup, input: Input<'_>, grow: bool) -> Result
     let everywhere = input.number("NewReplicaCount")?;
     let configured = input.items("ReplicaConfiguration", "ConfigureShard").unwrap_or_default();
     let named = input.texts("ReplicasToRemove", "member").unwrap_or_default();
+    let given = [everywhere.is_some(), !configured.is_empty(), !named.is_empty()];
+    if given.iter().filter(|given| **given).count() > 1 {
+        return Err(invalid_combination(
+            "Give only one of NewReplicaCount, ReplicaConfiguration and ReplicasToRemove.",
+        ));
+    }
     let mut wishes = Vec::new();
     if !configured.is_empty() {
         for one in configured {
@@ -76,6 +82,10 @@ fn read_wishes(group: &ReplicationGroup, input: Input<'_>, grow: bool) -> Result
         let replicas = replicas as usize;
         wishes.extend((0..group.shards.len()).map(|shard| Wish { shard, replicas, zones: Vec::new() }));
     } else if !grow && !named.is_empty() {
+        // With shards the guide only shows ReplicaConfiguration and NewReplicaCount.
+        if group.is_sharded() {
+            return Err(invalid_combination("ReplicasToRemove cannot be used with cluster mode enabled."));
+        }
         for (shard, members) in group.shards.iter().map(|shard| &shard.members).enumerate() {
             let leaving = members.iter().filter(|member| named.contains(&member.id)).count();
             if leaving > 0 {
@@ -119,8 +129,8 @@ fn check_wishes(group: &ReplicationGroup, wishes: &[Wish], grow: bool) -> Result
     }
     let needs_one = group.multi_az || (group.failover && !group.is_sharded());
     if needs_one && wishes.iter().any(|wish| wish.replicas == 0) {
-        return Err(invalid_combination(
-            "At least one replica must stay while Multi-AZ or automatic failover is enabled.",
+        return Err(invalid_value(
+            "Must have at least 1 replica when cluster mode is disabled with auto failover enabled.",
         ));
     }
     let added: usize = wishes.iter().map(|wish| wish.replicas.saturating_sub(current(wish))).sum();
@@ -201,9 +211,6 @@ fn remove(group: &mut ReplicationGroup, wishes: &[Wish], named: &[String]) -> Re
         let count = (members.len() - 1).saturating_sub(wish.replicas);
         let mut candidates: Vec<&Member> = members.iter().rev().filter(|member| !member.primary).collect();
         candidates.sort_by_key(|member| !named.contains(&member.id));
-        if candidates.iter().filter(|member| named.contains(&member.id)).count() > count {
-            return Err(invalid_combination("ReplicasToRemove names more replicas than NewReplicaCount removes."));
-        }
         leaving.extend(candidates.into_iter().take(count).map(|member| member.id.clone()));
     }
     for member in group.members_mut().filter(|member| leaving.contains(&member.id)) {

@@ -96,6 +96,8 @@ fn cluster_mode_goes_through_compatible() {
     account.create("a", json!({ "NumCacheClusters": "2", "AutomaticFailoverEnabled": "true" }));
     assert_eq!(refusal(account.modify("a", json!({ "ClusterMode": "enabled" }))), "InvalidParameterCombination");
     assert_eq!(refusal(account.modify("a", json!({ "ClusterMode": "compatible" }))), "InvalidParameterCombination");
+    let alone = account.modify("a", json!({ "CacheParameterGroupName": "default.valkey8.cluster.on" })).unwrap_err();
+    assert!(alone.message.starts_with("The parameter cluster-enabled has a different value"), "{}", alone.message);
     let step = json!({ "ClusterMode": "compatible", "CacheParameterGroupName": "default.valkey8.cluster.on" });
     let group = account.modified("a", step);
     assert!(group["ConfigurationEndpoint"].is_object());

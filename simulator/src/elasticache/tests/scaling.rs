@@ -39,7 +39,22 @@ fn a_primary_stays_when_replicas_go() {
     assert_eq!(account.cluster("a-002")["CacheClusterStatus"], "deleting");
     account.wait(240);
     assert_eq!(account.group("a")["MemberClusters"]["ClusterId"], json!(["a-001", "a-003"]));
-    assert_eq!(refusal(count(&mut account, "DecreaseReplicaCount", 0)), "InvalidParameterCombination");
+    assert_eq!(refusal(count(&mut account, "DecreaseReplicaCount", 0)), "InvalidParameterValue");
+}
+
+#[test]
+fn replicas_go_by_number_or_by_name() {
+    let mut account = Account::new();
+    account.create("a", json!({ "NumCacheClusters": "3" }));
+    let request = json!({
+        "ReplicationGroupId": "a", "ApplyImmediately": "true", "ReplicasToRemove": { "member": ["a-002"] },
+    });
+    let mut both = request.clone();
+    merge(&mut both, json!({ "NewReplicaCount": "1" }));
+    assert_eq!(account.refused("DecreaseReplicaCount", both), "InvalidParameterCombination");
+    account.ok("DecreaseReplicaCount", request);
+    account.wait(240);
+    assert_eq!(account.group("a")["MemberClusters"]["ClusterId"], json!(["a-001", "a-003"]));
 }
 
 #[test]
