@@ -536,6 +536,38 @@ async fn kept_parameters_move_between_two_groups_with_the_cluster_mode() {
     setup.deleted().await;
 }
 
+/// Whatever call of a change of the cluster mode AWS refuses, or gives up after it accepted it: the rollback ends where it
+/// began.
+#[tokio::test(start_paused = true)]
+async fn a_change_of_cluster_mode_is_rolled_back_from_any_point() {
+    let own = json!({"Parameters": {"timeout": "30"}});
+    for (from, to) in [("disabled", "compatible"), ("compatible", "disabled")] {
+        let base = with(with(nodes(2), own.clone()), json!({"ClusterMode": from}));
+        let (setup, before) = standing(base.clone()).await;
+        let kept = kept_groups(&setup);
+        let (_, writes) = changed(&setup, with(before, json!({"ClusterMode": to}))).await;
+        setup.deleted().await;
+        let mut seen = std::collections::BTreeMap::new();
+        for action in names(&writes) {
+            let nth = *seen.entry(action.clone()).and_modify(|n| *n += 1).or_insert(1);
+            let (setup, before) = standing(base.clone()).await;
+            setup.aws.fault(Fault::on(&action, nth, Kind::error("InvalidParameterValue", "not now")));
+            let outcome = setup.stack.update(CACHE, with(before, json!({"ClusterMode": to}))).await;
+            let status = outcome.status;
+            assert_eq!(status, StackStatus::UpdateRollbackComplete, "{to}: {action} {nth}: {}", outcome.reason);
+            let now = group(&setup);
+            assert_eq!((now.cluster_mode.as_str(), kept_groups(&setup)), (from, kept.clone()), "{action} {nth}");
+            setup.deleted().await;
+        }
+        let (setup, before) = standing(base).await;
+        setup.aws.with(|world, _| world.elasticache.roll_back_next(MODIFY, "no capacity"));
+        let (outcome, _) = rolled_back(&setup, with(before, json!({"ClusterMode": to}))).await;
+        assert!(outcome.reason.contains("no capacity"), "{}", outcome.reason);
+        assert_eq!((group(&setup).cluster_mode.as_str(), kept_groups(&setup)), (from, kept));
+        setup.deleted().await;
+    }
+}
+
 /// An upgrade to another family keeps the cluster flag, and the mode keeps the family: each has a call of its own.
 #[tokio::test(start_paused = true)]
 async fn an_upgrade_and_another_cluster_mode_take_two_calls() {
