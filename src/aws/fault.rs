@@ -186,6 +186,7 @@ fn classify(code: &str, message: &str, status: Option<u16>) -> Class {
         | "InvalidSnapshotState"
         | "CacheSubnetGroupInUse"
         | "DependencyViolation"
+        | "InvalidGroup.InUse"
         | "ConcurrentTagAccess" => Class::Busy,
         // Secrets Manager's word for a secret that waits for its deletion, among other things.
         "InvalidRequestException" if message.contains("deletion") || message.contains("deleted") => Class::Busy,

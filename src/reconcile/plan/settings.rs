@@ -8,7 +8,7 @@ use super::{Pass, cluster_mode, parameter_groups};
 use crate::desired::Desired;
 use crate::group_request::GroupChange;
 use crate::observed::{Group, Member};
-use crate::properties::{IpDiscovery, NetworkType};
+use crate::properties::{ClusterMode, IpDiscovery, NetworkType};
 
 /// Everything that AWS applies while the group stays up.
 pub(super) fn steps(pass: &Pass<'_>) -> Vec<Step> {
@@ -41,7 +41,7 @@ fn snapshots(desired: &Desired, group: &Group, change: &mut GroupChange) {
         change.snapshot_retention = Some(desired.snapshot_retention);
         // With cluster mode off AWS wants to know a live member to take backups from when they are turned on; it must
         // not be member 001 by habit, because that one may be gone.
-        if group.snapshot_retention == 0 && !group.cluster_enabled {
+        if group.snapshot_retention == 0 && cluster_mode::actual(group) != ClusterMode::Enabled {
             let replica = group.shards.iter().flat_map(|shard| {
                 let primary = shard.primary_member.as_ref();
                 shard.member_ids.iter().filter(move |member| Some(*member) != primary)
