@@ -178,3 +178,30 @@ fn security_groups_of_others_are_out_of_reach() {
     let secret = "arn:aws:secretsmanager:us-east-1:123456789012:secret:database-AbCdEf";
     assert!(!policy.allows(&Right::new("secretsmanager:GetSecretValue", secret)));
 }
+
+/// What a statement allows only in one place: keys through the services, in China under either name; backup files of this
+/// account; any alias and version of the function, and no other function.
+#[test]
+fn rights_end_where_their_conditions_say() {
+    use simulator::world::Right;
+    let policy = policy();
+    let allows = |action: &str, resource: &str, key: &str, value: &str| {
+        policy.allows(&Right { context: vec![(key.to_owned(), value.to_owned())], ..Right::new(action, resource) })
+    };
+    for (end, allowed) in [("amazonaws.com", true), ("amazonaws.com.cn", true), ("example.com", false)] {
+        for (service, action) in [("secretsmanager", "kms:Encrypt"), ("elasticache", "kms:CreateGrant")] {
+            let via = format!("{service}.us-east-1.{end}");
+            assert_eq!(allows(action, KEY, "kms:ViaService", &via), allowed, "{action} {via}");
+        }
+    }
+    let file = "arn:aws:s3:::backups/production/first.rdb";
+    assert!(allows("s3:GetObject", file, "s3:ResourceAccount", "123456789012"));
+    assert!(!allows("s3:GetObject", file, "s3:ResourceAccount", "210987654321"));
+    let function = "arn:aws:lambda:us-east-1:123456789012:function:elasticache-resource";
+    for (end, allowed) in [("", true), (":live", true), (":7", true), ("-other", false)] {
+        let invoke = Right::new("lambda:InvokeFunction", format!("{function}{end}"));
+        assert_eq!(policy.allows(&invoke), allowed, "{end}");
+    }
+    let shared = Right::new("ec2:CreateSecurityGroup", "arn:aws:ec2:us-east-1:210987654321:vpc/vpc-0a1b2c3d4e5f60001");
+    assert!(policy.allows(&shared));
+}

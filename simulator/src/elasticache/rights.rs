@@ -153,7 +153,9 @@ fn create_group(world: &World, input: Input<'_>, needed: &mut Needed) {
         }
     }
     for file in input.texts("SnapshotArns", "SnapshotArn").unwrap_or_default() {
-        needed.also("s3:GetObject", file);
+        let mut right = Right::new("s3:GetObject", file);
+        right.context.push(("s3:ResourceAccount".to_owned(), ACCOUNT.to_owned()));
+        needed.rights.push(right);
     }
     if !world.elasticache.service_linked_role {
         needed.service_linked_role("elasticache.amazonaws.com", "AWSServiceRoleForElastiCache");

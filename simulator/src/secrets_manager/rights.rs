@@ -58,9 +58,11 @@ fn key_rights(secret: Option<&Secret>, call: &Call) -> Vec<Right> {
     let needed: &[&str] = match call.action.as_str() {
         "GetSecretValue" => &["kms:Decrypt"],
         "CreateSecret" | "PutSecretValue" => &["kms:GenerateDataKey", "kms:Decrypt"],
-        "UpdateSecret" if writes_value || text(&call.params, "KmsKeyId").is_some() => {
-            &["kms:GenerateDataKey", "kms:Decrypt"]
+        // Another key: the stored versions are encrypted anew [BC].
+        "UpdateSecret" if text(&call.params, "KmsKeyId").is_some() => {
+            &["kms:GenerateDataKey", "kms:Encrypt", "kms:Decrypt"]
         }
+        "UpdateSecret" if writes_value => &["kms:GenerateDataKey", "kms:Decrypt"],
         _ => &[],
     };
     let key = text(&call.params, "KmsKeyId").or(secret.and_then(|secret| secret.kms_key.as_deref()));
