@@ -37,6 +37,8 @@ pub struct Memory {
     pub claims: BTreeMap<String, String>,
     /// Parameter group that was asked for last; AWS does not show one that waits for the maintenance window.
     pub asked_parameter_group: Option<String>,
+    /// Log types whose delivery was asked for.
+    pub asked_logs: BTreeSet<String>,
 }
 
 impl Continuation {

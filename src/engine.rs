@@ -158,13 +158,57 @@ impl Version {
         }
     }
 
-    /// Whether a live group of this version can change its TLS setting and cluster mode in place:
-    /// Valkey 7.2 or Redis OSS 7.0.5 and later.
+    /// Whether this version of an engine has a feature. Where ElastiCache chooses the patch number, it chooses the newest.
     #[must_use]
-    pub fn changes_modes_in_place(&self, engine: Engine) -> bool {
-        match engine {
-            Engine::Valkey => true,
-            Engine::Redis => (self.major, self.minor, self.patch.unwrap_or(5)) >= (7, 0, 5),
+    pub fn has(&self, engine: Engine, feature: Feature) -> bool {
+        let since = feature.since(engine);
+        since.is_some_and(|since| (self.major, self.minor, self.patch.unwrap_or(u32::MAX)) >= since)
+    }
+}
+
+/// What not every version has, or lets change in a standing group.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the variants are named for what the user guide calls them")]
+pub enum Feature {
+    TlsChange,
+    ClusterModeChange,
+    Ipv6,
+    SlowLog,
+    EngineLog,
+    DataTiering,
+    UserGroups,
+    TokenChange,
+    Durability,
+}
+
+impl Feature {
+    /// The first version of an engine that has it; `None` when no version has. From the user guide: "Enabling in-transit
+    /// encryption", "Modifying cluster mode", "Choosing a network type", "Log delivery", "Data tiering", "Role-Based Access
+    /// Control", "Authenticating with AUTH", "Durability".
+    fn since(self, engine: Engine) -> Option<(u32, u32, u32)> {
+        match (engine, self) {
+            (Engine::Valkey, Feature::Durability) => Some((9, 0, 0)),
+            (Engine::Valkey, _) => Some((7, 2, 0)),
+            (Engine::Redis, Feature::TlsChange) => Some((7, 0, 5)),
+            (Engine::Redis, Feature::ClusterModeChange) => Some((7, 0, 0)),
+            (Engine::Redis, Feature::Ipv6 | Feature::EngineLog | Feature::DataTiering) => Some((6, 2, 0)),
+            (Engine::Redis, Feature::SlowLog | Feature::UserGroups) => Some((6, 0, 0)),
+            (Engine::Redis, Feature::TokenChange) => Some((5, 0, 6)),
+            (Engine::Redis, Feature::Durability) => None,
+        }
+    }
+
+    /// What a message says that it needs, and the versions to raise `EngineVersion` to.
+    #[must_use]
+    pub fn needs(self) -> String {
+        let text = |(major, minor, patch): (u32, u32, u32)| match patch {
+            0 => format!("{major}.{minor}"),
+            _ => format!("{major}.{minor}.{patch}"),
+        };
+        match (self.since(Engine::Redis), self.since(Engine::Valkey)) {
+            (Some(redis), _) => format!("needs Redis OSS {} or later, or Valkey", text(redis)),
+            (None, Some(valkey)) => format!("needs Valkey {} or later", text(valkey)),
+            (None, None) => "is in no version".to_owned(),
         }
     }
 }
@@ -224,6 +268,28 @@ mod tests {
         ] {
             assert_eq!(fix(engine, text), expected, "{engine} {text}");
         }
+    }
+
+    #[test]
+    fn features_come_with_their_version() {
+        let has = |engine, text: &str, feature| Version::parse(text).unwrap().has(engine, feature);
+        for (feature, without, with) in [
+            (Feature::TlsChange, "7.0.4", "7.0"),
+            (Feature::ClusterModeChange, "6.2", "7.0"),
+            (Feature::Ipv6, "6.0", "6.2"),
+            (Feature::SlowLog, "5.0.6", "6.0"),
+            (Feature::EngineLog, "6.0", "6.2"),
+            (Feature::DataTiering, "6.0", "6.2"),
+            (Feature::UserGroups, "5.0.6", "6.0"),
+            (Feature::TokenChange, "4.0.10", "5.0.6"),
+        ] {
+            assert!(!has(Engine::Redis, without, feature), "{feature:?}");
+            assert!(has(Engine::Redis, with, feature) && has(Engine::Valkey, "7.2", feature), "{feature:?}");
+        }
+        assert!(!has(Engine::Redis, "7.1", Feature::Durability) && !has(Engine::Valkey, "8.2", Feature::Durability));
+        assert!(has(Engine::Valkey, "9.0", Feature::Durability));
+        assert_eq!(Feature::EngineLog.needs(), "needs Redis OSS 6.2 or later, or Valkey");
+        assert_eq!(Feature::Durability.needs(), "needs Valkey 9.0 or later");
     }
 
     #[test]

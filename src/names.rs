@@ -11,6 +11,8 @@ pub(crate) const SECRET_PREFIX: &str = "elasticache/";
 
 /// Longest replication group id that AWS accepts.
 const MAX_ID: usize = 40;
+/// Longest name of a snapshot that the guide allows.
+const MAX_SNAPSHOT: usize = 40;
 /// Room that a generation suffix such as `-12` may need.
 const GENERATION_ROOM: usize = 3;
 /// Characters of a hash that keeps shortened names apart.
@@ -58,15 +60,22 @@ impl Names {
     /// Our snapshot of this generation, from which generation `next` is made.
     #[must_use]
     pub fn seed_snapshot(&self, next: &str) -> String {
-        format!("{}-seed-{}", self.replication_group, hash(&[&self.replication_group, next], 8))
+        snapshot(&self.replication_group, &format!("-seed-{}", hash(&[&self.replication_group, next], 8)))
     }
 
     /// A final snapshot's name: the given one, made unique for the request, because snapshot names are unique in an
     /// account and a second stack or a repeated Delete must not clash.
     #[must_use]
     pub fn final_snapshot(&self, given: &str, request_id: &str) -> String {
-        format!("{}-{}", given.to_ascii_lowercase(), hash(&[&self.replication_group, request_id], 8))
+        let given = given.to_ascii_lowercase();
+        snapshot(&given, &format!("-{}", hash(&[&self.replication_group, request_id], 8)))
     }
+}
+
+/// A snapshot's name: what makes it unique stays, and a long beginning makes way for it.
+fn snapshot(head: &str, tail: &str) -> String {
+    let head: String = head.chars().take(MAX_SNAPSHOT.saturating_sub(tail.len())).collect();
+    format!("{}{tail}", head.trim_end_matches('-'))
 }
 
 /// The stem of a resource: `<env>-<project>-<engine>` as a legal replication group id.
@@ -138,6 +147,12 @@ pub fn given_secret(given: &str, generation: u32) -> String {
 #[must_use]
 pub fn id_defect(id: &str) -> Option<&'static str> {
     name_defect(id).or((id.len() > MAX_ID).then_some("must have at most 40 characters"))
+}
+
+/// Why a snapshot cannot be called `name`.
+#[must_use]
+pub fn snapshot_defect(name: &str) -> Option<&'static str> {
+    name_defect(name).or((name.len() > MAX_SNAPSHOT).then_some("must have at most 40 characters"))
 }
 
 /// The part of ElastiCache's naming rule that does not depend on the length.

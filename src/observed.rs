@@ -28,9 +28,18 @@ pub struct Observed {
     /// The parameter group that this request asked for. One that waits for the maintenance window shows in no pending
     /// change, unlike version and node type.
     pub asked_parameter_group: Option<String>,
+    /// The log types that this request asked to be delivered.
+    pub asked_logs: BTreeSet<String>,
+    /// Parameters that AWS refused to reset for this request.
+    pub unresettable: BTreeSet<String>,
+    /// Whether AWS refused to reset several parameters without saying which, so that they are reset one by one.
+    pub resets_singly: bool,
     /// Our snapshot from which a new generation is made, when one is looked for.
     pub seed: Option<FoundSnapshot>,
 }
+
+/// The pending change of a group's log delivery.
+pub const PENDING_LOGS: &str = "LogDeliveryConfigurations";
 
 /// A replication group.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -91,6 +100,8 @@ pub struct Group {
     pub durability: Option<String>,
     /// Log deliveries by type.
     pub logs: BTreeMap<String, LogDelivery>,
+    /// Why deliveries that AWS accepted do not work, by type.
+    pub log_failures: BTreeMap<String, String>,
     /// What AWS is still working on or keeps for the maintenance window, by field.
     pub pending: BTreeSet<String>,
     /// Tags; `None` while AWS does not list them, which is so while the group changes.
@@ -541,8 +552,6 @@ pub struct FoundParameterGroup {
 /// What a parameter of a family may be.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ParameterRule {
-    /// Whether a parameter group can set it.
-    pub modifiable: bool,
     /// `integer`, `string`, ...
     pub data_type: String,
     /// Values, as AWS writes them: `yes,no`, `0-100`, `1-`; empty when anything goes.
@@ -592,6 +601,8 @@ pub struct FoundSnapshot {
     pub engine: Option<Engine>,
     /// Version of that group.
     pub version: Option<Version>,
+    /// Shards of that group, if AWS says.
+    pub shards: Option<i32>,
 }
 
 /// Whether a key that AWS reports is the one that a template names: AWS reports a key by its ARN, a template may give its
@@ -615,7 +626,6 @@ mod tests {
     #[test]
     fn only_values_that_are_surely_wrong_are_refused() {
         let rule = |data_type: &str, allowed: &str| ParameterRule {
-            modifiable: true,
             data_type: data_type.to_owned(),
             allowed: allowed.to_owned(),
         };

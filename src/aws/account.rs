@@ -74,9 +74,9 @@ impl Aws {
             let output = call.set_marker(marker).customize().config_override(once()).send().await;
             let output = output.map_err(|e| Fault::new("elasticache:DescribeEngineDefaultParameters", family, &e))?;
             let Some(defaults) = output.engine_defaults() else { return Ok(rules) };
+            // `IsModifiable` is not asked: it is false here for parameters that a group of one's own can set.
             let rule = |p: &Parameter| {
                 let rule = ParameterRule {
-                    modifiable: p.is_modifiable() != Some(false),
                     data_type: p.data_type().unwrap_or_default().to_owned(),
                     allowed: p.allowed_values().unwrap_or_default().to_owned(),
                 };
@@ -111,6 +111,7 @@ impl Aws {
                     status: snapshot.snapshot_status().unwrap_or_default().to_owned(),
                     engine: snapshot.engine().and_then(Engine::parse),
                     version: snapshot.engine_version().and_then(Version::parse),
+                    shards: snapshot.num_node_groups(),
                 }),
                 None => Lookup::Missing,
             }),

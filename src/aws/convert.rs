@@ -7,7 +7,9 @@ use aws_sdk_elasticache::types as ec;
 
 use crate::desired::{LogDelivery, Source, Tags};
 use crate::engine::{Engine, Version};
-use crate::observed::{Endpoint, Group, IngressRule, Member, ParameterGroup, SecurityGroup, Shard, Status, Subnet};
+use crate::observed::{
+    Endpoint, Group, IngressRule, Member, PENDING_LOGS, ParameterGroup, SecurityGroup, Shard, Status, Subnet,
+};
 
 /// The tag of one service; each has a type of its own for the same thing.
 pub(super) trait ServiceTag: Sized {
@@ -87,7 +89,8 @@ pub(super) fn group(group: &ec::ReplicationGroup) -> Group {
         data_tiering: group.data_tiering() == Some(&ec::DataTieringStatus::Enabled),
         durability: group.durability().map(|durability| durability.as_str().to_owned()),
         logs: logs(group.log_delivery_configurations()),
-        pending: group.pending_modified_values().map(group_pending).unwrap_or_default(),
+        log_failures: log_failures(group.log_delivery_configurations()),
+        pending: pending(group),
         tags: None,
     }
 }
@@ -120,6 +123,24 @@ fn logs(configurations: &[ec::LogDeliveryConfiguration]) -> BTreeMap<String, Log
     configurations.iter().filter_map(delivery).collect()
 }
 
+/// What AWS says of deliveries that it accepted and that do not work.
+fn log_failures(configurations: &[ec::LogDeliveryConfiguration]) -> BTreeMap<String, String> {
+    let failed = configurations.iter().filter(|item| item.status() == Some(&ec::LogDeliveryConfigurationStatus::Error));
+    let message = |item: &ec::LogDeliveryConfiguration| item.message().unwrap_or("AWS gives no reason").to_owned();
+    failed.filter_map(|item| Some((item.log_type()?.as_str().to_owned(), message(item)))).collect()
+}
+
+fn pending(group: &ec::ReplicationGroup) -> BTreeSet<String> {
+    use ec::LogDeliveryConfigurationStatus::{Disabling, Enabling, Modifying};
+    let mut pending = group.pending_modified_values().map(group_pending).unwrap_or_default();
+    let is_under_way =
+        |item: &ec::LogDeliveryConfiguration| matches!(item.status(), Some(Enabling | Modifying | Disabling));
+    if group.log_delivery_configurations().iter().any(is_under_way) {
+        pending.insert(PENDING_LOGS.to_owned());
+    }
+    pending
+}
+
 fn group_pending(pending: &ec::ReplicationGroupPendingModifiedValues) -> BTreeSet<String> {
     let fields = [
         ("PrimaryClusterId", pending.primary_cluster_id().is_some()),
@@ -127,7 +148,7 @@ fn group_pending(pending: &ec::ReplicationGroupPendingModifiedValues) -> BTreeSe
         ("Resharding", pending.resharding().is_some()),
         ("AuthTokenStatus", pending.auth_token_status().is_some()),
         ("UserGroups", pending.user_groups().is_some()),
-        ("LogDeliveryConfigurations", !pending.log_delivery_configurations().is_empty()),
+        (PENDING_LOGS, !pending.log_delivery_configurations().is_empty()),
         ("TransitEncryptionEnabled", pending.transit_encryption_enabled().is_some()),
         ("TransitEncryptionMode", pending.transit_encryption_mode().is_some()),
         ("ClusterMode", pending.cluster_mode().is_some()),

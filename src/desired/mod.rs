@@ -4,9 +4,9 @@
 
 mod references;
 mod resolve;
-mod rules;
+pub(crate) mod rules;
 pub(crate) mod tags;
-mod window;
+pub(crate) mod window;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;

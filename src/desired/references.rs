@@ -19,6 +19,8 @@ pub struct References {
     pub vpc_id: Option<String>,
     /// Subnets.
     pub subnet_ids: BTreeSet<String>,
+    /// Subnets that an earlier template listed, if there is one.
+    pub subnets_before: Option<BTreeSet<String>>,
     /// Security groups that are let in.
     pub allowed_security_groups: BTreeSet<String>,
     /// Security groups that the nodes get beside ours.
@@ -47,6 +49,12 @@ pub struct References {
     pub user_group: Option<String>,
     /// Snapshot to restore, on Create.
     pub snapshot: Option<String>,
+    /// Snapshot window, if the properties say one.
+    pub snapshot_window: Option<String>,
+    /// Maintenance window, if the properties say one.
+    pub maintenance_window: Option<String>,
+    /// Whether files are to be restored into shards without slots, should there be shards.
+    pub lacks_slots: bool,
     /// Secret with the token, and its key.
     pub token_secret: Option<(String, Option<String>)>,
 }
@@ -85,6 +93,7 @@ impl References {
         References {
             vpc_id: p.vpc_id.clone().filter(|id| id.starts_with("vpc-")),
             subnet_ids: formed(&p.subnet_ids, "subnet-"),
+            subnets_before: None,
             allowed_security_groups: formed(&p.allowed_security_group_ids, "sg-"),
             security_groups: formed(&p.security_group_ids, "sg-"),
             multi_az: p.multi_az_enabled == Some(true),
@@ -102,6 +111,9 @@ impl References {
                 _ => None,
             },
             snapshot: p.snapshot_name.clone().filter(|_| purpose == Purpose::Create),
+            snapshot_window: p.snapshot_window.clone(),
+            maintenance_window: p.maintenance_window.clone(),
+            lacks_slots: purpose == Purpose::Create && rules::lacks_slots(p),
             token_secret: p
                 .auth_token_secret_arn
                 .clone()
@@ -122,6 +134,14 @@ impl References {
             self.parameters.retain(|name, value| earlier.parameters.get(name) != Some(value));
             self.version = self.version.filter(|_| self.parameter_group.is_some() || !self.parameters.is_empty());
         }
+        // A window that the template no longer says is AWS's to keep, and in nobody's way: see `plan::settings`.
+        let dropped = |now: &Option<String>, before: &Option<String>| now.is_none() && before.is_some();
+        if dropped(&self.snapshot_window, &earlier.snapshot_window)
+            || dropped(&self.maintenance_window, &earlier.maintenance_window)
+        {
+            (self.snapshot_window, self.maintenance_window) = (None, None);
+        }
+        self.subnets_before = Some(earlier.subnet_ids.clone());
         if same_engine && self.user_group == earlier.user_group {
             self.user_group = None;
         }

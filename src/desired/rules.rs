@@ -6,7 +6,7 @@ use ipnet::IpNet;
 
 use super::window::Window;
 use super::{Purpose, TAG_PREFIX, Topology};
-use crate::engine::{Engine, Version};
+use crate::engine::{Engine, Feature, Version};
 use crate::names;
 use crate::problem::Problem;
 use crate::properties::{ClusterMode, IpDiscovery, NetworkType, Properties, TransitEncryptionMode};
@@ -32,10 +32,12 @@ pub(super) fn check(p: &Properties, purpose: Purpose<'_>, problems: &mut Vec<Pro
     shards(p, purpose, problems);
     availability(p, problems);
     features(p, problems);
+    versions(p, problems);
     at_rest(p, problems);
     token(p, problems);
     transit(p, problems);
     backup(p, problems);
+    restore(p, purpose, problems);
     logs(p, problems);
 }
 
@@ -67,6 +69,12 @@ fn tags(p: &Properties, problems: &mut Vec<Problem>) {
             problems.push(Problem::new(at("Key"), "is required", "name the tag"));
             continue;
         };
+        for (part, text) in [("Key", Some(key)), ("Value", value.as_ref())] {
+            if let Some(text) = text.filter(|text| !text.chars().all(is_tag_character)) {
+                let fix = "AWS takes letters, digits, spaces and + - = . _ : / @ only";
+                problems.push(Problem::new(at(part), "holds characters that no tag may have", fix).with_value(text));
+            }
+        }
         if key.chars().count() > 128 {
             problems.push(Problem::new(at("Key"), "must have at most 128 characters", "shorten it").with_value(key));
         }
@@ -85,6 +93,12 @@ fn tags(p: &Properties, problems: &mut Vec<Problem>) {
         let rule = format!("at most {MAX_TAGS} tags fit beside the ownership tags");
         problems.push(Problem::new("Tags", rule, "remove some").with_value(p.tags.len()));
     }
+}
+
+/// Whether all three services take this character in a tag: letters and digits of any script, spaces, and a few signs.
+/// ElastiCache answers to any other that tagging is not available right now.
+fn is_tag_character(c: char) -> bool {
+    c.is_alphanumeric() || (c.is_whitespace() && !c.is_control()) || "+-=._:/@".contains(c)
 }
 
 fn network(p: &Properties, problems: &mut Vec<Problem>) {
@@ -121,13 +135,6 @@ fn network(p: &Properties, problems: &mut Vec<Problem>) {
     if p.ip_discovery == Some(IpDiscovery::Ipv4) && p.network_type == Some(NetworkType::Ipv6) {
         let fix = "set IpDiscovery to ipv6, or NetworkType to dual_stack";
         problems.push(Problem::new("IpDiscovery", "ipv4 needs a network with IPv4", fix).with_value("ipv4"));
-    }
-    if let (true, Some((engine, version))) = (ipv6, version_of(p))
-        && engine == Engine::Redis
-        && (version.major, version.minor) < (6, 2)
-    {
-        let fix = "raise EngineVersion or use NetworkType ipv4";
-        problems.push(Problem::new("NetworkType", "IPv6 needs Redis OSS 6.2 or later, or Valkey", fix));
     }
 }
 
@@ -385,7 +392,8 @@ fn compatible(p: &Properties, topology: &Topology, problems: &mut Vec<Problem>) 
             add("compatible needs a replica".to_owned(), "set ReplicasPerNodeGroup to 1 or more");
         }
     }
-    if let Some((engine, version)) = version_of(p).filter(|(engine, version)| !version.changes_modes_in_place(*engine))
+    if let Some((engine, version)) =
+        version_of(p).filter(|(engine, version)| !version.has(*engine, Feature::ClusterModeChange))
     {
         let rule = format!("{} {version} knows no compatible mode", engine.title());
         add(rule, "use Redis OSS 7.0 or later or Valkey, or set ClusterMode to disabled or enabled");
@@ -465,6 +473,35 @@ fn features(p: &Properties, problems: &mut Vec<Problem>) {
     durability(p, node_type, problems);
 }
 
+/// Features that the version does not have. An upgrade that brings them goes first, so the wanted version decides.
+fn versions(p: &Properties, problems: &mut Vec<Problem>) {
+    let Some((engine, version)) = version_of(p) else { return };
+    let ipv6 = matches!(p.network_type, Some(NetworkType::Ipv6 | NetworkType::DualStack));
+    let mut wanted = vec![
+        ("NetworkType".to_owned(), ipv6, "IPv6", Feature::Ipv6, "use NetworkType ipv4"),
+        (
+            "DataTieringEnabled".to_owned(),
+            p.data_tiering_enabled == Some(true),
+            "data tiering",
+            Feature::DataTiering,
+            "use another NodeType without it",
+        ),
+        ("UserGroupIds".to_owned(), !p.user_group_ids.is_empty(), "a user group", Feature::UserGroups, "use a token"),
+    ];
+    for (index, log) in p.log_delivery.iter().enumerate() {
+        let feature = if log.log_type == Some("slow-log") { Feature::SlowLog } else { Feature::EngineLog };
+        let name = log.log_type.unwrap_or_default();
+        wanted.push((format!("LogDelivery[{index}].LogType"), log.log_type.is_some(), name, feature, "remove it"));
+    }
+    for (property, is_wanted, name, feature, otherwise) in wanted {
+        if is_wanted && !version.has(engine, feature) {
+            let rule = format!("{name} {}", feature.needs());
+            let fix = format!("raise EngineVersion ({version}), or {otherwise}");
+            problems.push(Problem::new(property, rule, fix));
+        }
+    }
+}
+
 /// Node families that support durability.
 const DURABLE_FAMILIES: &[&str] = &["r8g", "r7g", "r6g", "m8g", "m7g", "m6g", "c8gn", "c7gn"];
 
@@ -479,8 +516,8 @@ fn durability(p: &Properties, node_type: &str, problems: &mut Vec<Problem>) {
         return;
     }
     match version_of(p) {
-        Some((Engine::Valkey, version)) if version.major >= 9 => {}
-        Some(_) => add("needs Valkey 9.0 or later", "set EngineVersion to 9.0 or later"),
+        Some((engine, version)) if version.has(engine, Feature::Durability) => {}
+        Some(_) => add(&Feature::Durability.needs(), "set EngineVersion to 9.0 or later"),
         None => {}
     }
     let family = node_type.strip_prefix("cache.").and_then(|rest| rest.split('.').next()).unwrap_or_default();
@@ -597,7 +634,7 @@ fn transit(p: &Properties, problems: &mut Vec<Problem>) {
     let engine = p.engine.unwrap_or(Engine::Valkey);
     if let (Some(TransitEncryptionMode::Preferred), Some(version)) =
         (p.transit_encryption_mode, p.engine_version.as_deref().and_then(Version::parse))
-        && !version.changes_modes_in_place(engine)
+        && !version.has(engine, Feature::TlsChange)
     {
         let rule = format!("{} {version} knows no TLS mode but required", engine.title());
         let fix = "leave TransitEncryptionMode out, or use Redis OSS 7.1 or Valkey";
@@ -612,8 +649,7 @@ fn transit(p: &Properties, problems: &mut Vec<Problem>) {
 
 fn backup(p: &Properties, problems: &mut Vec<Problem>) {
     if let Some(name) = &p.final_snapshot_identifier
-        && let Some(defect) =
-            names::name_defect(name).or((name.len() > 200).then_some("must have at most 200 characters"))
+        && let Some(defect) = names::snapshot_defect(name)
     {
         let fix = "write letters, digits and single hyphens, such as final";
         problems.push(Problem::new("FinalSnapshotIdentifier", defect, fix).with_value(name));
@@ -644,10 +680,38 @@ fn backup(p: &Properties, problems: &mut Vec<Problem>) {
         let at = format!("SnapshotArns[{index}]");
         problems.push(Problem::new(at, "must be the ARN of an object in S3, without commas", fix).with_value(arn));
     }
-    if let Some(arn) = p.notification_topic_arn.as_ref().filter(|arn| !is_arn_of(arn, "sns")) {
-        let fix = "write the topic's ARN";
+    if let Some(arn) = p.notification_topic_arn.as_ref().filter(|arn| !is_topic(arn)) {
+        let fix = "write it like arn:aws:sns:us-east-1:123456789012:topic";
         problems.push(Problem::new("NotificationTopicArn", "must be the ARN of an SNS topic", fix).with_value(arn));
     }
+}
+
+/// What a restore from files needs: AWS does not find out by itself which shard a file belongs to.
+fn restore(p: &Properties, purpose: Purpose<'_>, problems: &mut Vec<Problem>) {
+    let (topology, _) = topology(p);
+    let missing = purpose == Purpose::Create && lacks_slots(p) && matches!(topology, Topology::Sharded { .. });
+    if missing && !mode_follows_parameter_group(p) {
+        problems.push(no_slots());
+    }
+}
+
+/// Whether files are to be restored and not every shard says which slots are its own.
+pub(super) fn lacks_slots(p: &Properties) -> bool {
+    let layout = p.node_group_configuration.as_deref().unwrap_or_default();
+    !p.snapshot_arns.is_empty() && (layout.is_empty() || layout.iter().any(|shard| shard.slots.is_none()))
+}
+
+/// The problem of a restore from files into shards without slots.
+pub(crate) fn no_slots() -> Problem {
+    let rule = "needs Slots for every shard when SnapshotArns are restored with cluster mode";
+    let fix = "list every shard with its Slots, such as 0-8191 and 8192-16383";
+    Problem::new("NodeGroupConfiguration", rule, fix)
+}
+
+/// Whether this is the ARN of a topic, with its region, account and name.
+fn is_topic(text: &str) -> bool {
+    let parts: Vec<&str> = text.split(':').collect();
+    is_arn_of(text, "sns") && parts.len() == 6 && parts[3..].iter().all(|part| !part.is_empty())
 }
 
 /// Whether this is the ARN of something in a service, in whatever partition.
@@ -656,9 +720,30 @@ fn is_arn_of(text: &str, service: &str) -> bool {
     parts.next() == Some("arn") && parts.next().is_some() && parts.next() == Some(service)
 }
 
+/// Whether this can be the name of a log group (CloudWatch Logs, CreateLogGroup) or of a delivery stream (Firehose,
+/// CreateDeliveryStream).
+fn is_log_destination(name: &str, kind: Option<&str>) -> bool {
+    let (longest, signs) = if kind == Some("kinesis-firehose") { (64, "_.-") } else { (512, ".-_/#") };
+    name.len() <= longest && name.chars().all(|c| c.is_ascii_alphanumeric() || signs.contains(c))
+}
+
 fn logs(p: &Properties, problems: &mut Vec<Problem>) {
     for (index, item) in p.log_delivery.iter().enumerate() {
         let before = &p.log_delivery[..index];
+        if let Some(name) = item.destination.as_ref().filter(|name| !is_log_destination(name, item.destination_type)) {
+            let (rule, fix) = match item.destination_type {
+                Some("kinesis-firehose") => (
+                    "must be the name of a delivery stream: 1 to 64 letters, digits and _ . -",
+                    "write the stream's name",
+                ),
+                _ => (
+                    "must be the name of a log group: 1 to 512 letters, digits and . - _ / #",
+                    "write the log group's name",
+                ),
+            };
+            let fix = format!("{fix}, not its ARN");
+            problems.push(Problem::new(format!("LogDelivery[{index}].Destination"), rule, fix).with_value(name));
+        }
         if item.log_type.is_some() && before.iter().any(|other| other.log_type == item.log_type) {
             let at = format!("LogDelivery[{index}].LogType");
             problems.push(Problem::new(at, "is given twice", "keep one entry per log type"));

@@ -9,20 +9,20 @@ const SHORTEST: u32 = 60;
 
 /// A span of minutes that may wrap around its period.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Window {
+pub(crate) struct Window {
     start: u32,
     length: u32,
 }
 
 impl Window {
     /// Reads `hh:mm-hh:mm`, the daily snapshot window.
-    pub(super) fn daily(text: &str) -> Option<Window> {
+    pub(crate) fn daily(text: &str) -> Option<Window> {
         let (start, end) = text.split_once('-')?;
         Window::between(time(start)?, time(end)?, DAY)
     }
 
     /// Reads `ddd:hh:mm-ddd:hh:mm`, the weekly maintenance window.
-    pub(super) fn weekly(text: &str) -> Option<Window> {
+    pub(crate) fn weekly(text: &str) -> Option<Window> {
         let (start, end) = text.split_once('-')?;
         Window::between(day_time(start)?, day_time(end)?, WEEK)
     }
@@ -33,7 +33,7 @@ impl Window {
     }
 
     /// Whether this daily window and a weekly one share a moment on any day.
-    pub(super) fn overlaps_weekly(self, weekly: Window) -> bool {
+    pub(crate) fn overlaps_weekly(self, weekly: Window) -> bool {
         (0..7).any(|day| {
             let start = day * DAY + self.start;
             let ahead = (weekly.start + WEEK - start) % WEEK;
@@ -41,6 +41,12 @@ impl Window {
             ahead < self.length || behind < weekly.length
         })
     }
+}
+
+/// Whether a snapshot window and a maintenance window share a moment; what cannot be read does not.
+pub(crate) fn overlap(snapshot: &str, maintenance: &str) -> bool {
+    let windows = Window::daily(snapshot).zip(Window::weekly(maintenance));
+    windows.is_some_and(|(daily, weekly)| daily.overlaps_weekly(weekly))
 }
 
 fn time(text: &str) -> Option<u32> {

@@ -63,6 +63,12 @@ pub struct Run<'a> {
     order_kept_at: BTreeSet<String>,
     /// Parameter group that was asked for last.
     asked_parameter_group: Option<String>,
+    /// Log types whose delivery was asked for.
+    asked_logs: BTreeSet<String>,
+    /// Parameters that AWS does not reset.
+    unresettable: BTreeSet<String>,
+    /// Whether AWS refused to reset several parameters without saying which.
+    resets_singly: bool,
 }
 
 /// What is remembered of a step that was taken.
@@ -108,6 +114,9 @@ impl<'a> Run<'a> {
             swept_away: false,
             order_kept_at: BTreeSet::new(),
             asked_parameter_group: None,
+            asked_logs: BTreeSet::new(),
+            unresettable: BTreeSet::new(),
+            resets_singly: false,
         }
     }
 
@@ -120,6 +129,7 @@ impl<'a> Run<'a> {
         self.seen.clone_from(&memory.seen);
         self.order.resume(&memory.claims);
         self.asked_parameter_group.clone_from(&memory.asked_parameter_group);
+        self.asked_logs.clone_from(&memory.asked_logs);
         self
     }
 
@@ -136,6 +146,7 @@ impl<'a> Run<'a> {
             seen: self.seen.union(&self.waiter.shown()).cloned().collect(),
             claims,
             asked_parameter_group: self.asked_parameter_group.clone(),
+            asked_logs: self.asked_logs.clone(),
         }
     }
 
@@ -173,7 +184,9 @@ impl<'a> Run<'a> {
             }
             let steps = match &plan {
                 Plan::Act(steps) => self.fresh(steps),
-                Plan::Wait(_) | Plan::Done | Plan::Refuse(_) | Plan::CreateFailed => Vec::new(),
+                Plan::Wait(_) | Plan::Done | Plan::Refuse(_) | Plan::CreateFailed | Plan::NotAchieved { .. } => {
+                    Vec::new()
+                }
             };
             self.follow(plan, &group, &observed).await?;
             if !self.shows_already(&steps, &mut observed) {
@@ -308,6 +321,7 @@ impl<'a> Run<'a> {
         match plan {
             Plan::Done => Ok(()),
             Plan::Refuse(problems) => Err(Error::Refused(problems)),
+            Plan::NotAchieved { step, reasons } => Err(Error::NotAchieved { step, events: reasons }),
             Plan::CreateFailed => {
                 let events = match &observed.group {
                     Some(group) => observe::events(&self.waiter, group).await,
@@ -353,6 +367,7 @@ impl<'a> Run<'a> {
             if let Some(name) = step.asks_for_parameter_group() {
                 self.asked_parameter_group = Some(name.to_owned());
             }
+            self.asked_logs.extend(step.asks_for_logs());
             match result.map_err(|fault| (Reaction::to(step, &fault), fault)) {
                 Ok(()) => {
                     self.order.took(step);
@@ -371,6 +386,10 @@ impl<'a> Run<'a> {
                     info!(step = %step, %fault, "will be tried again");
                     missed |= reaction == Reaction::TryAFewTimes;
                     passing = Some(fault);
+                }
+                Err((_, fault)) if matches!(step, Step::ResetParameters { .. }) && fault.class == Class::Invalid => {
+                    warn!(step = %step, %fault, "AWS does not reset this");
+                    self.leave_parameters(step, &fault);
                 }
                 Err((Reaction::FailIfStillPlanned, fault)) => {
                     info!(step = %step, %fault, "looking whether it is done");
@@ -449,6 +468,7 @@ impl<'a> Run<'a> {
         };
         let (observed, mut account) = Box::pin(looks).await?;
         self.knows(Target::from(wish), &observed);
+        let observed = self.remembered(observed);
         let observed = self.in_turn(Target::from(wish), observed).await?;
         account.token_in_force = observe::token_in_force(&self.waiter, wish, &observed, &account).await?;
         Ok((observed, account))
@@ -492,7 +512,34 @@ impl<'a> Run<'a> {
             other => other,
         })?;
         self.knows(target, &observed);
-        Ok(Observed { asked_parameter_group: self.asked_parameter_group.clone(), ..observed })
+        Ok(self.remembered(observed))
+    }
+
+    /// What was seen, with what this request knows beside it.
+    fn remembered(&self, observed: Observed) -> Observed {
+        Observed {
+            asked_parameter_group: self.asked_parameter_group.clone(),
+            asked_logs: self.asked_logs.clone(),
+            unresettable: self.unresettable.clone(),
+            resets_singly: self.resets_singly,
+            ..observed
+        }
+    }
+
+    /// Leaves out of further resets what AWS refused: the parameters that its message names, else they are tried one by
+    /// one. One name that AWS does not know fails a whole call.
+    fn leave_parameters(&mut self, step: &Step, fault: &Fault) {
+        let Step::ResetParameters { keys, .. } = step else { return };
+        let named = |key: &&String| {
+            let words = fault.message.split(|c: char| !c.is_ascii_alphanumeric() && c != '-');
+            words.into_iter().any(|word| word == key.as_str())
+        };
+        let named: BTreeSet<String> = keys.iter().filter(named).cloned().collect();
+        match (keys.len(), named.is_empty()) {
+            (1, _) => self.unresettable.extend(keys.iter().cloned()),
+            (_, false) => self.unresettable.extend(named),
+            (_, true) => self.resets_singly = true,
+        }
     }
 
     /// Pauses after a failure that may pass.

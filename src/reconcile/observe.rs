@@ -136,6 +136,9 @@ async fn everything(waiter: &Waiter<'_>, target: Target<'_>) -> Result<Observed,
         former_secret: former_secret.unwrap_or_else(|fault| missing(&fault)),
         seed,
         asked_parameter_group: None,
+        asked_logs: BTreeSet::new(),
+        unresettable: BTreeSet::new(),
+        resets_singly: false,
     };
     observed.secret = match secret {
         Ok(secret) => secret,

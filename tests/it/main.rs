@@ -6,6 +6,7 @@
 
 mod answer;
 mod attributes;
+mod beforehand;
 mod binary;
 mod clients;
 mod cost;

@@ -282,13 +282,12 @@ async fn the_cluster_flag_is_set_before_other_parameters() {
 #[tokio::test(start_paused = true)]
 async fn parameters_are_checked_against_the_family() {
     let setup = Setup::new();
-    let wrong = json!({"maxmemory-polcy": "x", "maxmemory-policy": "random", "maxclients": "9", "zzz": "1",
+    let wrong = json!({"maxmemory-polcy": "x", "maxmemory-policy": "random", "zzz": "1",
         "cluster-enabled": "yes"});
     let reason = refused(&setup, with(quick_start(), json!({"Parameters": wrong}))).await;
     for part in [
         "Parameters.maxmemory-polcy (x): is not a parameter of family valkey8; did you mean maxmemory-policy?",
         "Parameters.maxmemory-policy (random): has no such value; write a value of volatile-lru",
-        "Parameters.maxclients (9): cannot be changed",
         "Parameters.zzz (1): is not a parameter",
         "Parameters.cluster-enabled (yes): must be no with this cluster mode",
     ] {

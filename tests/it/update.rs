@@ -670,6 +670,29 @@ async fn subnets_are_added_and_taken_away_while_unused() {
     setup.deleted().await;
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_subnet_with_nodes_stays_where_aws_keeps_them() {
+    let two = &SUBNETS[..2];
+    let wide = with(quick_start(), json!({"NumCacheNodes": 4, "SubnetIds": SUBNETS}));
+    let setup = Setup::new();
+    setup.created(wide.clone()).await;
+    // All nodes stay, so those in the third zone do.
+    let (outcome, writes) = setup.rolled_back(with(wide.clone(), json!({"SubnetIds": two}))).await;
+    assert!(outcome.reason.contains("is in use by nodes in us-east-1c and would be taken away"), "{}", outcome.reason);
+    assert!(writes.is_empty());
+    // One goes, and AWS chooses which: here one in another zone.
+    let fewer = with(wide, json!({"NumCacheNodes": 3, "SubnetIds": two}));
+    let warning = "subnet-0a000000000000003 is still in the subnet group, because AWS kept a node in us-east-1c";
+    let (outcome, writes) = setup.updated(fewer.clone()).await;
+    only(&writes, "DecreaseReplicaCount");
+    assert!(outcome.get_att("Warnings").unwrap().contains(warning));
+    // What was accepted once is not refused when something else changes.
+    let (outcome, writes) = setup.updated(with(fewer, json!({"Description": "other"}))).await;
+    only(&writes, "ModifyReplicationGroup");
+    assert!(outcome.get_att("Warnings").unwrap().contains(warning));
+    setup.deleted().await;
+}
+
 /// With `ApplyImmediately` off the answer comes when AWS has accepted, and says what waits.
 #[tokio::test(start_paused = true)]
 async fn what_waits_for_the_maintenance_window_is_a_warning() {

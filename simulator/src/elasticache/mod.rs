@@ -66,6 +66,10 @@ pub struct ElastiCache {
     create_failures: VecDeque<String>,
     /// Operations that will be rolled back, with their event texts.
     roll_backs: Vec<(String, String)>,
+    /// Log destinations that fail, with AWS's message.
+    log_failures: BTreeMap<String, String>,
+    /// Parameters that no call resets.
+    unresettable: BTreeSet<String>,
     /// Addresses of real nodes, when there are any.
     real_nodes: Option<RealNodes>,
     /// How many groups were ever made, for host names.
@@ -101,6 +105,8 @@ impl Default for ElastiCache {
             interfaces: Vec::new(),
             create_failures: VecDeque::new(),
             roll_backs: Vec::new(),
+            log_failures: BTreeMap::new(),
+            unresettable: BTreeSet::new(),
             real_nodes: None,
             created: 0,
         }

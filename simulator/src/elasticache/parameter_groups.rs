@@ -207,6 +207,9 @@ pub(super) fn reset(world: &mut World, call: &Call) -> Answer {
         values.clear();
     }
     for (parameter, _) in named {
+        if world.elasticache.unresettable.contains(parameter) {
+            return Err(invalid_value(format!("Parameter {parameter} doesn't exist")));
+        }
         let known = parameters::find(&group.family, parameter)?;
         at_restart |= known.change == ChangeType::RequiresReboot && values.contains_key(parameter);
         values.remove(parameter);
@@ -281,11 +284,17 @@ pub(super) fn describe_engine_defaults(_world: &mut World, call: &Call) -> Answe
             invalid_value(format!("CacheParameterGroupFamily {wanted} is not a valid parameter group family."))
         })?
         .family;
-    let parameters =
-        parameters::of_family(family).map(|parameter| parameter_tree(parameter, parameter.default, "system")).collect();
+    let parameters = parameters::of_family(family).map(default_tree).collect();
     let mut defaults = page(input, "Parameters", "Parameter", parameters, 100)?;
     defaults["CacheParameterGroupFamily"] = json!(family);
     Ok(json!({ "EngineDefaults": defaults }))
+}
+
+/// As the defaults of a family show it: some that a custom group can set are not modifiable there (seen of redis5.0).
+fn default_tree(parameter: &Parameter) -> Value {
+    let mut shown = *parameter;
+    shown.modifiable &= !["activerehashing", "cluster-enabled", "databases"].contains(&parameter.name);
+    parameter_tree(&shown, parameter.default, "system")
 }
 
 fn parameter_tree(parameter: &Parameter, value: &str, source: &str) -> Value {

@@ -23,6 +23,21 @@ impl ElastiCache {
         Some(self.roll_backs.remove(position).1)
     }
 
+    /// Deliveries of logs to this destination are accepted and fail, from now on or as soon as there is one.
+    pub fn fail_log_delivery(&mut self, destination: impl Into<String>, message: impl Into<String>) {
+        self.log_failures.insert(destination.into(), message.into());
+    }
+
+    /// Deliveries to this destination work again.
+    pub fn mend_log_delivery(&mut self, destination: &str) {
+        self.log_failures.remove(destination);
+    }
+
+    /// No call resets this parameter: AWS says that it does not exist, as it does of `reserved-memory`.
+    pub fn refuse_reset(&mut self, parameter: impl Into<String>) {
+        self.unresettable.insert(parameter.into());
+    }
+
     /// Somebody deleted the group, and it is already gone.
     pub fn delete_by_hand(&mut self, group: &str, now: Time) {
         self.remove_group(group, now, now);

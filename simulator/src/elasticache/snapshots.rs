@@ -117,7 +117,7 @@ pub(super) fn of_group(
     name: &str,
     now: Time,
 ) -> Result<Snapshot, AwsError> {
-    let name = names::identifier("SnapshotName", name, 255)?;
+    let name = names::identifier("SnapshotName", name, 40)?;
     if cache.snapshots.contains_key(&name) {
         return Err(snapshot_exists(&name));
     }

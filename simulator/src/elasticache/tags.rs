@@ -34,12 +34,14 @@ pub(super) fn read(input: Input<'_>) -> Result<Tags, AwsError> {
 }
 
 fn check(key: &str, value: &str) -> Result<(), AwsError> {
-    let legal = |text: &str| text.chars().all(|c| c.is_alphanumeric() || c.is_whitespace() || "+-=._:/@".contains(c));
+    let legal = |text: &str| {
+        text.chars().all(|c| c.is_alphanumeric() || (c.is_whitespace() && !c.is_control()) || "+-=._:/@".contains(c))
+    };
     if key.chars().count() > 128 || value.chars().count() > 256 {
         return Err(invalid_value("Tag keys have at most 128 characters, tag values at most 256."));
     }
     if !legal(key) || !legal(value) {
-        return Err(invalid_value(format!("The tag {key} has illegal characters.")));
+        return Err(invalid_value("Tagging not available right now. Please try your query without tags."));
     }
     if key.to_ascii_lowercase().starts_with("aws:") {
         return Err(invalid_value("Tag keys must not begin with aws:."));

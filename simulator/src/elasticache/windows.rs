@@ -41,7 +41,7 @@ pub(super) fn snapshot(text: &str) -> Result<String, AwsError> {
 /// Refuses a snapshot window that meets the maintenance window on any day.
 pub(super) fn check_apart(maintenance: &str, snapshot: &str) -> Result<(), AwsError> {
     if overlap(maintenance, snapshot) {
-        return Err(invalid_value("The snapshot window and the maintenance window must not overlap."));
+        return Err(invalid_value("The snapshot window and maintenance window must not overlap."));
     }
     Ok(())
 }

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeSet;
 
+use crate::desired::window::overlap;
 use crate::desired::{References, Source};
+use crate::engine::Engine;
 use crate::login::{InForce, Origin};
 use crate::observed::{Account, Lookup, Observed, Subnet};
 use crate::problem::{Problem, nearest};
@@ -20,6 +22,7 @@ pub fn problems(references: &References, observed: &Observed, account: &Account)
     parameter_group(references, account, &mut problems);
     parameters(references, account, &mut problems);
     user_group(references, account, &mut problems);
+    windows(references, observed, &mut problems);
     if observed.group.is_none() {
         snapshot(references, account, &mut problems);
     }
@@ -86,7 +89,9 @@ fn subnets_in_use(references: &References, observed: &Observed, found: &[Subnet]
     let primaries: BTreeSet<&String> = shards.filter_map(|shard| shard.primary_member.as_ref()).collect();
     let surely = |(id, _): &&(&String, &str)| outside.len() > going || primaries.contains(id);
     let used: BTreeSet<&str> = outside.iter().filter(surely).map(|(_, zone)| *zone).collect();
-    for id in group.subnet_ids.difference(&references.subnet_ids) {
+    // One that an earlier template gave up already is said in a warning.
+    let listed = |id: &&String| references.subnets_before.as_ref().is_none_or(|before| before.contains(*id));
+    for id in group.subnet_ids.difference(&references.subnet_ids).filter(listed) {
         if let Some(zone) = group.zones.get(id).filter(|zone| used.contains(zone.as_str())) {
             let rule = format!("is in use by nodes in {zone} and would be taken away");
             problems.push(Problem::new("SubnetIds", rule, "keep it in the list").with_value(id));
@@ -206,7 +211,31 @@ fn parameter_group(references: &References, account: &Account, problems: &mut Ve
             let rule = "has cluster-enabled=yes, and cluster mode demands automatic failover".to_owned();
             add(rule, "leave AutomaticFailoverEnabled out, or name another group");
         }
+        (None, Some(true)) if references.lacks_slots => problems.push(crate::desired::rules::no_slots()),
         (_, _) => {}
+    }
+}
+
+/// The windows that are going to hold, those that AWS chose or kept included, must not overlap. Windows that stay as they
+/// are go together.
+fn windows(references: &References, observed: &Observed, problems: &mut Vec<Problem>) {
+    let Some((group, member)) = observed.group.as_ref().zip(observed.first_member()) else { return };
+    let (snapshot, maintenance) = (&references.snapshot_window, &references.maintenance_window);
+    let (property, wanted, shown) = match (snapshot, maintenance) {
+        (Some(wanted), None) => ("SnapshotWindow", wanted, Some(&member.maintenance_window)),
+        (None, Some(wanted)) => ("MaintenanceWindow", wanted, group.snapshot_window.as_ref()),
+        // Two new ones are held against each other by the rules.
+        (Some(_), Some(_)) | (None, None) => return,
+    };
+    let Some(shown) = shown else { return };
+    let (overlaps, other) = match property {
+        "SnapshotWindow" => (overlap(wanted, shown), "MaintenanceWindow"),
+        _ => (overlap(shown, wanted), "SnapshotWindow"),
+    };
+    if overlaps {
+        let rule = format!("overlaps the {other} {shown}, which AWS chose or kept");
+        let fix = format!("move it, or set {other} to another time");
+        problems.push(Problem::new(property, rule, fix).with_value(wanted));
     }
 }
 
@@ -225,7 +254,6 @@ fn parameters(references: &References, account: &Account, problems: &mut Vec<Pro
                 };
                 (format!("is not a parameter of family {family}"), fix)
             }
-            Some(rule) if !rule.modifiable => ("cannot be changed".to_owned(), "remove it".to_owned()),
             Some(rule) if rule.refuses(value) => {
                 ("has no such value".to_owned(), format!("write a value of {}", rule.allowed))
             }
@@ -258,6 +286,16 @@ fn snapshot(references: &References, account: &Account, problems: &mut Vec<Probl
     };
     if found.status != "available" {
         add(format!("is {}, not available", found.status), "wait until it is available");
+    }
+    if let (Some(shards @ 2..), Some(ClusterMode::Disabled)) = (found.shards, references.cluster_mode) {
+        let rule = format!("holds {shards} shards, whose data does not go into a cluster without cluster mode");
+        add(rule, "set NumNodeGroups, or name another snapshot");
+    }
+    // AWS reads the data of Valkey 7.2 with Redis OSS 7.1 alone.
+    if let (Some(Engine::Valkey), Engine::Redis, Some(taken)) = (found.engine, references.engine, &found.version)
+        && (taken.major, taken.minor) > (7, 2)
+    {
+        add(format!("was taken of Valkey {taken}, which Redis OSS does not read"), "set Engine to valkey");
     }
     if let (Some(engine), Some(taken), Some(wanted)) = (found.engine, &found.version, &references.version)
         && engine == references.engine

@@ -300,6 +300,7 @@ fn change_group(step: &Step, observed: &mut Observed) {
         Step::DeliverLogs { set, disable, .. } => {
             group.logs.retain(|kind, _| !disable.contains(kind));
             group.logs.extend(set.clone());
+            group.log_failures.retain(|kind, _| !disable.contains(kind) && !set.contains_key(kind));
         }
         _ => {}
     }

@@ -96,7 +96,7 @@ impl Forecast {
                     forecast.refused = problems;
                     break;
                 }
-                Plan::Done | Plan::CreateFailed => break,
+                Plan::Done | Plan::CreateFailed | Plan::NotAchieved { .. } => break,
             }
         }
         (forecast, state)

@@ -40,7 +40,7 @@ pub use step::{LoginChange, NewSecret, SnapshotSource, StagedSecret, Step, TagTa
 pub use warnings::warnings;
 
 use crate::desired::Desired;
-use crate::observed::{Account, Group, Observed, Status};
+use crate::observed::{Account, Group, Observed, PENDING_LOGS, Status};
 use crate::problem::Problem;
 
 /// What to do next.
@@ -56,6 +56,13 @@ pub enum Plan {
     Refuse(Vec<Problem>),
     /// AWS gave up on the group; its events say why.
     CreateFailed,
+    /// AWS accepted this and says that it does not work.
+    NotAchieved {
+        /// What was asked for.
+        step: String,
+        /// What AWS says.
+        reasons: Vec<String>,
+    },
 }
 
 /// What a wait waits for.
@@ -113,8 +120,8 @@ impl fmt::Display for Awaited {
 fn is_settled(group: &Group, pending_counts: bool) -> bool {
     let mut group = group.clone();
     if !pending_counts {
-        // A change of the login never waits for the window, so it is under way.
-        group.pending.retain(|field| matches!(field.as_str(), "AuthTokenStatus" | "UserGroups"));
+        // A change of the login or of log delivery never waits for the window, so it is under way.
+        group.pending.retain(|field| matches!(field.as_str(), "AuthTokenStatus" | "UserGroups" | PENDING_LOGS));
     }
     group.is_settled()
 }
@@ -213,6 +220,9 @@ pub fn present(wish: Wish<'_>, observed: &Observed, account: &Account) -> Plan {
         return Plan::Wait(Awaited::MemberAvailable(id.clone()));
     }
     let pass = Pass { desired, previous: wish.previous, group, observed, account };
+    if let Some(failed) = settings::failed_logs(&pass) {
+        return failed;
+    }
     let next = PHASES.iter().map(|phase| phase(&pass)).find(|steps| !steps.is_empty());
     next.map_or(Plan::Done, Plan::Act)
 }

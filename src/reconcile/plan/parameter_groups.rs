@@ -110,7 +110,7 @@ pub(super) fn steps(desired: &Desired, observed: &Observed) -> Vec<Step> {
                 description: format!("Parameters of {}", desired.names.replication_group),
                 tags: desired.tags.clone(),
             }),
-            Some(group) => set_values(&with_flag(values, kind.clustered), group),
+            Some(group) => set_values(&with_flag(values, kind.clustered), group, observed),
         }
     };
     kinds(desired, observed).iter().filter_map(kept).collect()
@@ -128,7 +128,7 @@ fn with_flag(values: &BTreeMap<String, String>, clustered: bool) -> BTreeMap<Str
 
 /// The next call towards these values. AWS refuses a second call while the first is pending, so a round holds one call and
 /// the next round the rest.
-fn set_values(values: &BTreeMap<String, String>, group: &ParameterGroup) -> Option<Step> {
+fn set_values(values: &BTreeMap<String, String>, group: &ParameterGroup, observed: &Observed) -> Option<Step> {
     let mut changed: Vec<(&String, &String)> =
         values.iter().filter(|(key, value)| group.values.get(*key) != Some(*value)).collect();
     changed.sort_by_key(|(key, _)| (*key != CLUSTER_FLAG, *key));
@@ -136,8 +136,10 @@ fn set_values(values: &BTreeMap<String, String>, group: &ParameterGroup) -> Opti
         let values = first.iter().map(|(key, value)| ((*key).clone(), (*value).clone())).collect();
         return Some(Step::ModifyParameters { name: group.name.clone(), values });
     }
-    let dropped: Vec<&String> = group.values.keys().filter(|key| !values.contains_key(*key)).collect();
-    let keys: BTreeSet<String> = dropped.chunks(PARAMETERS_PER_CALL).next()?.iter().copied().cloned().collect();
+    let stays = |key: &String| values.contains_key(key) || observed.unresettable.contains(key);
+    let dropped: Vec<&String> = group.values.keys().filter(|key| !stays(key)).collect();
+    let per_call = if observed.resets_singly { 1 } else { PARAMETERS_PER_CALL };
+    let keys: BTreeSet<String> = dropped.chunks(per_call).next()?.iter().copied().cloned().collect();
     Some(Step::ResetParameters { name: group.name.clone(), keys })
 }
 

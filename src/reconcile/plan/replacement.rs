@@ -3,6 +3,7 @@
 use super::surroundings::takes_over;
 use super::{Wish, cluster_mode, engine, nodes, parameter_groups, token, transit};
 use crate::desired::{Auth, Desired, Parameters, Topology};
+use crate::engine::Feature;
 use crate::observed::{Group, Member, Observed, Status, same_key};
 use crate::problem::Problem;
 use crate::properties::ClusterMode;
@@ -238,7 +239,7 @@ fn tls(desired: &Desired, group: &Group, observed: &Observed, replacing: &mut Ve
     if actual == desired.tls {
         return;
     }
-    if !desired.version.changes_modes_in_place(desired.engine) {
+    if !desired.version.has(desired.engine, Feature::TlsChange) {
         replacing.push(Replacing::new("TransitEncryptionEnabled", &actual, &desired.tls));
     } else if desired.auth == Auth::Open && token::is_optional(group, observed) {
         let change = Replacing::one_way("TransitEncryptionEnabled", &actual, &desired.tls);
@@ -322,7 +323,7 @@ fn shape(desired: &Desired, group: &Group, observed: &Observed, obstacles: &mut 
         let why = several.then_some("the data of several shards does not go into one node");
         let change = Replacing::one_way("ClusterMode", &actual.as_str(), &wanted.as_str());
         obstacles.replacing.push(change.unrestorable(why));
-    } else if !desired.version.changes_modes_in_place(desired.engine) {
+    } else if !desired.version.has(desired.engine, Feature::ClusterModeChange) {
         let rule = "the cluster mode of a standing group changes from Valkey 7.2 and Redis OSS 7 on";
         let problem = Problem::new("ClusterMode", rule, "raise EngineVersion first");
         obstacles.refused.push(problem.with_value(wanted.as_str()));

@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::create::attached;
 use super::step::{Step, modify};
-use super::{Pass, cluster_mode, parameter_groups};
+use super::{Pass, Plan, cluster_mode, parameter_groups};
 use crate::desired::Desired;
+use crate::desired::window::overlap;
 use crate::group_request::GroupChange;
 use crate::observed::{Group, Member};
 use crate::properties::{ClusterMode, IpDiscovery, NetworkType};
@@ -29,14 +30,14 @@ pub(super) fn steps(pass: &Pass<'_>) -> Vec<Step> {
         .durability
         .clone()
         .filter(|wanted| matches!(wanted.as_str(), "sync" | "async") && group.durability.as_ref() != Some(wanted));
-    snapshots(desired, group, &mut change);
+    snapshots(desired, group, member, &mut change);
     if let Some(member) = member {
         member_settings(pass, member, &mut change);
     }
     modify(change)
 }
 
-fn snapshots(desired: &Desired, group: &Group, change: &mut GroupChange) {
+fn snapshots(desired: &Desired, group: &Group, member: Option<&Member>, change: &mut GroupChange) {
     if desired.snapshot_retention != group.snapshot_retention {
         change.snapshot_retention = Some(desired.snapshot_retention);
         // With cluster mode off AWS wants to know a live member to take backups from when they are turned on; it must
@@ -49,8 +50,10 @@ fn snapshots(desired: &Desired, group: &Group, change: &mut GroupChange) {
             change.snapshotting_member = replica.chain(&group.member_ids).next().cloned();
         }
     }
+    let kept = member.map(|member| member.maintenance_window.as_str()).filter(|_| desired.maintenance_window.is_none());
+    let free = |wanted: &String| kept.is_none_or(|kept| !overlap(wanted, kept));
     change.snapshot_window =
-        desired.snapshot_window.clone().filter(|wanted| group.snapshot_window.as_ref() != Some(wanted));
+        desired.snapshot_window.clone().filter(|wanted| group.snapshot_window.as_ref() != Some(wanted)).filter(free);
 }
 
 /// Settings that AWS shows on members only.
@@ -60,8 +63,14 @@ fn member_settings(pass: &Pass<'_>, member: &Member, change: &mut GroupChange) {
         let wanted = attached(desired, &own.id);
         change.security_groups = (wanted != member.security_groups).then_some(wanted);
     }
-    change.maintenance_window =
-        desired.maintenance_window.clone().filter(|wanted| !member.maintenance_window.eq_ignore_ascii_case(wanted));
+    // Only a window that the template has just ceased to say can be in the way here, which AWS keeps: a warning says so.
+    // Another is refused before the first write.
+    let kept = pass.group.snapshot_window.as_deref().filter(|_| desired.snapshot_window.is_none());
+    change.maintenance_window = desired
+        .maintenance_window
+        .clone()
+        .filter(|wanted| !member.maintenance_window.eq_ignore_ascii_case(wanted))
+        .filter(|wanted| kept.is_none_or(|kept| !overlap(kept, wanted)));
     change.notification_topic =
         (desired.notification_topic != member.notification_topic).then(|| desired.notification_topic.clone());
     let parameter_group = parameter_groups::parameter_group(desired, pass.observed);
@@ -100,9 +109,14 @@ fn is_deferred(pass: &Pass<'_>, name: &str) -> bool {
 /// log that is no longer wanted is sent as disabled.
 pub(super) fn log_delivery(pass: &Pass<'_>) -> Vec<Step> {
     let (wanted, actual) = (&pass.desired.logs, &pass.group.logs);
+    // One that does not work is tried again when the template has just brought it, an earlier try having failed.
+    let before = |kind: &String| pass.previous.is_none_or(|previous| previous.logs.get(kind) == wanted.get(kind));
+    let fails = |kind: &String| {
+        pass.group.log_failures.contains_key(kind) && !before(kind) && !pass.observed.asked_logs.contains(kind)
+    };
     let set: BTreeMap<_, _> = wanted
         .iter()
-        .filter(|(kind, log)| actual.get(*kind) != Some(*log))
+        .filter(|(kind, log)| actual.get(*kind) != Some(*log) || fails(kind))
         .map(|(k, log)| (k.clone(), log.clone()))
         .collect();
     let disable: BTreeSet<String> = actual.keys().filter(|kind| !wanted.contains_key(*kind)).cloned().collect();
@@ -110,4 +124,23 @@ pub(super) fn log_delivery(pass: &Pass<'_>) -> Vec<Step> {
         return Vec::new();
     }
     vec![Step::DeliverLogs { group: pass.group.id.clone(), set, disable }]
+}
+
+/// Deliveries that this request asked for, that AWS accepted, and that do not work. One that fails later is a warning.
+pub(super) fn failed_logs(pass: &Pass<'_>) -> Option<Plan> {
+    let (wanted, group, observed) = (&pass.desired.logs, pass.group, pass.observed);
+    let asked = |kind: &String| observed.asked_logs.contains(kind) || observed.is_being_created();
+    let failed = group
+        .log_failures
+        .iter()
+        .filter(|(kind, _)| asked(kind) && wanted.contains_key(*kind) && wanted.get(*kind) == group.logs.get(*kind));
+    let failed: Vec<(&String, &String)> = failed.collect();
+    let deliveries =
+        failed.iter().filter_map(|(kind, _)| Some(format!("{kind} to {}", wanted.get(*kind)?.destination)));
+    let deliveries: Vec<String> = deliveries.collect();
+    let reasons = failed.iter().map(|(kind, message)| format!("{kind}: {message}")).collect();
+    (!failed.is_empty()).then(|| Plan::NotAchieved {
+        step: format!("deliver logs of {}: {}", group.id, deliveries.join(", ")),
+        reasons,
+    })
 }

@@ -227,6 +227,16 @@ impl Step {
         }
     }
 
+    /// The log types whose delivery this step asks for.
+    #[must_use]
+    pub fn asks_for_logs(&self) -> Vec<String> {
+        match self {
+            Step::CreateGroup(group) => group.logs.keys().cloned().collect(),
+            Step::DeliverLogs { set, .. } => set.keys().cloned().collect(),
+            _ => Vec::new(),
+        }
+    }
+
     /// Whether the step changes a standing replication group, which AWS may roll back silently.
     #[must_use]
     pub fn changes_group(&self) -> bool {

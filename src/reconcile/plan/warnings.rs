@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use super::engine::is_newer;
 use super::surroundings::subnets_in_use;
 use super::{Wish, token};
+use crate::desired::window::overlap;
 use crate::desired::{Auth, Desired};
 use crate::observed::Observed;
 use crate::properties::NodeGroupProperties;
@@ -32,10 +33,45 @@ pub fn warnings(wish: Wish<'_>, observed: &Observed) -> Vec<String> {
         warnings.push(format!("{id} is still in the subnet group, because AWS kept a node in {zone}"));
     }
     warnings.extend(waiting(observed));
+    warnings.extend(window_in_the_way(desired, observed));
+    warnings.extend(failing_logs(desired, observed));
+    if !observed.unresettable.is_empty() {
+        let names = crate::group_request::join(&observed.unresettable);
+        warnings.push(format!("AWS does not reset these parameters, which keep their values: {names}"));
+    }
     if observed.members.values().any(|member| member.parameter_status == "pending-reboot") {
         warnings.push("some parameters take effect at the next reboot of the nodes".to_owned());
     }
     warnings
+}
+
+/// A window that was not set because it overlaps the other one, which the template no longer says and AWS keeps.
+fn window_in_the_way(desired: &Desired, observed: &Observed) -> Option<String> {
+    let (group, member) = observed.group.as_ref().zip(observed.first_member())?;
+    let (snapshot, maintenance) = (group.snapshot_window.as_deref(), member.maintenance_window.as_str());
+    let in_the_way = |property, wanted: &str, other, kept| {
+        format!("{property} {wanted} was not set: it overlaps {other} {kept}, which AWS keeps: set that one too")
+    };
+    match (desired.snapshot_window.as_deref(), desired.maintenance_window.as_deref()) {
+        (Some(wanted), None) if overlap(wanted, maintenance) => {
+            Some(in_the_way("SnapshotWindow", wanted, "MaintenanceWindow", maintenance))
+        }
+        (None, Some(wanted)) => snapshot
+            .filter(|kept| overlap(kept, wanted))
+            .map(|kept| in_the_way("MaintenanceWindow", wanted, "SnapshotWindow", kept)),
+        (_, _) => None,
+    }
+}
+
+/// Log deliveries that have ceased to work.
+fn failing_logs(desired: &Desired, observed: &Observed) -> Vec<String> {
+    let Some(group) = &observed.group else { return Vec::new() };
+    let wanted = group.log_failures.iter().filter_map(|(kind, message)| Some((kind, desired.logs.get(kind)?, message)));
+    wanted
+        .map(|(kind, log, message)| {
+            format!("the {kind} is not delivered to {}: {message}", log.destination).replace(';', ",")
+        })
+        .collect()
 }
 
 /// Changes of the template that change nothing at AWS.

@@ -79,7 +79,7 @@ fn cluster_tree(cache: &ElastiCache, group: &ReplicationGroup, member: &Member, 
         "AtRestEncryptionEnabled": group.at_rest,
         "ARN": arn("cluster", &member.id),
         "ReplicationGroupLogDeliveryEnabled": !group.logs.is_empty(),
-        "LogDeliveryConfigurations": { "LogDeliveryConfiguration": logs_tree(group) },
+        "LogDeliveryConfigurations": { "LogDeliveryConfiguration": logs_tree(cache, group) },
         "NetworkType": group.network_type,
         "IpDiscovery": group.ip_discovery,
     }))

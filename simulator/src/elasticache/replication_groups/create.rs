@@ -78,6 +78,8 @@ fn read(world: &World, call: &Call) -> Result<ReplicationGroup, AwsError> {
     let (at_rest, kms_key) = protection::at_rest(input, &engine)?;
     let (network_type, ip_discovery) = read_network(input, release, &node_type, subnet_group)?;
     let data_tiering = read_data_tiering(input, &node_type)?;
+    check_release(release, data_tiering, &user_groups)?;
+    check_restore(input, cluster_mode, &engine, snapshot)?;
     if snapshot.is_some_and(|snapshot| snapshot.source.data_tiering != data_tiering) {
         return Err(invalid_combination("Snapshots with data tiering can only be restored to groups with it."));
     }
@@ -127,7 +129,7 @@ fn read(world: &World, call: &Call) -> Result<ReplicationGroup, AwsError> {
         tokens,
         token_optional: false,
         user_groups,
-        logs: logs::read(input, &[])?.unwrap_or_default(),
+        logs: logs::read(input, &[], Some(release))?.unwrap_or_default(),
         network_type,
         ip_discovery,
         data_tiering,
@@ -174,6 +176,41 @@ fn restored_snapshot<'a>(cache: &'a ElastiCache, input: Input<'_>) -> Result<Opt
         return Err(invalid_value(format!("Snapshot {name} is in state {}, not available.", snapshot.status())));
     }
     Ok(Some(snapshot))
+}
+
+/// Files go to their shards by slots; shards and Valkey's data do not go into every group.
+fn check_restore(
+    input: Input<'_>,
+    mode: ClusterMode,
+    engine: &str,
+    snapshot: Option<&Snapshot>,
+) -> Result<(), AwsError> {
+    let files = input.texts("SnapshotArns", "SnapshotArn").is_some_and(|arns| !arns.is_empty());
+    let shards = input.items("NodeGroupConfiguration", "NodeGroupConfiguration").unwrap_or_default();
+    let with_slots = !shards.is_empty() && shards.iter().all(|shard| shard.text("Slots").is_some());
+    if files && mode == ClusterMode::Enabled && !with_slots {
+        return Err(invalid_combination(
+            "Slots must be provided when restoring from snapshot ARNs with cluster mode enabled",
+        ));
+    }
+    let Some(source) = snapshot.map(|snapshot| &snapshot.source) else { return Ok(()) };
+    if source.shards.len() > 1 && mode == ClusterMode::Disabled {
+        return Err(invalid_combination("A snapshot of several node groups needs cluster mode enabled."));
+    }
+    if source.engine == "valkey" && engine == "redis" && source.release().is_none_or(|release| release.version != "7.2")
+    {
+        return Err(invalid_combination("A snapshot of Valkey cannot be restored to Redis OSS."));
+    }
+    Ok(())
+}
+
+/// Data tiering came with Redis OSS 6.2, user groups with 6.0.
+fn check_release(release: Release, data_tiering: bool, user_groups: &[String]) -> Result<(), AwsError> {
+    let before = |version| release.engine == "redis" && release.number() < version;
+    if (data_tiering && before((6, 2, 0))) || (!user_groups.is_empty() && before((6, 0, 0))) {
+        return Err(invalid_combination("This feature is not supported by the engine version."));
+    }
+    Ok(())
 }
 
 /// The version asked for, not older than the snapshot's; without one, the snapshot's.

@@ -60,7 +60,7 @@ pub(super) fn group_tree(cache: &ElastiCache, group: &ReplicationGroup, now: Tim
         "StorageEncryptionType": storage_encryption(group),
         "ARN": arn("replicationgroup", &group.id),
         "UserGroupIds": { "member": group.user_groups },
-        "LogDeliveryConfigurations": { "LogDeliveryConfiguration": logs_tree(group) },
+        "LogDeliveryConfigurations": { "LogDeliveryConfiguration": logs_tree(cache, group) },
         "ReplicationGroupCreateTime": group.created.iso8601(),
         "DataTiering": on_off(group.data_tiering),
         "AutoMinorVersionUpgrade": group.auto_minor_upgrade,
@@ -113,7 +113,7 @@ fn failover(group: &ReplicationGroup) -> &'static str {
     }
 }
 
-pub(super) fn logs_tree(group: &ReplicationGroup) -> Vec<Value> {
+pub(super) fn logs_tree(cache: &ElastiCache, group: &ReplicationGroup) -> Vec<Value> {
     let after = current_changes(group).and_then(|changes| changes.logs.as_ref());
     let status = |delivery: &LogDelivery| match after {
         Some(after) if after.iter().all(|kept| kept.log_type != delivery.log_type) => "disabling",
@@ -121,7 +121,11 @@ pub(super) fn logs_tree(group: &ReplicationGroup) -> Vec<Value> {
         _ if group.status == Status::Creating => "enabling",
         _ => "active",
     };
-    group.logs.iter().map(|delivery| delivery.tree(Some(status(delivery)))).collect()
+    let tree = |delivery: &LogDelivery| match (status(delivery), cache.log_failures.get(&delivery.destination)) {
+        ("active", Some(message)) => delivery.tree(Some("error"), Some(message)),
+        (status, _) => delivery.tree(Some(status), None),
+    };
+    group.logs.iter().map(tree).collect()
 }
 
 fn pending_tree(group: &ReplicationGroup, now: Time) -> Value {
@@ -157,8 +161,11 @@ pub(super) fn auth_status(changes: &Changes) -> Option<&'static str> {
 
 pub(super) fn pending_logs(group: &ReplicationGroup, changes: &Changes) -> Option<Value> {
     let after = changes.logs.as_ref()?;
-    let pending: Vec<Value> =
-        after.iter().filter(|delivery| !group.logs.contains(delivery)).map(|delivery| delivery.tree(None)).collect();
+    let pending: Vec<Value> = after
+        .iter()
+        .filter(|delivery| !group.logs.contains(delivery))
+        .map(|delivery| delivery.tree(None, None))
+        .collect();
     Some(json!({ "member": pending }))
 }
 

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use crate::elasticache::catalog::Release;
 use crate::elasticache::input::Input;
 use crate::elasticache::refusals::{invalid_combination, invalid_value};
 use crate::world::AwsError;
@@ -20,7 +21,11 @@ pub struct LogDelivery {
 }
 
 /// The deliveries that hold after a request, from those before; `None` when the request names none.
-pub(super) fn read(input: Input<'_>, before: &[LogDelivery]) -> Result<Option<Vec<LogDelivery>>, AwsError> {
+pub(super) fn read(
+    input: Input<'_>,
+    before: &[LogDelivery],
+    release: Option<Release>,
+) -> Result<Option<Vec<LogDelivery>>, AwsError> {
     let Some(requests) = input.items("LogDeliveryConfigurations", "LogDeliveryConfigurationRequest") else {
         return Ok(None);
     };
@@ -34,6 +39,7 @@ pub(super) fn read(input: Input<'_>, before: &[LogDelivery]) -> Result<Option<Ve
         named.push(log_type);
         after.retain(|delivery| delivery.log_type != log_type);
         if request.flag("Enabled")? != Some(false) {
+            check_release(log_type, release)?;
             after.push(read_one(request, log_type)?);
         }
     }
@@ -44,6 +50,15 @@ pub(super) fn read(input: Input<'_>, before: &[LogDelivery]) -> Result<Option<Ve
         return Err(invalid_combination("Two log types cannot be delivered to the same destination."));
     }
     Ok(Some(after))
+}
+
+/// The slow log came with Redis OSS 6.0, the engine log with 6.2; every Valkey has both.
+fn check_release(log_type: &str, release: Option<Release>) -> Result<(), AwsError> {
+    let since = if log_type == "slow-log" { (6, 0, 0) } else { (6, 2, 0) };
+    if release.is_some_and(|release| release.engine == "redis" && release.number() < since) {
+        return Err(invalid_combination(format!("The log type {log_type} is not supported by this engine version.")));
+    }
+    Ok(())
 }
 
 fn read_one(request: Input<'_>, log_type: &str) -> Result<LogDelivery, AwsError> {
@@ -78,8 +93,8 @@ fn one_of<'a>(request: Input<'a>, key: &str, choices: &[&str]) -> Result<&'a str
 }
 
 impl LogDelivery {
-    /// As described; `status` only where the delivery is in effect.
-    pub(super) fn tree(&self, status: Option<&str>) -> Value {
+    /// As described; `status` only where the delivery is in effect, `message` where it fails.
+    pub(super) fn tree(&self, status: Option<&str>, message: Option<&str>) -> Value {
         let details = if self.destination_type == "cloudwatch-logs" {
             json!({ "CloudWatchLogsDetails": { "LogGroup": self.destination } })
         } else {
@@ -91,6 +106,7 @@ impl LogDelivery {
             "DestinationDetails": details,
             "LogFormat": self.format,
             "Status": status,
+            "Message": message,
         })
     }
 }

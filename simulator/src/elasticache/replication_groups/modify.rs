@@ -63,7 +63,7 @@ fn read(world: &World, group: &ReplicationGroup, input: Input<'_>, immediate: bo
     access::read_changes(cache, group, input, &mut changes)?;
     read_availability(cache, group, input, &mut changes)?;
     read_cluster_mode(cache, group, input, &mut changes)?;
-    if let Some(after) = logs::read(input, &group.logs)? {
+    if let Some(after) = logs::read(input, &group.logs, group.release())? {
         if !immediate {
             return Err(invalid_combination("Log delivery changes need ApplyImmediately."));
         }
