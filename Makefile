@@ -87,7 +87,7 @@ clippy: ## Check the code with clippy
 	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
 
 .PHONY: lint-templates
-lint-templates: $(STAMPS)/templates ## Check the templates with cfn-lint, SAM and the schema of the properties
+lint-templates: $(STAMPS)/templates ## Check the templates with cfn-lint, SAM, the schema of the properties and IAM's reference data
 
 .PHONY: package
 package: $(STAMPS)/package-tools ## Build the function for Lambda into .aws-sam/build (ARCHITECTURE=x86_64 or arm64)
@@ -147,8 +147,13 @@ $(STAMPS)/clients: requirements-clients.txt $(NODE_CLIENT)/package.json $(NODE_C
 	@cd $(NODE_CLIENT) && PATH="$(BIN):$$PATH" npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
 	@touch $@
 
-$(STAMPS)/templates: $(TEMPLATES) .cfnlintrc.yaml scripts/schema.py schema/custom-elasticache.json $(STAMPS)/venv
+# A value for the one parameter whose policy is about nothing without it.
+POLICY_PARAMETERS := --parameter AdditionalSecretArns=arn:aws:secretsmanager:us-east-1:123456789012:secret:database-??????
+
+$(STAMPS)/templates: $(TEMPLATES) .cfnlintrc.yaml $(wildcard scripts/*.py) schema/custom-elasticache.json $(STAMPS)/venv
 	$(BIN)/cfn-lint
 	$(BIN)/sam validate --lint --template template.yaml
 	$(BIN)/python scripts/schema.py --schema schema/custom-elasticache.json $(TEMPLATES)
+	$(BIN)/python scripts/policies.py $(POLICY_PARAMETERS) template.yaml
+	$(BIN)/python -m unittest discover --quiet --start-directory scripts
 	@touch $@
