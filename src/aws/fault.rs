@@ -7,6 +7,8 @@ use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 
+use crate::desired::TAG_STACK_ID;
+
 /// What an error means for the step that met it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Class {
@@ -116,6 +118,12 @@ impl Fault {
         self
     }
 
+    /// Whether the denied action is one that `template.yaml` allows only on what carries our tag. AWS denies it on what has
+    /// gone, too: there is no tag then.
+    pub(crate) fn hangs_on_a_tag(&self) -> bool {
+        self.class == Class::Denied && ALLOWED_BY_TAG.contains(&self.denied_action())
+    }
+
     /// The action that was denied: AWS's text names it where it is another one that the call needs besides its own.
     fn denied_action(&self) -> &str {
         let named = self.message.split_once(DENIED_ACTION).and_then(|(_, rest)| rest.split_whitespace().next());
@@ -125,6 +133,13 @@ impl Fault {
     /// What the user can do about it.
     fn advice(&self) -> Option<String> {
         match self.class {
+            Class::Denied if self.hangs_on_a_tag() => {
+                let (action, on) = (self.denied_action(), &self.on);
+                Some(format!(
+                    "allow {action} in the function's role; it is allowed only on what has the tag {TAG_STACK_ID}: put that \
+                     back on {on} if it is missing"
+                ))
+            }
             Class::Denied => Some(format!("allow {} in the function's role", self.denied_action())),
             Class::Quota => Some("raise the quota, or remove what is not needed".to_owned()),
             Class::Capacity => Some("try later, another node type or another availability zone".to_owned()),
@@ -133,6 +148,28 @@ impl Fault {
         }
     }
 }
+
+/// Actions that `template.yaml` allows only on what carries our tag; a test compares the two.
+const ALLOWED_BY_TAG: [&str; 18] = [
+    "ec2:AuthorizeSecurityGroupIngress",
+    "ec2:CreateTags",
+    "ec2:DeleteSecurityGroup",
+    "ec2:DeleteTags",
+    "ec2:RevokeSecurityGroupIngress",
+    "elasticache:CreateSnapshot",
+    "elasticache:DecreaseReplicaCount",
+    "elasticache:DeleteReplicationGroup",
+    "elasticache:IncreaseReplicaCount",
+    "elasticache:ModifyReplicationGroup",
+    "elasticache:ModifyReplicationGroupShardConfiguration",
+    "secretsmanager:DeleteSecret",
+    "secretsmanager:PutSecretValue",
+    "secretsmanager:RestoreSecret",
+    "secretsmanager:TagResource",
+    "secretsmanager:UntagResource",
+    "secretsmanager:UpdateSecret",
+    "secretsmanager:UpdateSecretVersionStage",
+];
 
 /// What AWS puts before the action that it denies.
 const DENIED_ACTION: &str = "not authorized to perform: ";

@@ -12,8 +12,8 @@
 //! | busy, throttled, unavailable | try again until time runs out | the same | the same |
 //! | denied, quota, capacity, invalid | fail, naming action and remedy | the same | the same |
 //!
-//! Two exceptions: a parameter group that the template names is not going to appear by waiting, and the right to change a
-//! delete a security group hangs on its tag, so that EC2 denies the delete of one that is gone already.
+//! Two exceptions: a parameter group that the template names is not going to appear by waiting, and some rights hang on the
+//! tag of what they are about, so that AWS denies them on what is gone already.
 
 use super::plan::Step;
 use crate::aws::{Class, Fault};
@@ -42,17 +42,12 @@ impl Reaction {
                 Reaction::Fail
             }
             Class::Missing => Reaction::TryAFewTimes,
-            Class::Denied if hangs_on_a_tag(step) => Reaction::FailIfStillPlanned,
+            Class::Denied if fault.hangs_on_a_tag() => Reaction::FailIfStillPlanned,
             Class::Exists if step.creates() => Reaction::AsGoodAsDone,
             Class::Busy | Class::Throttled | Class::Unavailable => Reaction::TryAgain,
             Class::Exists | Class::Denied | Class::Quota | Class::Capacity | Class::Invalid => Reaction::Fail,
         }
     }
-}
-
-/// Whether the step removes something that the policy in `template.yaml` lets the function touch only by its tag.
-fn hangs_on_a_tag(step: &Step) -> bool {
-    matches!(step, Step::DeleteSecurityGroup { .. })
 }
 
 fn names_foreign_parameters(step: &Step) -> bool {
@@ -179,13 +174,16 @@ mod tests {
         }
     }
 
-    /// A second try of a delete that took effect is refused for lack of rights, because the tags are gone with the group.
+    /// A second try of a delete that took effect is refused for lack of rights, because the tags are gone with the group,
+    /// and so is the change of a group that somebody deleted meanwhile.
     #[test]
     fn a_right_that_hangs_on_a_tag_goes_with_it() {
-        let denied = Fault::answered("ec2:DeleteSecurityGroup", "sg-1", "UnauthorizedOperation", "", 403);
+        let reaction = |action, step| Reaction::to(step, &Fault::answered(action, "g", "AccessDenied", "", 403));
         let delete = Step::DeleteSecurityGroup { id: "sg-1".to_owned() };
-        assert_eq!(Reaction::to(&delete, &denied), Reaction::FailIfStillPlanned);
-        assert_eq!(Reaction::to(&removing(), &denied), Reaction::Fail);
+        assert_eq!(reaction("ec2:DeleteSecurityGroup", &delete), Reaction::FailIfStillPlanned);
+        let change = Step::ModifyGroup(Box::default());
+        assert_eq!(reaction("elasticache:ModifyReplicationGroup", &change), Reaction::FailIfStillPlanned);
+        assert_eq!(reaction("elasticache:DeleteCacheSubnetGroup", &removing()), Reaction::Fail);
     }
 
     /// The cause decides, not the step: a subnet group that is not visible yet is waited for, whatever parameter group

@@ -5,11 +5,17 @@
 
 use std::time::Duration;
 
+use elasticache_resource::aws::Class;
+use elasticache_resource::desired::{TAG_LOGICAL_ID, TAG_STACK_ID};
 use serde_json::{Value, json};
 use simulator::LocalAws;
 use simulator::cloudformation::Outcome;
+use simulator::elasticache::ElastiCache;
 use simulator::elasticache::user_groups::UserGroup;
+use simulator::faults::{Fault, Kind};
 use simulator::policy::Policy;
+use simulator::secrets_manager::SecretsManager;
+use simulator::world::{Call, Right, World};
 
 use crate::harness::{APPS, CACHE, SUBNETS, Setup, policy, production, project_file, with};
 
@@ -163,27 +169,158 @@ async fn without_any_one_action_the_tour_meets_a_refusal() {
     assert_eq!(unnoticed, Vec::<String>::new());
 }
 
+/// A tag that makes a thing ours, in the context of a request.
+fn tag(kind: &str) -> (String, String) {
+    (format!("aws:{kind}Tag/elasticache-resource:stack-id"), "any".to_owned())
+}
+
 /// Rights that hang on our tags: with the right actions on somebody else's security group the function can do nothing.
 #[test]
 fn security_groups_of_others_are_out_of_reach() {
-    use simulator::world::Right;
     let group = "arn:aws:ec2:us-east-1:123456789012:security-group/sg-0a00000000000aa01";
     let policy = policy();
     for action in ["AuthorizeSecurityGroupIngress", "RevokeSecurityGroupIngress", "CreateTags", "DeleteTags"] {
         let right = Right::new(format!("ec2:{action}"), group);
         assert!(!policy.allows(&right), "{action}");
-        let tag = ("aws:ResourceTag/elasticache-resource:stack-id".to_owned(), "any".to_owned());
-        assert!(policy.allows(&Right { context: vec![tag], ..right }), "{action}");
+        assert!(policy.allows(&Right { context: vec![tag("Resource")], ..right }), "{action}");
     }
     let secret = "arn:aws:secretsmanager:us-east-1:123456789012:secret:database-AbCdEf";
     assert!(!policy.allows(&Right::new("secretsmanager:GetSecretValue", secret)));
+}
+
+/// What a call needs that the policy does not allow.
+fn denied(setup: &Setup, rights: fn(&World, &Call) -> Vec<Right>, action: &str, params: &Value) -> Vec<Right> {
+    let rights = setup.aws.with(|world, now| {
+        let call = Call { action: action.to_owned(), params: params.clone(), now };
+        rights(world, &call)
+    });
+    rights.into_iter().filter(|right| !policy().allows(right)).collect()
+}
+
+/// A group without our tag, and one that does not exist, cannot be changed, whatever is asked of it. What the calls name
+/// besides needs no tag.
+#[tokio::test(start_paused = true)]
+async fn groups_of_others_are_out_of_reach() {
+    let setup = Setup::new();
+    setup.created(with(production(), json!({"Parameters": {"timeout": "30"}}))).await;
+    let calls = |id: &str| {
+        [
+            ("ModifyReplicationGroup", json!({"ReplicationGroupId": id, "CacheNodeType": "cache.t4g.medium"})),
+            (
+                "ModifyReplicationGroup",
+                json!({
+                    "ReplicationGroupId": id, "CacheParameterGroupName": "default.valkey8",
+                    "UserGroupIdsToAdd": {"member": ["people"]},
+                }),
+            ),
+            (
+                "ModifyReplicationGroup",
+                json!({"ReplicationGroupId": id, "AuthToken": "t", "AuthTokenUpdateStrategy": "SET"}),
+            ),
+            ("IncreaseReplicaCount", json!({"ReplicationGroupId": id, "NewReplicaCount": "3"})),
+            ("DecreaseReplicaCount", json!({"ReplicationGroupId": id, "NewReplicaCount": "1"})),
+            ("ModifyReplicationGroupShardConfiguration", json!({"ReplicationGroupId": id, "NodeGroupCount": "2"})),
+            ("DeleteReplicationGroup", json!({"ReplicationGroupId": id})),
+            ("DeleteReplicationGroup", json!({"ReplicationGroupId": id, "FinalSnapshotIdentifier": "last"})),
+            ("CreateSnapshot", json!({"ReplicationGroupId": id, "SnapshotName": "s"})),
+        ]
+    };
+    let denied = |id: &str| {
+        let of =
+            |(action, params): (&'static str, Value)| (action, denied(&setup, ElastiCache::rights, action, &params));
+        calls(id).map(of)
+    };
+    let group = "production-myapp-valkey";
+    for (action, denied) in denied(group) {
+        assert_eq!(denied, [], "{action} on our own group");
+    }
+    let is_tag = |key: &String| key.starts_with("elasticache-resource:");
+    setup.aws.with(|world, _| {
+        let tags = &mut world.elasticache.groups.get_mut(group).unwrap().tags;
+        tags.retain(|key, _| !is_tag(key));
+    });
+    for id in [group, "not-there"] {
+        for (action, denied) in denied(id) {
+            let arn = format!("arn:aws:elasticache:us-east-1:123456789012:replicationgroup:{id}");
+            assert!(!denied.is_empty() && denied.iter().all(|right| right.resource == arn), "{action}: {denied:?}");
+        }
+    }
+}
+
+/// A new group needs our tag from the start.
+#[test]
+fn a_group_is_made_with_our_tag_only() {
+    let group = "arn:aws:elasticache:us-east-1:123456789012:replicationgroup:some";
+    let right = Right::new("elasticache:CreateReplicationGroup", group);
+    assert!(!policy().allows(&right));
+    assert!(!policy().allows(&Right { context: vec![tag("Resource")], ..right.clone() }));
+    assert!(policy().allows(&Right { context: vec![tag("Request")], ..right }));
+}
+
+/// Somebody removed the tags of a group: nothing is changed, and the answer says how to put them back.
+#[tokio::test(start_paused = true)]
+async fn a_group_that_lost_its_tags_is_refused_with_the_tags_to_put_back() {
+    let setup = Setup::new();
+    setup.created(production()).await;
+    let kept = setup.aws.with(|world, _| {
+        let group = world.elasticache.groups.get_mut("production-myapp-valkey").unwrap();
+        std::mem::take(&mut group.tags)
+    });
+    let changed = with(production(), json!({"NodeType": "cache.t4g.medium"}));
+    let before = setup.writes().len();
+    let outcome = setup.update(changed.clone()).await;
+    assert_eq!(setup.writes().len(), before);
+    let stack_id = &kept[TAG_STACK_ID];
+    for part in [&format!("put {TAG_STACK_ID} = {stack_id}"), &format!("{TAG_LOGICAL_ID} = {CACHE} back on it")] {
+        assert!(outcome.answers[0].reason().contains(part.as_str()), "{}", outcome.answers[0].reason());
+    }
+    let group = json!({
+        "ResourceName": "arn:aws:elasticache:us-east-1:123456789012:replicationgroup:production-myapp-valkey",
+        "Tags": {"Tag": [{"Key": TAG_STACK_ID, "Value": stack_id}, {"Key": TAG_LOGICAL_ID, "Value": CACHE}]},
+    });
+    setup.by_hand(ElastiCache::handle, "AddTagsToResource", group);
+    setup.aws.clock().sleep(Duration::from_mins(5)).await;
+    setup.updated(changed).await;
+    setup.deleted().await;
+}
+
+/// A look saw the tag and the call is denied all the same: the answer names the tag beside the right.
+#[tokio::test(start_paused = true)]
+async fn a_right_that_hangs_on_the_tag_is_denied_with_a_word_about_it() {
+    let setup = Setup::new();
+    setup.created(production()).await;
+    setup.aws.fault(Fault::on("ModifyReplicationGroup", 1, Kind::Denied));
+    let (outcome, _) = setup.rolled_back(with(production(), json!({"Description": "changed"}))).await;
+    let reason = outcome.answers[0].reason();
+    let advice = "allow elasticache:ModifyReplicationGroup in the function's role; it is allowed only on what has the tag \
+                  elasticache-resource:stack-id: put that back on production-myapp-valkey if it is missing";
+    assert!(reason.contains(advice), "{reason}");
+    setup.deleted().await;
+}
+
+/// The words about the tag belong to those actions that the template allows by tag.
+#[test]
+fn the_advice_about_the_tag_knows_the_template() {
+    let by_tag = policy().actions_under("aws:ResourceTag/");
+    assert!(by_tag.len() > 10, "{by_tag:?}");
+    for action in policy().actions() {
+        let text = elasticache_resource::aws::Fault {
+            action: String::leak(action.clone()),
+            on: "it".to_owned(),
+            code: "AccessDenied".to_owned(),
+            message: String::new(),
+            request_id: None,
+            class: Class::Denied,
+        }
+        .to_string();
+        assert_eq!(text.contains(TAG_STACK_ID), by_tag.contains(&action), "{text}");
+    }
 }
 
 /// What a statement allows only in one place: keys through the services, in China under either name; backup files of this
 /// account; any alias and version of the function, and no other function.
 #[test]
 fn rights_end_where_their_conditions_say() {
-    use simulator::world::Right;
     let policy = policy();
     let allows = |action: &str, resource: &str, key: &str, value: &str| {
         policy.allows(&Right { context: vec![(key.to_owned(), value.to_owned())], ..Right::new(action, resource) })
@@ -204,4 +341,73 @@ fn rights_end_where_their_conditions_say() {
     }
     let shared = Right::new("ec2:CreateSecurityGroup", "arn:aws:ec2:us-east-1:210987654321:vpc/vpc-0a1b2c3d4e5f60001");
     assert!(policy.allows(&shared));
+}
+
+/// AWS may or may not take the requested tags for those of a secret that is being made: a secret is made in both cases.
+#[tokio::test(start_paused = true)]
+async fn a_secret_is_made_with_its_tags_however_aws_sees_them() {
+    for new_secret_has_tags in [true, false] {
+        let setup = Setup::new();
+        setup.aws.with(|world, _| world.secrets.new_secret_has_tags = new_secret_has_tags);
+        setup.created(production()).await;
+        setup.updated(with(production(), json!({"AuthTokenVersion": "2", "Tags": []}))).await;
+        setup.deleted().await;
+        assert!(setup.aws.refusals().is_empty(), "{:?}", setup.aws.refusals());
+    }
+}
+
+/// A secret of somebody else, in our folder or listed for the function, cannot be changed, and not be made ours by tagging.
+#[tokio::test(start_paused = true)]
+async fn secrets_of_others_cannot_be_claimed() {
+    let setup = Setup::new();
+    let ours = [json!({"Key": TAG_STACK_ID, "Value": "any"}), json!({"Key": TAG_LOGICAL_ID, "Value": CACHE})];
+    for (id, tags) in [("theirs", json!([])), ("ours", json!(ours))] {
+        let secret = json!({"Name": format!("elasticache/{id}"), "SecretString": "s", "Tags": tags});
+        setup.by_hand(SecretsManager::handle, "CreateSecret", secret);
+    }
+    let changes = |id: &str| {
+        let id = format!("elasticache/{id}");
+        [
+            ("TagResource", json!({"SecretId": id, "Tags": ours})),
+            ("UntagResource", json!({"SecretId": id, "TagKeys": ["Environment"]})),
+            ("PutSecretValue", json!({"SecretId": id, "SecretString": "other"})),
+            ("UpdateSecret", json!({"SecretId": id, "KmsKeyId": "alias/aws/secretsmanager"})),
+            ("UpdateSecretVersionStage", json!({"SecretId": id, "VersionStage": "AWSCURRENT"})),
+            ("DeleteSecret", json!({"SecretId": id})),
+            ("RestoreSecret", json!({"SecretId": id})),
+        ]
+    };
+    for new_secret_has_tags in [true, false] {
+        setup.aws.with(|world, _| world.secrets.new_secret_has_tags = new_secret_has_tags);
+        for (action, params) in changes("theirs") {
+            assert_eq!(denied(&setup, SecretsManager::rights, action, &params).len(), 1, "{action}");
+        }
+        for (action, params) in changes("ours") {
+            assert_eq!(denied(&setup, SecretsManager::rights, action, &params), [], "{action}");
+        }
+        let untagged = json!({"Name": "elasticache/new", "SecretString": "s"});
+        assert_eq!(denied(&setup, SecretsManager::rights, "CreateSecret", &untagged).len(), 1);
+    }
+}
+
+/// What holds for secrets in our folder holds for those that the parameter lists.
+#[test]
+fn listed_secrets_have_the_same_limits_as_those_in_our_folder() {
+    let template = std::fs::read_to_string(project_file("template.yaml")).unwrap();
+    let listed = "arn:aws:secretsmanager:us-east-1:123456789012:secret:database-AbCdEf";
+    let parameter = "  AdditionalSecretArns:\n    Type: CommaDelimitedList\n    Default: ";
+    assert!(template.contains(parameter));
+    let policy =
+        Policy::from_text(&template.replace(&format!("{parameter}\"\""), &format!("{parameter}{listed}"))).unwrap();
+    let named = ("secretsmanager:SecretId".to_owned(), "database".to_owned());
+    let contexts = [vec![], vec![tag("Request")], vec![tag("Request"), named], vec![tag("Resource")]];
+    let actions = policy.actions().into_iter().filter(|action| action.starts_with("secretsmanager:"));
+    for action in actions.filter(|action| action != "secretsmanager:GetRandomPassword") {
+        for context in &contexts {
+            let allows =
+                |secret: &str| policy.allows(&Right { context: context.clone(), ..Right::new(action.clone(), secret) });
+            let folder = "arn:aws:secretsmanager:us-east-1:123456789012:secret:elasticache/any-AbCdEf";
+            assert_eq!(allows(listed), allows(folder), "{action} {context:?}");
+        }
+    }
 }

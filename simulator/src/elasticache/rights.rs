@@ -1,4 +1,5 @@
-//! The permissions that each operation needs, those that ElastiCache uses in the caller's name included (facts 7).
+//! The permissions that each operation needs, those that ElastiCache uses in the caller's name included (facts 7). Each
+//! comes with the tags that conditions look at: those of what stands, and those of the request for what it makes.
 
 use super::catalog::requested_release;
 use super::input::Input;
@@ -27,10 +28,10 @@ const LOG_DELIVERY: [&str; 8] = [
 pub(super) fn of(world: &World, call: &Call) -> Vec<Right> {
     let input = Input(&call.params);
     let action = format!("elasticache:{}", call.action);
-    let mut needed = Needed { rights: Vec::new(), action };
+    let mut needed = Needed { world, requested: requested_tags(input), rights: Vec::new(), action };
     let named = |kind: &str, key: &str| arn(kind, &input.text(key).unwrap_or("*").to_ascii_lowercase());
     match call.action.as_str() {
-        "CreateReplicationGroup" => create_group(world, input, &mut needed),
+        "CreateReplicationGroup" => create_group(input, &mut needed),
         "ModifyReplicationGroup" => {
             needed.on(named("replicationgroup", "ReplicationGroupId"));
             if input.text("CacheParameterGroupName").is_some() {
@@ -67,8 +68,8 @@ pub(super) fn of(world: &World, call: &Call) -> Vec<Right> {
             } else {
                 named("parametergroup", "CacheParameterGroupName")
             };
-            needed.on(created.clone());
-            tags(input, created, &mut needed);
+            needed.on_new(created.clone());
+            needed.tag_new(created);
         }
         "DeleteCacheSubnetGroup" => {
             needed.on(named("subnetgroup", "CacheSubnetGroupName"));
@@ -85,7 +86,7 @@ pub(super) fn of(world: &World, call: &Call) -> Vec<Right> {
         "CreateSnapshot" => create_snapshot(input, &mut needed),
         "DescribeSnapshots" | "DeleteSnapshot" => needed.on(named("snapshot", "SnapshotName")),
         "AddTagsToResource" | "RemoveTagsFromResource" | "ListTagsForResource" => {
-            needed.on(input.text("ResourceName").unwrap_or("*").to_owned());
+            needed.on_new(input.text("ResourceName").unwrap_or("*").to_owned());
         }
         "DescribeUserGroups" => needed.on(named("usergroup", "UserGroupId")),
         // DescribeEvents, DescribeCacheEngineVersions, DescribeEngineDefaultParameters have no resource.
@@ -95,19 +96,46 @@ pub(super) fn of(world: &World, call: &Call) -> Vec<Right> {
 }
 
 /// Rights being gathered for one call.
-struct Needed {
+struct Needed<'w> {
+    world: &'w World,
+    /// The tags in the request, as conditions see them.
+    requested: Vec<(String, String)>,
     rights: Vec<Right>,
     action: String,
 }
 
-impl Needed {
+impl Needed<'_> {
     /// The call's own action on a resource.
     fn on(&mut self, resource: String) {
-        self.rights.push(Right::new(self.action.clone(), resource));
+        self.also(&self.action.clone(), resource);
+    }
+
+    /// The call's own action on what it makes, or tags.
+    fn on_new(&mut self, resource: String) {
+        self.with_requested(&self.action.clone(), resource);
+    }
+
+    /// Tags at creation need the right to tag what is created.
+    fn tag_new(&mut self, created: String) {
+        if !self.requested.is_empty() {
+            self.with_requested("elasticache:AddTagsToResource", created);
+        }
+    }
+
+    fn with_requested(&mut self, action: &str, resource: String) {
+        let mut context = self.tags_of(&resource);
+        context.extend(self.requested.clone());
+        self.rights.push(Right { context, ..Right::new(action, resource) });
     }
 
     fn also(&mut self, action: &str, resource: String) {
-        self.rights.push(Right::new(action, resource));
+        self.rights.push(Right { context: self.tags_of(&resource), ..Right::new(action, resource) });
+    }
+
+    /// The tags of what stands, as conditions see them.
+    fn tags_of(&self, arn: &str) -> Vec<(String, String)> {
+        let tags = super::tags::of(&self.world.elasticache, arn);
+        tags.into_iter().map(|(key, value)| (format!("aws:ResourceTag/{key}"), value)).collect()
     }
 
     /// What changes of nodes need of EC2.
@@ -130,10 +158,10 @@ impl Needed {
     }
 }
 
-fn create_group(world: &World, input: Input<'_>, needed: &mut Needed) {
+fn create_group(input: Input<'_>, needed: &mut Needed<'_>) {
     let id = input.text("ReplicationGroupId").unwrap_or_default().to_ascii_lowercase();
     let group = arn("replicationgroup", &id);
-    needed.on(group.clone());
+    needed.on_new(group.clone());
     needed.on(arn("parametergroup", &parameter_group(input)));
     needed.on(arn("subnetgroup", &input.text("CacheSubnetGroupName").unwrap_or("default").to_ascii_lowercase()));
     // The first member stands for all: they share a prefix.
@@ -143,7 +171,7 @@ fn create_group(world: &World, input: Input<'_>, needed: &mut Needed) {
     }
     user_groups(input, "UserGroupIds", needed);
     needed.network();
-    tags(input, group, needed);
+    needed.tag_new(group);
     log_delivery(input, needed);
     if let Some(key) = input.text("KmsKeyId").filter(|key| !key.is_empty()) {
         for action in ["kms:CreateGrant", "kms:DescribeKey"] {
@@ -157,7 +185,7 @@ fn create_group(world: &World, input: Input<'_>, needed: &mut Needed) {
         right.context.push(("s3:ResourceAccount".to_owned(), ACCOUNT.to_owned()));
         needed.rights.push(right);
     }
-    if !world.elasticache.service_linked_role {
+    if !needed.world.elasticache.service_linked_role {
         needed.service_linked_role("elasticache.amazonaws.com", "AWSServiceRoleForElastiCache");
     }
 }
@@ -172,32 +200,34 @@ fn parameter_group(input: Input<'_>) -> String {
         .map_or_else(|_| "*".to_owned(), |release| release.default_parameter_group(shards))
 }
 
-fn create_snapshot(input: Input<'_>, needed: &mut Needed) {
+fn create_snapshot(input: Input<'_>, needed: &mut Needed<'_>) {
     let snapshot = arn("snapshot", &input.text("SnapshotName").unwrap_or_default().to_ascii_lowercase());
-    needed.on(snapshot.clone());
+    needed.on_new(snapshot.clone());
     if let Some(id) = input.text("ReplicationGroupId") {
         needed.on(arn("replicationgroup", &id.to_ascii_lowercase()));
     }
     if let Some(id) = input.text("CacheClusterId") {
         needed.on(arn("cluster", &id.to_ascii_lowercase()));
     }
-    tags(input, snapshot, needed);
+    needed.tag_new(snapshot);
 }
 
-fn user_groups(input: Input<'_>, key: &str, needed: &mut Needed) {
+fn user_groups(input: Input<'_>, key: &str, needed: &mut Needed<'_>) {
     for id in input.texts(key, "member").unwrap_or_default() {
         needed.on(arn("usergroup", &id.to_ascii_lowercase()));
     }
 }
 
-/// Tags at creation need the right to tag what is created.
-fn tags(input: Input<'_>, created: String, needed: &mut Needed) {
-    if input.items("Tags", "Tag").is_some_and(|tags| !tags.is_empty()) {
-        needed.also("elasticache:AddTagsToResource", created);
-    }
+fn requested_tags(input: Input<'_>) -> Vec<(String, String)> {
+    let tags = input.items("Tags", "Tag").unwrap_or_default();
+    let keys = tags.iter().filter_map(|tag| Some((tag.text("Key")?, tag.text("Value").unwrap_or_default())));
+    keys.flat_map(|(key, value)| {
+        [(format!("aws:RequestTag/{key}"), value.to_owned()), ("aws:TagKeys".to_owned(), key.to_owned())]
+    })
+    .collect()
 }
 
-fn log_delivery(input: Input<'_>, needed: &mut Needed) {
+fn log_delivery(input: Input<'_>, needed: &mut Needed<'_>) {
     let deliveries = input.items("LogDeliveryConfigurations", "LogDeliveryConfigurationRequest").unwrap_or_default();
     if !deliveries.is_empty() {
         needed.everywhere(&LOG_DELIVERY);

@@ -100,6 +100,24 @@ fn require_available(group: &ReplicationGroup) -> Result<(), AwsError> {
     if group.status == Status::Available { Ok(()) } else { Err(group_state(&group.id, group.status, "tagged")) }
 }
 
+/// The tags of what an ARN names, in any state; none of what is not there.
+pub(super) fn of(cache: &ElastiCache, arn: &str) -> Tags {
+    let Some((kind, id)) = split_arn(arn) else { return Tags::new() };
+    let id = id.to_owned();
+    let target = match kind {
+        "replicationgroup" => Target::Group(id),
+        "cluster" => match cache.group_of_member(&id) {
+            Some(group) => Target::Member(group.id.clone(), id),
+            None => return Tags::new(),
+        },
+        "subnetgroup" => Target::SubnetGroup(id),
+        "parametergroup" => Target::ParameterGroup(id),
+        "snapshot" => Target::Snapshot(id),
+        _ => return Tags::new(),
+    };
+    current(cache, &target)
+}
+
 fn current(cache: &ElastiCache, target: &Target) -> Tags {
     let found = match target {
         Target::Group(id) => cache.groups.get(id).map(|group| &group.tags),

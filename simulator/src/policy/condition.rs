@@ -73,6 +73,11 @@ impl Condition {
         }
     }
 
+    /// Whether it looks at a key that begins like this.
+    pub(super) fn is_about(&self, key: &str) -> bool {
+        self.key.starts_with(key)
+    }
+
     fn single_negated(&self) -> bool {
         self.negated && self.quantifier == Quantifier::Single
     }

@@ -79,6 +79,14 @@ impl Policy {
         allowed.flat_map(|statement| statement.actions.clone()).collect::<BTreeSet<_>>().into_iter().collect()
     }
 
+    /// The actions that are allowed somewhere under a condition on a key that begins like this.
+    #[must_use]
+    pub fn actions_under(&self, key: &str) -> BTreeSet<String> {
+        let about = |statement: &&Statement| statement.conditions.iter().any(|condition| condition.is_about(key));
+        let allowed = self.statements.iter().filter(|statement| statement.effect == Effect::Allow).filter(about);
+        allowed.flat_map(|statement| statement.actions.clone()).collect()
+    }
+
     /// The named actions that none of `used` needed.
     #[must_use]
     pub fn unused(&self, used: &BTreeSet<String>) -> Vec<String> {

@@ -35,6 +35,9 @@ pub struct SecretsManager {
     vanishing: BTreeMap<String, Time>,
     /// How long the name of a force-deleted secret stays taken: deletion is asynchronous (service model).
     pub deletion_lag: Duration,
+    /// Whether the tags in a request that makes a secret count as the secret's own while rights are checked. The policies
+    /// of AWS's own services need it; no text of AWS says so.
+    pub new_secret_has_tags: bool,
     random: password::Random,
 }
 
@@ -44,6 +47,7 @@ impl Default for SecretsManager {
             secrets: BTreeMap::new(),
             vanishing: BTreeMap::new(),
             deletion_lag: Duration::from_secs(5),
+            new_secret_has_tags: true,
             random: password::Random::new(1),
         }
     }

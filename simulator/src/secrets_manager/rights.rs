@@ -16,15 +16,20 @@ pub(super) fn rights(service: &SecretsManager, call: &Call) -> Vec<Right> {
         return vec![Right::new(action, "*")];
     }
     let id = text(params, "SecretId").or(text(params, "Name")).unwrap_or_default();
-    let secret = service.secret(id);
+    let creates = call.action == "CreateSecret";
+    // One that is to be made has nothing of one that has the name already.
+    let secret = service.secret(id).filter(|_| !creates);
     let resource = match secret {
         Some(secret) => secret.arn.clone(),
         None if id.starts_with("arn:") => id.to_owned(),
         None => format!("{}{id}{SUFFIX}", arn_prefix()),
     };
-    let context = context(secret, params);
+    let mut context = context(secret, params);
+    if creates && service.new_secret_has_tags {
+        context.extend(tags_of(requested_tags(params)));
+    }
     let mut rights = vec![Right { action, resource: resource.clone(), context: context.clone() }];
-    if call.action == "CreateSecret" && !items(params, "Tags").is_empty() {
+    if creates && !items(params, "Tags").is_empty() {
         rights.push(Right { action: "secretsmanager:TagResource".into(), resource, context });
     }
     rights.extend(key_rights(secret, call));
@@ -32,17 +37,15 @@ pub(super) fn rights(service: &SecretsManager, call: &Call) -> Vec<Right> {
 }
 
 fn context(secret: Option<&Secret>, params: &Value) -> Vec<(String, String)> {
-    let mut context = Vec::new();
-    for (key, value) in secret.iter().flat_map(|secret| &secret.tags) {
-        context.push((format!("aws:ResourceTag/{key}"), value.clone()));
-        context.push((format!("secretsmanager:ResourceTag/{key}"), value.clone()));
-    }
-    for tag in items(params, "Tags") {
-        let (key, value) = (text(tag, "Key").unwrap_or_default(), text(tag, "Value").unwrap_or_default());
+    let standing = secret.iter().flat_map(|secret| &secret.tags);
+    let mut context = tags_of(standing.map(|(key, value)| (key.as_str(), value.as_str())));
+    for (key, value) in requested_tags(params) {
         context.push((format!("aws:RequestTag/{key}"), value.into()));
         context.push(("aws:TagKeys".into(), key.into()));
     }
-    for option in ["Name", "VersionId", "VersionStage", "RecoveryWindowInDays", "ForceDeleteWithoutRecovery"] {
+    for option in
+        ["SecretId", "Name", "VersionId", "VersionStage", "RecoveryWindowInDays", "ForceDeleteWithoutRecovery"]
+    {
         match &params[option] {
             Value::Null => {}
             Value::String(value) => context.push((format!("secretsmanager:{option}"), value.clone())),
@@ -50,6 +53,17 @@ fn context(secret: Option<&Secret>, params: &Value) -> Vec<(String, String)> {
         }
     }
     context
+}
+
+fn requested_tags(params: &Value) -> impl Iterator<Item = (&str, &str)> {
+    let tags = items(params, "Tags").iter();
+    tags.map(|tag| (text(tag, "Key").unwrap_or_default(), text(tag, "Value").unwrap_or_default()))
+}
+
+/// Tags of a secret, as conditions see them.
+fn tags_of<'a>(tags: impl Iterator<Item = (&'a str, &'a str)>) -> Vec<(String, String)> {
+    let names = ["aws:ResourceTag", "secretsmanager:ResourceTag"];
+    tags.flat_map(|(key, value)| names.map(|name| (format!("{name}/{key}"), value.to_owned()))).collect()
 }
 
 /// With a customer key the service uses the caller's rights on that key; with the key of AWS none are needed.

@@ -224,9 +224,18 @@ fn rights_name_the_secret_the_tags_and_the_key() {
             format!("kms:Decrypt {key}"),
         ]
     );
+    let own_tag = |right: &Right| right.context.iter().any(|(key, _)| key == "aws:ResourceTag/owner");
+    assert!(own_tag(&rights[0]) && own_tag(&rights[1]));
+    account.world.secrets.new_secret_has_tags = false;
+    let create = json!({"Name": "elasticache/app", "Tags": [{"Key": "owner", "Value": "me"}]});
+    let rights = SecretsManager::rights(&account.world, &account.call("CreateSecret", create));
+    let requested = ("aws:RequestTag/owner".to_owned(), "me".to_owned());
+    assert!(rights.iter().all(|right| !own_tag(right) && right.context.contains(&requested)));
     let arn = account.create(TOKEN_A, "one").unwrap()["ARN"].as_str().unwrap().to_owned();
     let read = account.call("GetSecretValue", json!({"SecretId": "cache/app"}));
-    assert_eq!(SecretsManager::rights(&account.world, &read), [Right::new("secretsmanager:GetSecretValue", arn)]);
+    let named = vec![("secretsmanager:SecretId".to_owned(), "cache/app".to_owned())];
+    let reading = Right { context: named, ..Right::new("secretsmanager:GetSecretValue", arn) };
+    assert_eq!(SecretsManager::rights(&account.world, &read), [reading]);
     let random = account.call("GetRandomPassword", json!({}));
     assert_eq!(SecretsManager::rights(&account.world, &random), [Right::new("secretsmanager:GetRandomPassword", "*")]);
 }

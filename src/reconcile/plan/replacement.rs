@@ -2,7 +2,7 @@
 
 use super::surroundings::takes_over;
 use super::{Wish, cluster_mode, engine, nodes, parameter_groups, token, transit};
-use crate::desired::{Auth, Desired, Parameters, Topology};
+use crate::desired::{Auth, Desired, Owner, Parameters, TAG_LOGICAL_ID, TAG_STACK_ID, Topology};
 use crate::engine::Feature;
 use crate::observed::{Group, Member, Observed, Status, same_key};
 use crate::problem::Problem;
@@ -13,8 +13,18 @@ pub(super) fn foreign(desired: &Desired, observed: &Observed) -> Vec<Problem> {
     let owner = &desired.owner;
     let id = &desired.names.replication_group;
     let mut problems = Vec::new();
+    // Where the rest is ours, somebody may have removed the tags.
+    let tag_again = observed.has_anything_of(owner).then(|| {
+        let Owner { stack_id, logical_id } = owner;
+        format!(
+            "if it is this resource's and lost its tags, put {TAG_STACK_ID} = {stack_id} and {TAG_LOGICAL_ID} = \
+             {logical_id} back on it; else "
+        )
+    });
+    let tag_again = tag_again.unwrap_or_default();
     let mut refuse = |what: String, fix: &str| {
         let rule = format!("{what} exists already and does not belong to this resource");
+        let fix = format!("{tag_again}{fix}");
         problems.push(Problem::new("ReplicationGroupId", rule, fix).with_value(id));
     };
     let rename = "set ReplicationGroupId to a free name, or remove what is there";
