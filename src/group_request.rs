@@ -163,7 +163,7 @@ pub struct LoginRequest<'a> {
     pub add: Option<&'a str>,
     /// User groups to remove.
     pub remove: &'a [String],
-    /// Whether all user groups go.
+    /// Whether all user groups give way to the token.
     pub remove_all: bool,
 }
 

@@ -183,18 +183,17 @@ impl Aws {
     }
 
     pub(crate) async fn modify_parameters(&self, name: &str, values: &[(String, String)]) -> Result<(), Fault> {
-        let pair = |(key, value): &(String, String)| {
-            ParameterNameValue::builder().parameter_name(key).parameter_value(value).build()
-        };
+        let values = values.iter().map(|(key, value)| name_and_value((key, value))).collect();
         let call = self.elasticache.modify_cache_parameter_group().cache_parameter_group_name(name);
-        let result = call.set_parameter_name_values(Some(values.iter().map(pair).collect())).send().await;
+        let result = call.set_parameter_name_values(Some(values)).send().await;
         result.map(drop).map_err(|e| Fault::new("elasticache:ModifyCacheParameterGroup", name, &e))
     }
 
-    pub(crate) async fn reset_parameters(&self, name: &str, keys: &BTreeSet<String>) -> Result<(), Fault> {
-        let named = keys.iter().map(|key| ParameterNameValue::builder().parameter_name(key).build()).collect();
+    /// The values change nothing; Terraform and the AWS controllers for Kubernetes send them, and not the flag for all.
+    pub(crate) async fn reset_parameters(&self, name: &str, values: &BTreeMap<String, String>) -> Result<(), Fault> {
+        let named = values.iter().map(name_and_value).collect();
         let call = self.elasticache.reset_cache_parameter_group().cache_parameter_group_name(name);
-        let result = call.reset_all_parameters(false).set_parameter_name_values(Some(named)).send().await;
+        let result = call.set_parameter_name_values(Some(named)).send().await;
         result.map(drop).map_err(|e| Fault::new("elasticache:ResetCacheParameterGroup", name, &e))
     }
 
@@ -249,7 +248,8 @@ impl Aws {
             .cache_node_type(node_type)
             .set_cluster_mode(cluster_mode.map(ClusterMode::from))
             .automatic_failover_enabled(*automatic_failover)
-            .multi_az_enabled(*multi_az)
+            // What is off by default is not said, as Terraform does it.
+            .set_multi_az_enabled(multi_az.then_some(true))
             .port(*port)
             .cache_parameter_group_name(parameter_group)
             .cache_subnet_group_name(subnet_group)
@@ -268,7 +268,7 @@ impl Aws {
             .set_preferred_maintenance_window(maintenance_window.clone())
             .auto_minor_version_upgrade(*auto_minor_version_upgrade)
             .set_notification_topic_arn(notification_topic.clone())
-            .set_data_tiering_enabled(*data_tiering)
+            .set_data_tiering_enabled(data_tiering.filter(|tiered| *tiered))
             .set_durability(durability.as_deref().map(Durability::from))
             .set_tags(Some(convert::tag_list(tags)));
         if !restore.snapshot_arns.is_empty() {
@@ -347,17 +347,17 @@ impl Aws {
         call.send().await.map(drop).map_err(|e| Fault::new("elasticache:ModifyReplicationGroup", id, &e))
     }
 
-    pub(crate) async fn set_transit_encryption(&self, group: &str, to: Tls) -> Result<(), Fault> {
+    /// One move of TLS. While it is on only the mode is sent: nobody has been seen to send the flag with it then.
+    pub(crate) async fn set_transit_encryption(&self, group: &str, from: Tls, to: Tls) -> Result<(), Fault> {
         let call = self.elasticache.modify_replication_group().replication_group_id(group).apply_immediately(true);
-        let call = match to {
-            Tls::Off => call.transit_encryption_enabled(false),
-            Tls::Preferred => {
-                call.transit_encryption_enabled(true).transit_encryption_mode(TransitEncryptionMode::Preferred)
-            }
-            Tls::Required => {
-                call.transit_encryption_enabled(true).transit_encryption_mode(TransitEncryptionMode::Required)
-            }
+        let mode = match to {
+            Tls::Off => None,
+            Tls::Preferred => Some(TransitEncryptionMode::Preferred),
+            Tls::Required => Some(TransitEncryptionMode::Required),
         };
+        let on = to != Tls::Off;
+        let switched = on != (from != Tls::Off);
+        let call = call.set_transit_encryption_enabled(switched.then_some(on)).set_transit_encryption_mode(mode);
         call.send().await.map(drop).map_err(|e| Fault::new("elasticache:ModifyReplicationGroup", group, &e))
     }
 
@@ -459,6 +459,10 @@ fn by_shard(counts: &BTreeMap<String, i32>) -> Vec<ConfigureShard> {
     let shard =
         |(id, count): (&String, &i32)| ConfigureShard::builder().node_group_id(id).new_replica_count(*count).build();
     counts.iter().map(shard).collect()
+}
+
+fn name_and_value((name, value): (&String, &String)) -> ParameterNameValue {
+    ParameterNameValue::builder().parameter_name(name).parameter_value(value).build()
 }
 
 fn node_group(item: &NodeGroupProperties, replicas: i32) -> NodeGroupConfiguration {

@@ -30,7 +30,7 @@ async fn take(aws: &Aws, step: &Step, request: &str) -> Result<(), Fault> {
             aws.create_parameter_group(name, family, description, tags).await
         }
         Step::ModifyParameters { name, values } => aws.modify_parameters(name, values).await,
-        Step::ResetParameters { name, keys } => aws.reset_parameters(name, keys).await,
+        Step::ResetParameters { name, values } => aws.reset_parameters(name, values).await,
         Step::DeleteParameterGroup { name } => aws.delete_parameter_group(name).await,
         Step::CreateSecret(secret) => create_secret(aws, secret, request).await,
         Step::RestoreSecret { arn } => aws.restore_secret(arn).await,
@@ -48,7 +48,7 @@ async fn take(aws: &Aws, step: &Step, request: &str) -> Result<(), Fault> {
         Step::IncreaseReplicas { group, replicas } => aws.increase_replicas(group, replicas).await,
         Step::DecreaseReplicas { group, replicas } => aws.decrease_replicas(group, replicas).await,
         Step::ChangeShards { group, shards, remove } => aws.change_shards(group, *shards, remove).await,
-        Step::SetTransitEncryption { group, to } => aws.set_transit_encryption(group, *to).await,
+        Step::SetTransitEncryption { group, from, to } => aws.set_transit_encryption(group, *from, *to).await,
         Step::ChangeLogin { group, change } => aws.change_login(group, &login_request(change)).await,
         Step::DeliverLogs { group, set, disable } => aws.deliver_logs(group, set, disable).await,
         Step::DeleteGroup { group, final_snapshot } => aws.delete_group(group, final_snapshot.as_deref()).await,
@@ -77,7 +77,7 @@ fn login_request(change: &LoginChange) -> LoginRequest<'_> {
         LoginChange::Set { token, .. } => LoginRequest { token: Some(token), strategy: Some("SET"), ..nothing },
         LoginChange::TokenToUserGroup(id) => LoginRequest { strategy: Some("DELETE"), add: Some(id), ..nothing },
         LoginChange::UserGroups { add, remove } => LoginRequest { add: add.as_deref(), remove, ..nothing },
-        LoginChange::RemoveUserGroups => LoginRequest { remove_all: true, ..nothing },
+        LoginChange::RemoveUserGroups(ids) => LoginRequest { remove: ids, ..nothing },
     }
 }
 

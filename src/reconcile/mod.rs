@@ -529,14 +529,14 @@ impl<'a> Run<'a> {
     /// Leaves out of further resets what AWS refused: the parameters that its message names, else they are tried one by
     /// one. One name that AWS does not know fails a whole call.
     fn leave_parameters(&mut self, step: &Step, fault: &Fault) {
-        let Step::ResetParameters { keys, .. } = step else { return };
+        let Step::ResetParameters { values, .. } = step else { return };
         let named = |key: &&String| {
             let words = fault.message.split(|c: char| !c.is_ascii_alphanumeric() && c != '-');
             words.into_iter().any(|word| word == key.as_str())
         };
-        let named: BTreeSet<String> = keys.iter().filter(named).cloned().collect();
-        match (keys.len(), named.is_empty()) {
-            (1, _) => self.unresettable.extend(keys.iter().cloned()),
+        let named: BTreeSet<String> = values.keys().filter(named).cloned().collect();
+        match (values.len(), named.is_empty()) {
+            (1, _) => self.unresettable.extend(values.keys().cloned()),
             (_, false) => self.unresettable.extend(named),
             (_, true) => self.resets_singly = true,
         }

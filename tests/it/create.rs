@@ -40,6 +40,7 @@ async fn the_quick_start_makes_one_open_node() {
     assert_eq!(get(&outcome, "Configuration.Engine"), "valkey");
     assert_eq!(get(&outcome, "Configuration.EngineVersion"), "8.2");
     assert_eq!(get(&outcome, "Security.AuthTokenSecretArn"), "");
+    assert!(create_call(&setup).get("MultiAZEnabled").is_none(), "off is the default");
     let mut writes = setup.write_names();
     writes[..2].sort();
     let expected = [

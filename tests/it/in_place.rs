@@ -204,7 +204,7 @@ async fn an_abandoned_first_token_does_not_leave_the_next_one_optional() {
 async fn a_user_group_gives_way_to_nobody() {
     let (setup, _) = standing(json!({"UserGroupIds": ["g0"]})).await;
     let (outcome, writes) = changed(&setup, with(quick_start(), tls_on())).await;
-    assert_eq!(modifications(&writes), [json!({"RemoveUserGroups": "true"})]);
+    assert_eq!(modifications(&writes), [json!({"UserGroupIdsToRemove": {"member": ["g0"]}})]);
     assert_eq!(outcome.get_att("Connection.PasswordRequired"), Ok("false"));
     setup.deleted().await;
 }
@@ -217,8 +217,8 @@ async fn a_user_group_and_tls_go_together() {
     assert_eq!(
         modifications(&writes),
         [
-            json!({"RemoveUserGroups": "true"}),
-            json!({"TransitEncryptionEnabled": "true", "TransitEncryptionMode": "preferred"}),
+            json!({"UserGroupIdsToRemove": {"member": ["g0"]}}),
+            json!({"TransitEncryptionMode": "preferred"}),
             json!({"TransitEncryptionEnabled": "false"}),
         ]
     );
@@ -248,12 +248,13 @@ async fn tls_moves_one_step_at_a_time_in_both_directions() {
         let (setup, off) = standing(engine).await;
         let (outcome, writes) = changed(&setup, with(off.clone(), tls_on())).await;
         let preferred = json!({"TransitEncryptionEnabled": "true", "TransitEncryptionMode": "preferred"});
-        let required = json!({"TransitEncryptionEnabled": "true", "TransitEncryptionMode": "required"});
-        assert_eq!(modifications(&writes), [preferred.clone(), required]);
+        let required = json!({"TransitEncryptionMode": "required"});
+        assert_eq!(modifications(&writes), [preferred, required]);
         assert_eq!(group(&setup).tls, Tls::Required);
         assert!(outcome.get_att("Connection.Url").unwrap().starts_with("rediss://"));
         let (outcome, writes) = changed(&setup, off).await;
-        assert_eq!(modifications(&writes), [preferred, json!({"TransitEncryptionEnabled": "false"})]);
+        let back = json!({"TransitEncryptionMode": "preferred"});
+        assert_eq!(modifications(&writes), [back, json!({"TransitEncryptionEnabled": "false"})]);
         assert_eq!(group(&setup).tls, Tls::Off);
         assert!(outcome.get_att("Connection.Url").unwrap().starts_with("redis://"));
         setup.deleted().await;
@@ -282,7 +283,7 @@ async fn tls_and_a_first_token_come_in_one_update() {
         modifications(&writes),
         [
             json!({"TransitEncryptionEnabled": "true", "TransitEncryptionMode": "preferred"}),
-            json!({"TransitEncryptionEnabled": "true", "TransitEncryptionMode": "required"}),
+            json!({"TransitEncryptionMode": "required"}),
             json!({"AuthToken": "token", "AuthTokenUpdateStrategy": "ROTATE"}),
             json!({"AuthToken": "token", "AuthTokenUpdateStrategy": "SET"}),
         ]

@@ -379,7 +379,10 @@ async fn own_parameters_come_change_and_go() {
     let modified = calls(&writes, "ModifyCacheParameterGroup");
     assert_eq!(parameter_names(&modified[0].params).len(), changed);
     let reset = calls(&writes, "ResetCacheParameterGroup");
-    assert_eq!(parameter_names(&reset.last().unwrap().params), ["tcp-keepalive"]);
+    let reset = &reset.last().unwrap().params;
+    assert_eq!(parameter_names(reset), ["tcp-keepalive"]);
+    assert_eq!(reset["ParameterNameValues"]["ParameterNameValue"][0]["ParameterValue"], many["tcp-keepalive"]);
+    assert!(reset.get("ResetAllParameters").is_none(), "{reset}");
     assert!(calls(&writes, "ModifyReplicationGroup").is_empty());
     setup.aws.with(|world, _| {
         let group = world.elasticache.parameter_group(&own).unwrap();

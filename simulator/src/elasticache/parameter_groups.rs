@@ -88,6 +88,9 @@ impl ParameterGroup {
             return Ok(());
         }
         let found = &self.family;
+        if found.starts_with("valkey") && expected.starts_with("redis") {
+            return Err(invalid_combination("valkey parameter group is not applicable to engine redis"));
+        }
         Err(invalid_combination(format!(
             "Expected a parameter group of family {expected} but found one of family {found}"
         )))

@@ -107,9 +107,9 @@ fn parameters(step: &Step, groups: &mut Vec<ParameterGroup>) {
             let group = groups.iter_mut().filter(|group| group.name == *name);
             group.for_each(|group| group.values.extend(values.iter().cloned()));
         }
-        Step::ResetParameters { name, keys } => {
+        Step::ResetParameters { name, values } => {
             let group = groups.iter_mut().filter(|group| group.name == *name);
-            group.for_each(|group| group.values.retain(|key, _| !keys.contains(key)));
+            group.for_each(|group| group.values.retain(|key, _| !values.contains_key(key)));
         }
         _ => {}
     }
@@ -327,7 +327,7 @@ fn login(change: &LoginChange, group: &mut Group) {
             group.user_group_ids.retain(|id| !remove.contains(id));
             group.user_group_ids.extend(add.clone());
         }
-        LoginChange::RemoveUserGroups => group.user_group_ids.clear(),
+        LoginChange::RemoveUserGroups(_) => group.user_group_ids.clear(),
     }
 }
 

@@ -7,7 +7,10 @@ use crate::desired::{Auth, TAG_LOGIN};
 /// Logins that must go before TLS can.
 pub(super) fn leave(pass: &Pass<'_>) -> Vec<Step> {
     match &pass.desired.auth {
-        Auth::Open if !pass.group.user_group_ids.is_empty() => change(pass, LoginChange::RemoveUserGroups),
+        // By their names, as the guide does it: to remove all of them goes only with a token that takes over.
+        Auth::Open if !pass.group.user_group_ids.is_empty() => {
+            change(pass, LoginChange::RemoveUserGroups(pass.group.user_group_ids.iter().cloned().collect()))
+        }
         _ => Vec::new(),
     }
 }

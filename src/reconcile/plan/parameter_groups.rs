@@ -6,7 +6,7 @@
 //! the cluster mode may bring a parameter group with the other value. So each kept group has a name of its own for every
 //! family and every value of the flag.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use super::step::Step;
 use super::{Pass, cluster_mode, engine};
@@ -137,10 +137,11 @@ fn set_values(values: &BTreeMap<String, String>, group: &ParameterGroup, observe
         return Some(Step::ModifyParameters { name: group.name.clone(), values });
     }
     let stays = |key: &String| values.contains_key(key) || observed.unresettable.contains(key);
-    let dropped: Vec<&String> = group.values.keys().filter(|key| !stays(key)).collect();
+    let dropped: Vec<(&String, &String)> = group.values.iter().filter(|(key, _)| !stays(key)).collect();
     let per_call = if observed.resets_singly { 1 } else { PARAMETERS_PER_CALL };
-    let keys: BTreeSet<String> = dropped.chunks(per_call).next()?.iter().copied().cloned().collect();
-    Some(Step::ResetParameters { name: group.name.clone(), keys })
+    let first = dropped.chunks(per_call).next()?.iter();
+    let values = first.map(|(key, value)| ((*key).clone(), (*value).clone())).collect();
+    Some(Step::ResetParameters { name: group.name.clone(), values })
 }
 
 /// Removes the groups of ours that nothing uses any more. What waits for the maintenance window still uses the old one: it

@@ -12,38 +12,129 @@ use crate::secret::{AuthToken, SecretContent};
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[allow(missing_docs, reason = "fields are the arguments of the call that the variant is named for")]
 pub enum Step {
-    CreateSubnetGroup { name: String, description: String, subnet_ids: BTreeSet<String>, tags: Tags },
-    ModifySubnetGroup { name: String, subnet_ids: BTreeSet<String> },
-    DeleteSubnetGroup { name: String },
-    CreateSecurityGroup { name: String, description: String, vpc_id: String, tags: Tags },
-    AuthorizeIngress { security_group: String, rules: BTreeSet<IngressRule> },
-    RevokeIngress { security_group: String, rules: BTreeSet<IngressRule> },
-    DeleteSecurityGroup { id: String },
-    CreateParameterGroup { name: String, family: String, description: String, tags: Tags },
-    ModifyParameters { name: String, values: Vec<(String, String)> },
-    ResetParameters { name: String, keys: BTreeSet<String> },
-    DeleteParameterGroup { name: String },
+    CreateSubnetGroup {
+        name: String,
+        description: String,
+        subnet_ids: BTreeSet<String>,
+        tags: Tags,
+    },
+    ModifySubnetGroup {
+        name: String,
+        subnet_ids: BTreeSet<String>,
+    },
+    DeleteSubnetGroup {
+        name: String,
+    },
+    CreateSecurityGroup {
+        name: String,
+        description: String,
+        vpc_id: String,
+        tags: Tags,
+    },
+    AuthorizeIngress {
+        security_group: String,
+        rules: BTreeSet<IngressRule>,
+    },
+    RevokeIngress {
+        security_group: String,
+        rules: BTreeSet<IngressRule>,
+    },
+    DeleteSecurityGroup {
+        id: String,
+    },
+    CreateParameterGroup {
+        name: String,
+        family: String,
+        description: String,
+        tags: Tags,
+    },
+    ModifyParameters {
+        name: String,
+        values: Vec<(String, String)>,
+    },
+    /// With the values that they have.
+    ResetParameters {
+        name: String,
+        values: BTreeMap<String, String>,
+    },
+    DeleteParameterGroup {
+        name: String,
+    },
     CreateSecret(Box<NewSecret>),
-    RestoreSecret { arn: String },
-    PutSecret { arn: String, content: SecretContent },
+    RestoreSecret {
+        arn: String,
+    },
+    PutSecret {
+        arn: String,
+        content: SecretContent,
+    },
     StageSecret(Box<StagedSecret>),
-    PromoteSecret { arn: String, to: String, from: Option<String> },
-    UnstageSecret { arn: String, version: String },
-    SetSecretKey { arn: String, kms_key_id: String },
-    DeleteSecret { arn: String, recovery_window_days: i32 },
+    PromoteSecret {
+        arn: String,
+        to: String,
+        from: Option<String>,
+    },
+    UnstageSecret {
+        arn: String,
+        version: String,
+    },
+    SetSecretKey {
+        arn: String,
+        kms_key_id: String,
+    },
+    DeleteSecret {
+        arn: String,
+        recovery_window_days: i32,
+    },
     CreateGroup(Box<NewGroup>),
     ModifyGroup(Box<GroupChange>),
-    ChangeShards { group: String, shards: i32, remove: Vec<String> },
-    IncreaseReplicas { group: String, replicas: Replicas },
-    DecreaseReplicas { group: String, replicas: Replicas },
-    SetTransitEncryption { group: String, to: Tls },
-    ChangeLogin { group: String, change: LoginChange },
-    DeliverLogs { group: String, set: BTreeMap<String, LogDelivery>, disable: BTreeSet<String> },
-    DeleteGroup { group: String, final_snapshot: Option<String> },
-    CreateSnapshot { name: String, of: SnapshotSource, tags: Tags },
-    DeleteSnapshot { name: String },
-    Tag { target: TagTarget, tags: Tags },
-    Untag { target: TagTarget, keys: BTreeSet<String> },
+    ChangeShards {
+        group: String,
+        shards: i32,
+        remove: Vec<String>,
+    },
+    IncreaseReplicas {
+        group: String,
+        replicas: Replicas,
+    },
+    DecreaseReplicas {
+        group: String,
+        replicas: Replicas,
+    },
+    SetTransitEncryption {
+        group: String,
+        from: Tls,
+        to: Tls,
+    },
+    ChangeLogin {
+        group: String,
+        change: LoginChange,
+    },
+    DeliverLogs {
+        group: String,
+        set: BTreeMap<String, LogDelivery>,
+        disable: BTreeSet<String>,
+    },
+    DeleteGroup {
+        group: String,
+        final_snapshot: Option<String>,
+    },
+    CreateSnapshot {
+        name: String,
+        of: SnapshotSource,
+        tags: Tags,
+    },
+    DeleteSnapshot {
+        name: String,
+    },
+    Tag {
+        target: TagTarget,
+        tags: Tags,
+    },
+    Untag {
+        target: TagTarget,
+        keys: BTreeSet<String>,
+    },
 }
 
 /// What a snapshot is taken of.
@@ -91,8 +182,8 @@ pub enum LoginChange {
         /// Those to remove.
         remove: Vec<String>,
     },
-    /// No user groups any more.
-    RemoveUserGroups,
+    /// No user groups any more; these are the last.
+    RemoveUserGroups(Vec<String>),
 }
 
 impl fmt::Display for LoginChange {
@@ -110,7 +201,7 @@ impl fmt::Display for LoginChange {
                 let signs = add.iter().map(|id| format!("+{id}")).chain(remove.iter().map(|id| format!("-{id}")));
                 write!(f, "user groups {}", join(signs))
             }
-            LoginChange::RemoveUserGroups => f.write_str("remove the user groups"),
+            LoginChange::RemoveUserGroups(_) => f.write_str("remove the user groups"),
         }
     }
 }
@@ -272,7 +363,7 @@ impl fmt::Display for Step {
             Step::ModifyParameters { name, values } => {
                 write!(f, "set {} in {name}", join(values.iter().map(|(key, value)| format!("{key}={value}"))))
             }
-            Step::ResetParameters { name, keys } => write!(f, "reset {} in {name}", join(keys)),
+            Step::ResetParameters { name, values } => write!(f, "reset {} in {name}", join(values.keys())),
             Step::DeleteParameterGroup { name } => write!(f, "delete parameter group {name}"),
             Step::CreateSecret(secret) => {
                 let how = if secret.token.is_some() { "the given token" } else { "a generated token" };
@@ -309,7 +400,7 @@ impl fmt::Display for Step {
             Step::ChangeShards { group, shards, remove } => {
                 write!(f, "change shards of {group} to {shards}, removing {}", join(remove))
             }
-            Step::SetTransitEncryption { group, to } => write!(f, "set TLS of {group} to {to}"),
+            Step::SetTransitEncryption { group, to, .. } => write!(f, "set TLS of {group} to {to}"),
             Step::ChangeLogin { group, change } => write!(f, "change login of {group}: {change}"),
             Step::DeliverLogs { group, set, disable } => {
                 let signs = set.iter().map(|(kind, log)| format!("{kind} to {}", log.destination));

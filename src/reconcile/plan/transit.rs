@@ -23,5 +23,5 @@ pub(super) fn steps(pass: &Pass<'_>) -> Vec<Step> {
         (Tls::Preferred, Tls::Off) => Tls::Off,
         (Tls::Off, Tls::Off) | (Tls::Preferred, Tls::Preferred) | (Tls::Required, Tls::Required) => return Vec::new(),
     };
-    vec![Step::SetTransitEncryption { group: pass.group.id.clone(), to }]
+    vec![Step::SetTransitEncryption { group: pass.group.id.clone(), from: actual(pass.group), to }]
 }

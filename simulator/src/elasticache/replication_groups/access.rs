@@ -78,6 +78,9 @@ pub(super) fn read_changes(
     let add = lower(input.texts("UserGroupIdsToAdd", "member"));
     let mut remove = lower(input.texts("UserGroupIdsToRemove", "member"));
     if input.flag("RemoveUserGroups")?.unwrap_or(false) {
+        if input.text("AuthToken").is_none() {
+            return Err(invalid_combination("RemoveUserGroups needs an AUTH token that takes over from user groups."));
+        }
         remove.clone_from(&group.user_groups);
     }
     if let Some(stranger) = remove.iter().find(|id| !group.user_groups.contains(id)) {
@@ -94,7 +97,7 @@ pub(super) fn read_changes(
     changes.auth = read_auth(group, strategy, token, &after, !add.is_empty())?;
     if !add.is_empty() && !group.tokens.is_empty() && changes.auth != Some(AuthStep::Delete) {
         return Err(invalid_combination(
-            "User groups cannot be added while an AUTH token is in use. Use the strategy DELETE in the same request.",
+            "User group can't be associated with auth token enabled. Pass AuthStrategy delete to proceed.",
         ));
     }
     if !add.is_empty() || !remove.is_empty() {
@@ -113,9 +116,7 @@ fn read_auth(
     let Some(token) = token else {
         return match strategy {
             "DELETE" if adds_users && !group.tokens.is_empty() => Ok(Some(AuthStep::Delete)),
-            "DELETE" => Err(invalid_combination(
-                "The strategy DELETE is only allowed when user groups take over from an AUTH token.",
-            )),
+            "DELETE" => Err(invalid_value("Auth token update strategy delete is not supported currently")),
             "SET" => Err(invalid_combination("The strategy SET needs an AUTH token.")),
             _ => Ok(None),
         };

@@ -110,9 +110,15 @@ fn read_settings(group: &ReplicationGroup, input: Input<'_>, changes: &mut Chang
         changes.ip_discovery = differs(discovery.to_owned(), &group.ip_discovery);
     }
     if let Some(durability) = input.text("Durability").filter(|new| Some(*new) != group.durability.as_deref()) {
-        let switches = ["sync", "async"];
-        if !switches.contains(&durability) || !group.durability.as_deref().is_some_and(|old| switches.contains(&old)) {
-            return Err(invalid_combination("Durability can only be changed between sync and async."));
+        let is_durable = |value: &str| ["sync", "async"].contains(&value);
+        match (group.durability.as_deref().is_some_and(is_durable), is_durable(durability)) {
+            (true, true) => {}
+            (true, false) => {
+                return Err(invalid_combination("Durability cannot currently be disabled on durable clusters"));
+            }
+            (false, _) => {
+                return Err(invalid_combination("Durability cannot currently be enabled on non-durable clusters"));
+            }
         }
         changes.durability = Some(durability.to_owned());
     }
@@ -152,15 +158,22 @@ fn read_backup(group: &ReplicationGroup, input: Input<'_>, changes: &mut Changes
     }
     if let Some(member) = input.text("SnapshottingClusterId") {
         if group.is_sharded() {
-            return Err(invalid_combination("SnapshottingClusterId cannot be used with cluster mode enabled."));
+            return Err(invalid_combination(
+                "Cannot set snapshotting cluster for cluster mode enabled replication group",
+            ));
         }
-        let member = live_member(group, member)?;
+        let member = live_member(group, member).map_err(|missing| AwsError {
+            message: "Specified snapshotting cluster does not exist".into(),
+            ..missing
+        })?;
         changes.snapshotting_member = (Some(&member) != group.snapshotting_member.as_ref()).then_some(member);
     }
     let turns_on = changes.snapshot_retention.is_some_and(|days| days > 0) && group.snapshot_retention == 0;
     let has_source = group.snapshotting_member.is_some() || changes.snapshotting_member.is_some();
     if turns_on && !group.is_sharded() && !has_source {
-        return Err(invalid_combination("SnapshottingClusterId is needed to turn on automatic snapshots."));
+        return Err(invalid_combination(
+            "Must specify both SnapshotRetentionLimit and SnapshottingClusterId to turn on snapshots",
+        ));
     }
     Ok(())
 }
@@ -287,6 +300,9 @@ fn read_tls(
             "Transit encryption modification should be called with applied immediately option.",
         ));
     }
+    if enabled.is_none() && group.tls == Tls::Off {
+        return Err(invalid_combination("To modify transit encryption mode, set encryption-in-transit as enabled."));
+    }
     let wanted = match (enabled.unwrap_or(group.tls != Tls::Off), mode) {
         (false, None) => Tls::Off,
         (false, Some(_)) => return Err(invalid_combination("TransitEncryptionMode needs TransitEncryptionEnabled.")),
@@ -298,6 +314,9 @@ fn read_tls(
     };
     if wanted == group.tls {
         return Ok(());
+    }
+    if (group.tls, wanted) == (Tls::Required, Tls::Preferred) && enabled.is_some() {
+        return Err(invalid_combination("Encryption in transit is enabled already: send TransitEncryptionMode alone."));
     }
     if !group.release().is_none_or(|release| release.changes_encryption_in_place()) {
         return Err(invalid_combination("Transit encryption cannot be changed with this engine version."));
@@ -331,13 +350,16 @@ fn read_availability(
     let failover = changes.failover.unwrap_or(group.failover);
     let multi_az = changes.multi_az.unwrap_or(group.multi_az);
     let replicas = group.fewest_replicas();
-    if changes.failover == Some(true) && !group.is_sharded() && replicas == 0 {
+    // Also when it is on already, as it is in shards without replicas.
+    if input.flag("AutomaticFailoverEnabled")? == Some(true) && replicas == 0 {
         return Err(invalid_combination(
-            "Automatic failover is not supported for replication groups with less than two cache clusters.",
+            "Replication group must have at least one read replica to enable autofailover.",
         ));
     }
     if changes.failover == Some(false) && group.cluster_mode != ClusterMode::Disabled {
-        return Err(invalid_combination("Cluster mode enabled needs automatic failover to be enabled."));
+        return Err(invalid_combination(
+            "Turning off automatic failover for replication group with cluster mode enabled is not supported.",
+        ));
     }
     if multi_az && (changes.multi_az.is_some() || changes.failover.is_some()) {
         let zones = cache.zones_of(group);

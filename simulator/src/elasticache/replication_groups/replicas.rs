@@ -127,8 +127,11 @@ fn check_wishes(group: &ReplicationGroup, wishes: &[Wish], grow: bool) -> Result
     if wishes.iter().any(|wish| wish.replicas > MAX_REPLICAS as usize) {
         return Err(invalid_value("The parameter NewReplicaCount must be between 0 and 5."));
     }
-    let needs_one = group.multi_az || (group.failover && !group.is_sharded());
-    if needs_one && wishes.iter().any(|wish| wish.replicas == 0) {
+    let leaves_none = wishes.iter().any(|wish| wish.replicas == 0);
+    if group.multi_az && leaves_none {
+        return Err(invalid_value("Must have at least 1 replica for Multi-AZ enabled Replication Group"));
+    }
+    if group.failover && !group.is_sharded() && leaves_none {
         return Err(invalid_value(
             "Must have at least 1 replica when cluster mode is disabled with auto failover enabled.",
         ));

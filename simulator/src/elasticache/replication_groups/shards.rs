@@ -22,7 +22,7 @@ pub(in crate::elasticache) fn modify(world: &mut World, call: &Call) -> Answer {
         return Err(invalid_value("ApplyImmediately=false is not supported for changes of the shard configuration."));
     }
     if !group.is_sharded() {
-        return Err(invalid_combination("The shard configuration can be changed only with cluster mode enabled."));
+        return Err(invalid_combination("Operation is only applicable for cluster mode enabled"));
     }
     if wanted == 0 {
         return Err(invalid_value("The parameter NodeGroupCount must be at least 1."));
@@ -99,8 +99,11 @@ fn shrink(group: &ReplicationGroup, wanted: usize, input: Input<'_>) -> Result<V
     let removed = input.texts("NodeGroupsToRemove", "NodeGroupToRemove");
     let retained = input.texts("NodeGroupsToRetain", "NodeGroupToRetain");
     let named = removed.as_ref().or(retained.as_ref());
-    if let Some(stranger) = named.into_iter().flatten().find(|id| group.shards.iter().all(|shard| shard.id != **id)) {
-        return Err(invalid_value(format!("Node group {stranger} does not exist in {}.", group.id)));
+    let is_strange = |id: &&String| group.shards.iter().all(|shard| shard.id != **id);
+    let strangers: Vec<&str> = named.into_iter().flatten().filter(is_strange).map(String::as_str).collect();
+    if !strangers.is_empty() {
+        let strangers = strangers.join(", ");
+        return Err(invalid_value(format!("The following node group ids are invalid: [{strangers}]")));
     }
     let leaving: Vec<String> = match (removed, retained) {
         (Some(removed), None) => removed,

@@ -47,15 +47,13 @@ fn tokens_give_way_to_user_groups_and_come_back() {
     encrypted(&mut account, json!({ "AuthToken": TOKEN_A }));
     let plain = json!({ "UserGroupIdsToAdd": { "member": ["people"] } });
     assert_eq!(refusal(account.modify("a", plain.clone())), "InvalidParameterCombination");
-    assert_eq!(
-        refusal(account.modify("a", json!({ "AuthTokenUpdateStrategy": "DELETE" }))),
-        "InvalidParameterCombination"
-    );
+    assert_eq!(refusal(account.modify("a", json!({ "AuthTokenUpdateStrategy": "DELETE" }))), "InvalidParameterValue");
     let mut take_over = plain;
     take_over["AuthTokenUpdateStrategy"] = json!("DELETE");
     let group = account.modified("a", take_over);
     assert_eq!((&group["AuthTokenEnabled"], &group["UserGroupIds"]["member"]), (&json!(false), &json!(["people"])));
     assert_eq!(tokens(&account).0, ["user-password"]);
+    assert_eq!(refusal(account.modify("a", json!({ "RemoveUserGroups": "true" }))), "InvalidParameterCombination");
     let back = json!({ "RemoveUserGroups": "true", "AuthToken": TOKEN_B, "AuthTokenUpdateStrategy": "ROTATE" });
     let group = account.modified("a", back);
     assert_eq!(group["AuthTokenEnabled"], true);
@@ -77,7 +75,9 @@ fn encryption_moves_one_step_at_a_time() {
     assert_eq!(account.world.elasticache.wanted_nodes()[0].tls, Tls::Preferred);
     account.modified("a", required);
     assert_eq!(refusal(account.modify("a", off.clone())), "InvalidParameterCombination");
-    account.modified("a", preferred);
+    // While it is on the mode goes alone: the pair has been seen on the way on only.
+    assert_eq!(refusal(account.modify("a", preferred)), "InvalidParameterCombination");
+    account.modified("a", json!({ "TransitEncryptionMode": "preferred" }));
     let group = account.modified("a", off);
     assert_eq!(group["TransitEncryptionEnabled"], false);
     assert!(group.get("TransitEncryptionMode").is_none());

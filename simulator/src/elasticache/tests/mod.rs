@@ -1,6 +1,7 @@
 //! The service against its behaviour: calls in, answers out, time between them.
 
 mod access;
+mod aws_words;
 mod changes;
 mod groups;
 mod life;
