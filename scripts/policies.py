@@ -31,8 +31,9 @@ logging.getLogger("samtranslator").setLevel(logging.ERROR)
 # As long as they get, because the length of policies is limited.
 PSEUDO_PARAMETERS = {"AWS::Partition": "aws-us-gov", "AWS::Region": "us-gov-west-1", "AWS::AccountId": "123456789012"}
 
-# Characters that the inline policies of a role may have together; white space does not count.
+# Characters that the inline policies of a role may have together, and a managed policy; white space does not count.
 LONGEST_INLINE_POLICIES = 10_240
+LONGEST_MANAGED_POLICY = 6_144
 
 # Keys of every request, as far as they are used here. Keys about tags are not among them: the reference data says which
 # actions and resources know them.
@@ -89,9 +90,9 @@ class Template:
                 return [part for inner in value for part in listed(self.plain(inner))]
         return value
 
-    def is_inline_policy(self, place: str) -> bool:
-        kind = self.resources[place.split(".")[0]]["Type"]
-        return kind == "AWS::IAM::RolePolicy" or (kind == "AWS::IAM::Role" and ".Policies" in place)
+    def kind(self, place: str) -> str:
+        """The type of the resource that a place is in."""
+        return self.resources[place.split(".")[0]]["Type"]
 
 
 def documents(place: str, value) -> Iterator[tuple[str, dict]]:
@@ -226,13 +227,22 @@ def missing_dependencies(policies: list[dict]) -> Iterator[str]:
 def problems(source: dict, parameters: dict[str, str]) -> list[str]:
     template = Template(source, parameters)
     policies = list(template.policies())
-    inline = [document for place, document in policies if template.is_inline_policy(place)]
     found = [f"{place}: {problem}" for place, document in policies for problem in problems_of_policy(document)]
-    found += missing_dependencies(inline)
-    length = sum(len("".join(json.dumps(document).split())) for document in inline)
-    if length > LONGEST_INLINE_POLICIES:
-        found.append(f"the inline policies have {length} characters; a role may have {LONGEST_INLINE_POLICIES}")
+    inline = [
+        document
+        for place, document in policies
+        if template.kind(place) == "AWS::IAM::RolePolicy" or ".Policies." in place
+    ]
+    managed = [document for place, document in policies if template.kind(place) == "AWS::IAM::ManagedPolicy"]
+    found += missing_dependencies(inline + managed)
+    lengths = [("inline policies", LONGEST_INLINE_POLICIES, sum(length(document) for document in inline))]
+    lengths += [("managed policy", LONGEST_MANAGED_POLICY, length(document)) for document in managed]
+    found += [f"the {what}: {has} characters; a role may have {most}" for what, most, has in lengths if has > most]
     return found
+
+
+def length(document: dict) -> int:
+    return len("".join(json.dumps(document).split()))
 
 
 def main() -> int:

@@ -14,7 +14,7 @@ def problems(change: Callable[[dict[str, dict]], None] = lambda statements: None
     """What is wrong with the template after a change of its statements, which are known by their Sid."""
     source = policies.yaml_parse(TEMPLATE.read_text())
     documents = policies.documents("", source["Resources"])
-    change({statement["Sid"]: statement for _, document in documents for statement in document["Statement"]})
+    change({statement.get("Sid"): statement for _, document in documents for statement in document["Statement"]})
     return policies.problems(source, PARAMETERS)
 
 
@@ -25,6 +25,18 @@ class Mistakes(unittest.TestCase):
 
     def test_there_is_none_in_the_template(self):
         self.assertEqual(problems(), [])
+
+    def test_the_rights_for_a_vpc_come_with_one(self):
+        """The expanded template, because SAM gives its own role these rights always."""
+        source = policies.yaml_parse(TEMPLATE.read_text())
+        resources = policies.Template(source, PARAMETERS).resources
+        roles = [resource["Properties"] for resource in resources.values() if resource["Type"] == "AWS::IAM::Role"]
+        managed = [arn for role in roles for arn in role["ManagedPolicyArns"]]
+        about_vpcs = [arn for arn in managed if "VPC" in str(arn)]
+        self.assertTrue(about_vpcs)
+        for arn in about_vpcs:
+            condition, _, otherwise = arn["Fn::If"]
+            self.assertEqual((condition, otherwise), ("HasNetwork", {"Ref": "AWS::NoValue"}))
 
     def test_a_required_kind_of_resource_is_missing(self):
         def without_parameter_groups(statements):
@@ -95,6 +107,9 @@ class Mistakes(unittest.TestCase):
             statements["ReadNetwork"]["Action"] *= 30
 
         self.assert_noticed("a role may have 10240", longer)
+        many = {"AdditionalSecretArns": ",".join([PARAMETERS["AdditionalSecretArns"]] * 30)}
+        found = policies.problems(policies.yaml_parse(TEMPLATE.read_text()), many)
+        self.assertTrue(any("a role may have 6144" in problem for problem in found), found)
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
+use serde_json::Value;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use crate::clock::{Clock, Time};
@@ -14,6 +15,9 @@ use crate::journal::Entry;
 use crate::lambda::Lambda;
 use crate::policy::Policy;
 use crate::world::{Right, World};
+
+/// The queue that events go into that died three times.
+const DEAD_LETTERS: &str = "arn:aws:sqs:us-east-1:123456789012:elasticache-resource-dead-letters";
 
 /// A handle on a local AWS; clones share it.
 #[derive(Clone, Debug)]
@@ -41,6 +45,7 @@ pub(crate) struct Checks {
     without_outputs: bool,
     observers: Vec<UnboundedSender<Entry>>,
     requests: u64,
+    dead_letters: Vec<Value>,
 }
 
 impl Checks {
@@ -198,6 +203,20 @@ impl LocalAws {
     #[must_use]
     pub fn refusals(&self) -> Vec<Right> {
         self.checks().refusals.clone()
+    }
+
+    /// An event died three times: Lambda puts it into the queue, if the function's role may do that.
+    pub(crate) fn bury(&self, event: Value) {
+        let mut checks = self.checks();
+        if checks.missing(vec![Right::new("sqs:SendMessage", DEAD_LETTERS)]).is_none() {
+            checks.dead_letters.push(event);
+        }
+    }
+
+    /// Events that died three times and are in the queue for them.
+    #[must_use]
+    pub fn dead_letters(&self) -> Vec<Value> {
+        self.checks().dead_letters.clone()
     }
 
     /// What is still there and carries a tag with this key, in any service. A secret that is scheduled for deletion

@@ -6,12 +6,13 @@ use std::time::Duration;
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use serde_json::json;
 use simulator::LocalAws;
-use simulator::cloudformation::{StackStatus, UploadFault};
+use simulator::cloudformation::{SERVICE_TOKEN, StackStatus, UploadFault};
 use simulator::faults::{Fault, Kind};
 use simulator::journal::Entry;
+use simulator::policy::Policy;
 
 use crate::answer::{Trouble, troubled};
-use crate::harness::{CACHE, Setup, calls, policy, production, quick_start, with};
+use crate::harness::{CACHE, Setup, calls, policy, production, project_file, quick_start, with};
 use crate::simulation::host::{Host, Life};
 
 const GROUP: &str = "production-myapp-valkey";
@@ -253,4 +254,51 @@ async fn a_continuation_of_another_release_is_taken_up() {
     }
     assert_eq!(calls(&setup.writes(), "CreateReplicationGroup").len(), 1);
     setup.deleted().await;
+}
+
+/// A template may name an alias or a version of the function: all the work is done by that one.
+#[tokio::test(start_paused = true)]
+async fn the_work_goes_on_through_the_same_alias_or_version() {
+    for qualifier in ["live", "3", "$LATEST"] {
+        let setup = slow(Duration::from_mins(20));
+        setup.aws.lambda().publish(qualifier);
+        let arn = format!("{SERVICE_TOKEN}:{qualifier}");
+        setup.created(with(production(), json!({"ServiceToken": arn}))).await;
+        let handed = hand_overs(&setup);
+        assert_eq!(handed.len(), 1);
+        assert_eq!(handed[0].params["FunctionName"], arn);
+        assert_eq!(setup.invoked_arns(), [arn.clone(), arn.clone()]);
+        assert_eq!(handed[0].params["Payload"]["Event"]["ServiceToken"], arn);
+        setup.deleted().await;
+    }
+}
+
+/// The right for the function alone is none for its aliases and versions, and the other way round.
+#[tokio::test(start_paused = true)]
+async fn a_hand_over_that_the_role_does_not_allow_is_answered_with_the_right_that_is_missing() {
+    let template = std::fs::read_to_string(project_file("template.yaml")).unwrap();
+    let function = "function:${FunctionName}";
+    for (end, qualifier) in [("\n", ""), (":*\n", ":live")] {
+        let line = template.lines().find(|line| format!("{line}\n").ends_with(&format!("{function}{end}"))).unwrap();
+        let less = Policy::from_text(&template.replacen(&format!("{line}\n"), "", 1)).unwrap();
+        let setup = Setup::with_aws(LocalAws::new(1.0, Some(less)));
+        setup.aws.with(|world, _| world.elasticache.pace.create = Duration::from_mins(20));
+        setup.aws.lambda().publish("live");
+        let arn = format!("{SERVICE_TOKEN}{qualifier}");
+        let outcome = setup.create(with(production(), json!({"ServiceToken": arn}))).await;
+        assert_eq!(outcome.status, StackStatus::RollbackComplete);
+        let reason = outcome.answers[0].reason();
+        let (action, advice) = (format!("lambda:InvokeFunction on {arn}: AccessDenied"), "allow lambda:InvokeFunction");
+        assert!(reason.contains(&action) && reason.contains(advice), "{reason}");
+    }
+}
+
+/// An alias that somebody removed: the answer names it.
+#[tokio::test(start_paused = true)]
+async fn an_alias_that_is_gone_is_named() {
+    let setup = slow(Duration::from_mins(20));
+    let arn = format!("{SERVICE_TOKEN}:gone");
+    let outcome = setup.create(with(production(), json!({"ServiceToken": arn}))).await;
+    let reason = outcome.answers[0].reason();
+    assert!(reason.contains(&format!("Function not found: {arn}")), "{reason}");
 }

@@ -18,9 +18,10 @@ use elasticache_resource::{Function, Settings, logs};
 use lambda_runtime::{Context, LambdaEvent};
 use serde_json::{Value, json};
 use simulator::LocalAws;
-use simulator::cloudformation::{Outcome, SERVICE_TOKEN, Stack, StackStatus};
+use simulator::cloudformation::{Outcome, Stack, StackStatus};
 use simulator::in_process::InProcess;
 use simulator::journal::{Caller, Entry};
+use simulator::lambda::ByArn;
 use simulator::policy::Policy;
 use simulator::world::{Answer, Call, World};
 use tracing_subscriber::layer::SubscriberExt;
@@ -40,6 +41,7 @@ pub(crate) struct Setup {
     pub(crate) aws: LocalAws,
     pub(crate) stack: Stack,
     invocations: Arc<Mutex<Vec<Result<(), String>>>>,
+    invoked_arns: Arc<Mutex<Vec<String>>>,
     last_event: Arc<Mutex<Value>>,
     kill: Arc<Mutex<Option<Duration>>>,
 }
@@ -59,14 +61,17 @@ impl Setup {
         let invocations = Arc::new(Mutex::new(Vec::new()));
         let kill = Arc::new(Mutex::new(None::<Duration>));
         let (ended, planned) = (Arc::clone(&invocations), Arc::clone(&kill));
+        let invoked_arns = Arc::new(Mutex::new(Vec::new()));
+        let arns = Arc::clone(&invoked_arns);
         let last_event = Arc::new(Mutex::new(Value::Null));
         let last = Arc::clone(&last_event);
-        let deliver = move |event: Value| {
+        let deliver = move |arn: String, event: Value| {
             *last.lock().unwrap() = event.clone();
+            arns.lock().unwrap().push(arn.clone());
             let (function, ended) = (function.clone(), Arc::clone(&ended));
             let lifetime = planned.lock().unwrap().take();
             async move {
-                let work = invoke(function, event);
+                let work = invoke(function, arn, event);
                 let result = match lifetime {
                     Some(lifetime) => tokio::time::timeout(lifetime, work).await.unwrap_or(Err("killed".to_owned())),
                     None => work.await,
@@ -75,8 +80,8 @@ impl Setup {
                 result
             }
         };
-        let stack = Stack::new(&aws, deliver, "app");
-        Setup { aws, stack, invocations, last_event, kill }
+        let stack = Stack::new(&aws, ByArn(deliver), "app");
+        Setup { aws, stack, invocations, invoked_arns, last_event, kill }
     }
 
     /// The next invocation dies after this time; Lambda tries its event again.
@@ -87,7 +92,14 @@ impl Setup {
     /// A stack whose function is a compiled program behind the Runtime API.
     pub(crate) fn over_runtime_api(aws: LocalAws) -> Setup {
         let stack = Stack::new(&aws, aws.lambda().clone(), "app");
-        Setup { aws, stack, invocations: Arc::default(), last_event: Arc::default(), kill: Arc::default() }
+        Setup {
+            aws,
+            stack,
+            invocations: Arc::default(),
+            invoked_arns: Arc::default(),
+            last_event: Arc::default(),
+            kill: Arc::default(),
+        }
     }
 
     /// What the function was invoked with last.
@@ -98,6 +110,11 @@ impl Setup {
     /// How the invocations of the function ended, as Lambda sees it.
     pub(crate) fn invocations(&self) -> Vec<Result<(), String>> {
         self.invocations.lock().unwrap().clone()
+    }
+
+    /// The ARNs that the function was invoked through.
+    pub(crate) fn invoked_arns(&self) -> Vec<String> {
+        self.invoked_arns.lock().unwrap().clone()
     }
 
     /// What [`by_hand`] does, in this account.
@@ -277,11 +294,11 @@ impl HttpConnector for Panicking {
 /// Seconds that Lambda lets one invocation run.
 const TIMEOUT: Duration = Duration::from_mins(15);
 
-async fn invoke(function: Function, event: Value) -> Result<(), String> {
+async fn invoke(function: Function, arn: String, event: Value) -> Result<(), String> {
     #[allow(clippy::disallowed_methods, reason = "Lambda tells the deadline in wall-clock time")]
     let now = std::time::SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let mut context = Context::default();
-    SERVICE_TOKEN.clone_into(&mut context.invoked_function_arn);
+    context.invoked_function_arn = arn;
     context.deadline = u64::try_from((now + TIMEOUT).as_millis()).unwrap_or(u64::MAX);
     match tokio::time::timeout(TIMEOUT, function.handle(LambdaEvent::new(event, context))).await {
         Ok(result) => result.map_err(|error| error.to_string()),

@@ -64,11 +64,13 @@ enum Stage {
     Shards,
     Replace,
     Delete,
+    DeadLetter,
 }
 
 /// In an account that never had a cache, so that the service-linked role is missing. What needs most rights comes first,
 /// so that most tours are short.
-const STAGES: [Stage; 10] = [
+const STAGES: [Stage; 11] = [
+    Stage::DeadLetter,
     Stage::Create,
     Stage::Delete,
     Stage::CreateFromSnapshot,
@@ -108,6 +110,15 @@ async fn tour(policy: Policy) -> (Setup, Result<(), String>) {
     setup.aws.with(|world, _| world.elasticache.pace.create = Duration::from_mins(20));
     for stage in STAGES {
         let outcome = match stage {
+            Stage::DeadLetter => {
+                setup.stack.deliver(&json!({"RequestType": "Create"}));
+                setup.stack.settle().await;
+                if setup.aws.refusals().is_empty() {
+                    assert_eq!(setup.aws.dead_letters().len(), 1, "an event without an address cannot be answered");
+                    continue;
+                }
+                return (setup, Ok(()));
+            }
             Stage::Create => setup.create(everything()).await,
             Stage::CreateFromSnapshot => {
                 let last = setup.aws.with(|world, _| world.elasticache.snapshots.keys().next().cloned());

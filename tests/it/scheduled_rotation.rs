@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use simulator::cloudformation::StackStatus;
+use simulator::cloudformation::{SERVICE_TOKEN, StackStatus};
 use simulator::faults::{Fault, Kind};
 use simulator::journal::Entry;
 use simulator::secrets_manager::{STEPS, SecretsManager, Trial, rotate_with, try_schedule};
@@ -23,8 +23,12 @@ async fn scheduled(properties: Value) -> Setup {
 }
 
 fn schedule(setup: &Setup) {
+    schedule_through(setup, SERVICE_TOKEN);
+}
+
+fn schedule_through(setup: &Setup, function: &str) {
     let rotation = json!({
-        "SecretId": SECRET, "RotationLambdaARN": "arn:aws:lambda:us-east-1:123456789012:function:elasticache-resource",
+        "SecretId": SECRET, "RotationLambdaARN": function,
         "RotationRules": {"AutomaticallyAfterDays": 30}, "RotateImmediately": false,
     });
     setup.by_hand(SecretsManager::handle, "RotateSecret", rotation);
@@ -426,4 +430,21 @@ async fn no_log_line_of_a_rotation_holds_a_token() {
     for version in versions {
         assert!(!log.contains(&value(&setup, &version).unwrap()), "a token is in the log");
     }
+}
+
+/// A rotation through an alias: what is left to do later is handed to the same alias.
+#[tokio::test(start_paused = true)]
+async fn a_rotation_through_an_alias_stays_there() {
+    let setup = Setup::new();
+    setup.created(with(production(), json!({"AuthTokenGraceMinutes": 30}))).await;
+    let arn = format!("{SERVICE_TOKEN}:live");
+    setup.aws.lambda().publish("live");
+    schedule_through(&setup, &arn);
+    let before = setup.invoked_arns().len();
+    rotated(&setup).await;
+    setup.aws.clock().sleep(Duration::from_mins(45)).await;
+    let invoked = setup.invoked_arns().split_off(before);
+    assert!(invoked.len() > 4 && invoked.iter().all(|through| *through == arn), "{invoked:?}");
+    assert_eq!(setup.tokens(GROUP), [password(&setup)]);
+    setup.deleted().await;
 }

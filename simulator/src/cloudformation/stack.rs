@@ -12,14 +12,14 @@ use super::operation::{Ask, Failure, Operation};
 use super::outcome::{Outcome, StackStatus};
 use super::properties::as_sent;
 use super::protocol::Answer;
-use crate::lambda::{Function, deliver};
+use crate::lambda::{FUNCTION_ARN, Function, deliver};
 use crate::local_aws::LocalAws;
 use crate::world::{ACCOUNT, REGION};
 
 /// How long CloudFormation waits for an answer when the template does not say (facts 1.3).
 pub const DEFAULT_SERVICE_TIMEOUT: Duration = Duration::from_hours(1);
 /// The ARN that templates give as `ServiceToken`.
-pub const SERVICE_TOKEN: &str = "arn:aws:lambda:us-east-1:123456789012:function:elasticache-resource";
+pub const SERVICE_TOKEN: &str = FUNCTION_ARN;
 /// The type that templates declare.
 pub const RESOURCE_TYPE: &str = "Custom::ElastiCache";
 
@@ -234,13 +234,15 @@ impl Stack {
         format!("{}-{logical_id}-{random}", self.name)
     }
 
-    pub(super) fn deliver(&self, event: &Value) {
+    /// Delivers an event as CloudFormation does, through what its `ServiceToken` names, and waits for nothing.
+    pub fn deliver(&self, event: &Value) {
         let mut state = self.lock();
         for _ in 0..if state.twice { 2 } else { 1 } {
-            let (function, event, clock) = (Arc::clone(&self.function), event.clone(), self.aws.clock().clone());
+            let (function, event, aws) = (Arc::clone(&self.function), event.clone(), self.aws.clone());
             state.deliveries.spawn(async move {
                 // What the function says matters only to Lambda; CloudFormation looks at the answer alone.
-                let _ = deliver(&*function, event, &clock).await;
+                let arn = event["ServiceToken"].as_str().unwrap_or(SERVICE_TOKEN).to_owned();
+                let _ = deliver(&aws, &*function, &arn, event).await;
             });
         }
     }

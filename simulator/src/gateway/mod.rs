@@ -12,6 +12,7 @@ use crate::ec2::Ec2;
 use crate::elasticache::ElastiCache;
 use crate::faults::Kind;
 use crate::journal::{Caller, Entry};
+use crate::lambda::Lambda;
 use crate::local_aws::{Cut, LocalAws};
 use crate::price_list::PriceList;
 use crate::secrets_manager::{SecretsManager, rotate_with};
@@ -83,7 +84,7 @@ impl Exchange<'_> {
                 Service::SecretsManager => SecretsManager::handle(world, &call),
                 Service::PriceList => PriceList::handle(world, &call),
                 Service::Lambda => {
-                    let response = self.aws.lambda().invoke(request, self.aws.clock());
+                    let response = Lambda::invoke(self.aws, request);
                     let status = response.status();
                     invoked = Some(response);
                     if status.is_success() { Ok(Value::Null) } else { Err(AwsError::new(status.as_str(), "")) }

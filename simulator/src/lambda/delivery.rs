@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::Lambda;
-use crate::clock::Clock;
+use super::{FUNCTION_ARN, Lambda};
+use crate::local_aws::LocalAws;
 
 /// How long Lambda waits before it tries a failed asynchronous invocation again (facts 2.1).
 pub const RETRY_WAITS: [Duration; 2] = [Duration::from_mins(1), Duration::from_mins(2)];
@@ -17,8 +17,13 @@ pub type Invocation = Pin<Box<dyn Future<Output = Result<(), String>> + Send>>;
 
 /// What handles events: an async closure in process, or [`Lambda`] for a compiled function at the Runtime API.
 pub trait Function: Send + Sync + 'static {
+    /// Hands over one event, once, to the function as this ARN names it: through an alias, a version, or without either.
+    fn invoke_through(&self, arn: &str, event: Value) -> Invocation;
+
     /// Hands over one event, once.
-    fn invoke(&self, event: Value) -> Invocation;
+    fn invoke(&self, event: Value) -> Invocation {
+        self.invoke_through(FUNCTION_ARN, event)
+    }
 }
 
 impl<F, Running> Function for F
@@ -26,25 +31,43 @@ where
     F: Fn(Value) -> Running + Send + Sync + 'static,
     Running: Future<Output = Result<(), String>> + Send + 'static,
 {
-    fn invoke(&self, event: Value) -> Invocation {
+    fn invoke_through(&self, _arn: &str, event: Value) -> Invocation {
         Box::pin(self(event))
     }
 }
 
+/// A closure that wants to know the ARN that it is invoked through.
+#[derive(Clone, Copy, Debug)]
+pub struct ByArn<F>(pub F);
+
+impl<F, Running> Function for ByArn<F>
+where
+    F: Fn(String, Value) -> Running + Send + Sync + 'static,
+    Running: Future<Output = Result<(), String>> + Send + 'static,
+{
+    fn invoke_through(&self, arn: &str, event: Value) -> Invocation {
+        Box::pin(self.0(arn.to_owned(), event))
+    }
+}
+
 impl Function for Lambda {
-    fn invoke(&self, event: Value) -> Invocation {
-        let result = self.enqueue(event);
+    fn invoke_through(&self, arn: &str, event: Value) -> Invocation {
+        let result = self.enqueue(arn, event);
         Box::pin(async move { result.await.unwrap_or_else(|_| Err("the local AWS is gone".to_owned())) })
     }
 }
 
-/// Invokes asynchronously: a failed invocation is tried twice more with the same event.
-pub async fn deliver(function: &dyn Function, event: Value, clock: &Clock) -> Result<(), String> {
+/// Invokes asynchronously: a failed invocation is tried twice more with the same event, which then is a dead letter.
+pub async fn deliver(aws: &LocalAws, function: &dyn Function, arn: &str, event: Value) -> Result<(), String> {
     let mut waits = RETRY_WAITS.into_iter();
     loop {
-        match (function.invoke(event.clone()).await, waits.next()) {
-            (Err(_), Some(wait)) => clock.sleep(wait).await,
-            (result, _) => return result,
+        match (function.invoke_through(arn, event.clone()).await, waits.next()) {
+            (Ok(()), _) => return Ok(()),
+            (Err(_), Some(wait)) => aws.clock().sleep(wait).await,
+            (Err(failure), None) => {
+                aws.bury(event);
+                return Err(failure);
+            }
         }
     }
 }

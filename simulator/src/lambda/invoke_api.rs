@@ -4,22 +4,23 @@ use bytes::Bytes;
 use http::{Request, Response, StatusCode};
 use serde_json::{Value, json};
 
-use super::{FUNCTION_NAME, Lambda, deliver};
-use crate::clock::Clock;
+use super::{Lambda, deliver};
+use crate::local_aws::LocalAws;
 
 /// The largest asynchronous payload (facts 2.1).
 const MAX_EVENT: usize = 1024 * 1024;
 
 impl Lambda {
     /// Handles the Invoke API (`/2015-03-31/functions/{name}/invocations`).
-    pub fn invoke(&self, request: &Request<Bytes>, clock: &Clock) -> Response<Bytes> {
+    pub(crate) fn invoke(aws: &LocalAws, request: &Request<Bytes>) -> Response<Bytes> {
         let path = request.uri().path();
         let named = path.strip_prefix("/2015-03-31/functions/").and_then(|rest| rest.strip_suffix("/invocations"));
         let name = named.and_then(|name| form_urlencoded::parse(name.as_bytes()).next()).map(|(name, _)| name);
-        if !name.as_deref().is_some_and(is_ours) {
-            let text = format!("Function not found: {}", name.unwrap_or_default());
+        let name = name.unwrap_or_default();
+        let Some(arn) = aws.lambda().known(&name) else {
+            let text = format!("Function not found: {name}");
             return error(StatusCode::NOT_FOUND, "ResourceNotFoundException", &text);
-        }
+        };
         let kind = request.headers().get("x-amz-invocation-type").and_then(|kind| kind.to_str().ok());
         if kind == Some("DryRun") {
             return answer(StatusCode::NO_CONTENT, Bytes::new());
@@ -37,16 +38,10 @@ impl Lambda {
             let text = "Could not parse request body into json";
             return error(StatusCode::BAD_REQUEST, "InvalidRequestContentException", text);
         };
-        let function = self.function();
-        let clock = clock.clone();
-        tokio::spawn(async move { deliver(&*function, event, &clock).await });
+        let (aws, function) = (aws.clone(), aws.lambda().function());
+        tokio::spawn(async move { deliver(&aws, &*function, &arn, event).await });
         answer(StatusCode::ACCEPTED, Bytes::new())
     }
-}
-
-/// A name, a partial ARN or an ARN, with or without a qualifier.
-fn is_ours(name: &str) -> bool {
-    name.split(':').any(|part| part == FUNCTION_NAME)
 }
 
 fn error(status: StatusCode, code: &'static str, message: &str) -> Response<Bytes> {

@@ -8,7 +8,7 @@ mod invoke_api;
 mod process;
 mod runtime_api;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
@@ -16,11 +16,15 @@ use std::time::Duration;
 use serde_json::Value;
 use tokio::sync::{Notify, oneshot};
 
-pub use delivery::{Function, Invocation, RETRY_WAITS, deliver};
+pub use delivery::{ByArn, Function, Invocation, RETRY_WAITS, deliver};
 pub use process::{Environment, Line, Process, Stream};
 
 /// Name of the function.
 pub const FUNCTION_NAME: &str = "elasticache-resource";
+/// Its ARN, without alias or version.
+pub const FUNCTION_ARN: &str = "arn:aws:lambda:us-east-1:123456789012:function:elasticache-resource";
+/// The version that changes with the code; there is always one.
+const LATEST: &str = "$LATEST";
 /// The longest that a function may run (facts 2.1).
 pub const MAX_TIMEOUT: Duration = Duration::from_mins(15);
 
@@ -41,11 +45,15 @@ struct State {
     running: BTreeMap<String, Pending>,
     failures: Vec<String>,
     attached: Option<Weak<dyn Function>>,
+    /// Aliases and versions.
+    qualifiers: BTreeSet<String>,
 }
 
 /// An invocation that waits for the function, or runs in it.
 struct Pending {
     request_id: String,
+    /// ARN that the function is invoked through.
+    arn: String,
     event: Value,
     done: oneshot::Sender<Result<(), String>>,
 }
@@ -63,6 +71,27 @@ impl Lambda {
         attached.unwrap_or_else(|| Arc::new(self.clone()))
     }
 
+    /// Makes an alias or a version of the function.
+    pub fn publish(&self, qualifier: &str) {
+        self.lock().qualifiers.insert(qualifier.to_owned());
+    }
+
+    /// The ARN of the function that a name, a partial ARN or an ARN means, with its qualifier; none of what is not there.
+    fn known(&self, name: &str) -> Option<String> {
+        let after = name.rsplit_once("function:").map_or(name, |(_, after)| after);
+        let qualifier = match after.split_once(':') {
+            Some((function, qualifier)) => (function == FUNCTION_NAME).then_some(Some(qualifier)),
+            None => (after == FUNCTION_NAME).then_some(None),
+        }?;
+        match qualifier {
+            None => Some(FUNCTION_ARN.to_owned()),
+            Some(qualifier) if qualifier == LATEST || self.lock().qualifiers.contains(qualifier) => {
+                Some(format!("{FUNCTION_ARN}:{qualifier}"))
+            }
+            Some(_) => None,
+        }
+    }
+
     /// What invocations through the Runtime API failed with, in order.
     #[must_use]
     pub fn failures(&self) -> Vec<String> {
@@ -78,12 +107,12 @@ impl Lambda {
     }
 
     /// Puts an event before the function that the Runtime API serves; the receiver gets its result.
-    fn enqueue(&self, event: Value) -> oneshot::Receiver<Result<(), String>> {
+    fn enqueue(&self, arn: &str, event: Value) -> oneshot::Receiver<Result<(), String>> {
         let (done, result) = oneshot::channel();
         let mut state = self.lock();
         state.invocations += 1;
         let request_id = format!("00000000-0000-4000-8000-{:012x}", state.invocations);
-        state.queue.push_back(Pending { request_id, event, done });
+        state.queue.push_back(Pending { request_id, arn: arn.to_owned(), event, done });
         drop(state);
         self.0.arrived.notify_one();
         result

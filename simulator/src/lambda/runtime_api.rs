@@ -6,9 +6,8 @@ use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode};
 use serde_json::{Value, json};
 
-use super::{FUNCTION_NAME, Lambda, MAX_TIMEOUT};
+use super::{Lambda, MAX_TIMEOUT};
 use crate::clock::Clock;
-use crate::world::{ACCOUNT, REGION};
 
 const PREFIX: &str = "/2018-06-01/runtime/";
 
@@ -45,10 +44,7 @@ impl Lambda {
         let response = Response::builder()
             .header("Lambda-Runtime-Aws-Request-Id", &pending.request_id)
             .header("Lambda-Runtime-Deadline-Ms", deadline.as_millis().to_string())
-            .header(
-                "Lambda-Runtime-Invoked-Function-Arn",
-                format!("arn:aws:lambda:{REGION}:{ACCOUNT}:function:{FUNCTION_NAME}"),
-            )
+            .header("Lambda-Runtime-Invoked-Function-Arn", &pending.arn)
             .header("Lambda-Runtime-Trace-Id", format!("Root=1-00000000-{:024x};Sampled=0", state.invocations))
             .header("Content-Type", "application/json")
             .body(Bytes::from(pending.event.to_string()))

@@ -8,8 +8,9 @@ use bytes::Bytes;
 use http::{Request, Response};
 use serde_json::{Value, json};
 
-use super::{Environment, Function, Lambda, Process, Stream};
+use super::{Environment, FUNCTION_ARN, Function, Lambda, Process, Stream};
 use crate::clock::Clock;
+use crate::local_aws::LocalAws;
 
 async fn runtime(lambda: &Lambda, method: &str, path: &str, body: &str) -> Response<Bytes> {
     let uri = format!("http://127.0.0.1/2018-06-01/runtime/{path}");
@@ -69,20 +70,42 @@ async fn errors_and_a_lost_process_fail_the_invocation() {
 
 #[tokio::test(start_paused = true)]
 async fn invoke_takes_events_for_our_function_only() {
-    let (lambda, clock) = (Lambda::default(), Clock::new(1.0));
-    let status = |request| Lambda::invoke(&lambda, &request, &clock).status().as_u16();
+    let aws = LocalAws::new(1.0, None);
+    let lambda = aws.lambda();
+    let status = |request| Lambda::invoke(&aws, &request).status().as_u16();
     assert_eq!(status(invocation("other", "Event", "{}")), 404);
     assert_eq!(status(invocation("elasticache-resource", "RequestResponse", "{}")), 400);
     assert_eq!(status(invocation("elasticache-resource", "Event", "{")), 400);
     assert_eq!(status(invocation("elasticache-resource", "Event", &format!("\"{}\"", "x".repeat(1 << 20)))), 413);
     let arn = "arn%3Aaws%3Alambda%3Aus-east-1%3A123456789012%3Afunction%3Aelasticache-resource%3A%24LATEST";
     assert_eq!(status(invocation(arn, "Event", r#"{"leg":2}"#)), 202);
-    assert_eq!(runtime(&lambda, "GET", "invocation/next", "").await.body(), r#"{"leg":2}"#);
+    assert_eq!(runtime(lambda, "GET", "invocation/next", "").await.body(), r#"{"leg":2}"#);
+}
+
+/// An alias or a version has to be there, and the function learns which one it was invoked through.
+#[tokio::test(start_paused = true)]
+async fn invoke_knows_aliases_and_versions() {
+    let aws = LocalAws::new(1.0, None);
+    let lambda = aws.lambda();
+    let status = |name: &str| Lambda::invoke(&aws, &invocation(name, "Event", "{}")).status().as_u16();
+    for qualifier in ["live", "3"] {
+        let arn = format!("{FUNCTION_ARN}:{qualifier}");
+        let by_name = format!("elasticache-resource:{qualifier}");
+        assert_eq!((status(&arn), status(&by_name)), (404, 404));
+        lambda.publish(qualifier);
+        for name in [&arn, &by_name] {
+            assert_eq!(status(name), 202, "{name}");
+            let event = runtime(lambda, "GET", "invocation/next", "").await;
+            assert_eq!(header(&event, "Lambda-Runtime-Invoked-Function-Arn"), arn);
+        }
+    }
+    assert_eq!(status("elasticache-resource-other:live"), 404);
 }
 
 #[tokio::test(start_paused = true)]
 async fn invoke_reaches_the_attached_function_and_retries_it() {
-    let (lambda, clock) = (Lambda::default(), Clock::new(1.0));
+    let aws = LocalAws::new(1.0, None);
+    let (lambda, clock) = (aws.lambda(), aws.clock());
     let seen = Arc::new(Mutex::new(Vec::new()));
     let log = Arc::clone(&seen);
     let started = clock.now();
@@ -92,9 +115,10 @@ async fn invoke_reaches_the_attached_function_and_retries_it() {
         async { Err("no".to_owned()) }
     });
     lambda.attach(&function);
-    assert_eq!(Lambda::invoke(&lambda, &invocation("elasticache-resource", "Event", "7"), &clock).status(), 202);
+    assert_eq!(Lambda::invoke(&aws, &invocation("elasticache-resource", "Event", "7")).status(), 202);
     tokio::time::sleep(Duration::from_secs(1000)).await;
     assert_eq!(*seen.lock().unwrap(), [(json!(7), 0), (json!(7), 60), (json!(7), 180)]);
+    assert_eq!(aws.dead_letters(), [json!(7)]);
 }
 
 #[tokio::test]

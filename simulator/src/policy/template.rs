@@ -7,8 +7,9 @@ use crate::world::{ACCOUNT, REGION};
 
 /// The name that the function has in the local AWS.
 const FUNCTION_NAME: &str = "elasticache-resource";
-/// The policy that every function gets from SAM: it only writes logs, which the local AWS does not check.
-const LOGGING_POLICY: &str = "AWSLambdaBasicExecutionRole";
+/// AWS's policies for what Lambda itself does in the name of a function: logs and network interfaces. The local AWS does
+/// not check these.
+const LAMBDA_POLICIES: [&str; 2] = ["AWSLambdaBasicExecutionRole", "AWSLambdaVPCAccessExecutionRole"];
 
 /// A template. Short forms of functions (`!Sub`) are held in their long form (`{"Fn::Sub": ..}`).
 #[derive(Debug)]
@@ -26,7 +27,7 @@ impl Template {
     }
 
     /// The policy documents of a function, each with the place where it stands: inline ones, those of its role
-    /// when the template has it, and those attached to the role that SAM makes for it.
+    /// when the template has it, and those attached to its role.
     pub(super) fn policies(&self, function: &str) -> Result<Vec<(String, &Value)>, String> {
         let resource = self.resource(function).ok_or(format!("there is no resource {function}"))?;
         let mut found = Vec::new();
@@ -34,33 +35,40 @@ impl Template {
             let place = format!("{function}.Policies");
             match policy {
                 Value::Object(fields) if fields.contains_key("Statement") => found.push((place, policy)),
-                Value::String(name) if name.ends_with(LOGGING_POLICY) => {}
+                Value::String(name) if LAMBDA_POLICIES.iter().any(|known| name.ends_with(known)) => {}
                 other => return Err(format!("{place}: only inline statements can be checked, not {other}")),
             }
         }
-        if let Some(role) = self.role_of(resource) {
-            let policies =
-                &self.resource(role).ok_or(format!("there is no resource {role}"))?["Properties"]["Policies"];
-            for policy in present(policies) {
+        let made_by_sam = format!("{function}Role");
+        let role = self.role_of(resource).unwrap_or(&made_by_sam);
+        if let Some(declared) = self.resource(role) {
+            let properties = &declared["Properties"];
+            for arn in self.texts(&properties["ManagedPolicyArns"])? {
+                if !LAMBDA_POLICIES.iter().any(|known| arn.ends_with(known)) {
+                    return Err(format!("{role}: only inline statements can be checked, not {arn}"));
+                }
+            }
+            for policy in present(&properties["Policies"]) {
                 let document = policy.get("PolicyDocument").ok_or(format!("{role}: a policy has no PolicyDocument"))?;
                 found.push((format!("{role}.Policies"), document));
             }
         }
-        found.extend(self.attached(function));
+        found.extend(self.attached(role));
         Ok(found)
     }
 
-    /// Policies that are resources of their own and name the role that SAM makes for the function.
-    fn attached<'a>(&'a self, function: &str) -> Vec<(String, &'a Value)> {
-        let role = format!("{function}Role");
-        let is_role = |value: &Value| value["Ref"] == role.as_str();
+    /// Policies that are resources of their own and name the role.
+    fn attached(&self, role: &str) -> Vec<(String, &Value)> {
+        let is_role = |value: &Value| value["Ref"] == role;
         let resources = self.0["Resources"].as_object().into_iter().flatten();
         resources
             .filter(|(_, resource)| {
                 let properties = &resource["Properties"];
                 match resource["Type"].as_str() {
                     Some("AWS::IAM::RolePolicy") => is_role(&properties["RoleName"]),
-                    Some("AWS::IAM::Policy") => present(&properties["Roles"]).into_iter().any(is_role),
+                    Some("AWS::IAM::Policy" | "AWS::IAM::ManagedPolicy") => {
+                        present(&properties["Roles"]).into_iter().any(is_role)
+                    }
                     _ => false,
                 }
             })
@@ -181,7 +189,8 @@ impl Template {
                 Ok(FUNCTION_NAME.into())
             }
             kind => {
-                let names = ["FunctionName", "LogGroupName", "RoleName", "TopicName", "BucketName", "AliasName"];
+                let names =
+                    ["FunctionName", "LogGroupName", "RoleName", "TopicName", "BucketName", "AliasName", "QueueName"];
                 let given = names.iter().find_map(|field| properties.get(*field));
                 let given = given.ok_or(format!("Ref of {name} ({kind}) cannot be known before it is made"))?;
                 self.text(given)
@@ -200,6 +209,7 @@ impl Template {
             "AWS::Serverless::Function" | "AWS::Lambda::Function" => ("lambda", REGION, "function:"),
             "AWS::Logs::LogGroup" => ("logs", REGION, "log-group:"),
             "AWS::IAM::Role" => ("iam", "", "role/"),
+            "AWS::SQS::Queue" => ("sqs", REGION, ""),
             _ => return Err(unsupported()),
         };
         let end = if service == "logs" { ":*" } else { "" };

@@ -24,13 +24,13 @@ Resources:
   Unset:
     Type: AWS::IAM::RolePolicy
     Properties:
-      RoleName: !Ref ElastiCacheResourceFunctionRole
+      RoleName: !Ref Role
       PolicyDocument:
         Statement: [{Effect: Allow, Action: "s3:GetObject", Resource: !Ref NoArns}]
   More:
-    Type: AWS::IAM::RolePolicy
+    Type: AWS::IAM::ManagedPolicy
     Properties:
-      RoleName: !Ref ElastiCacheResourceFunctionRole
+      Roles: [!Ref Role]
       PolicyDocument:
         Statement: [{Effect: Allow, Action: "sns:Publish", Resource: "*"}]
   ElastiCacheResourceFunction:
@@ -186,6 +186,15 @@ fn what_is_wrong_is_named() {
     assert!(with("{Effect: Allow, Action: 'a:b', Resource: 'sg-1'}").contains("neither an ARN nor *"));
     let error = with("{Effect: Allow, Action: 'a:b', Resource: '*', Condition: {DateLessThan: {k: v}}}");
     assert!(error.contains("condition operator DateLessThan is not known"));
+    let managed = TEMPLATE.replace(
+        "      Policies:\n        - PolicyName: logs",
+        "      ManagedPolicyArns: [AdministratorAccess]\n      Policies:\n        - PolicyName: logs",
+    );
+    assert!(
+        Policy::from_text(&managed)
+            .unwrap_err()
+            .contains("only inline statements can be checked, not AdministratorAccess")
+    );
     assert_eq!(Policy::from_text("Resources: {}").unwrap_err(), "there is no resource ElastiCacheResourceFunction");
     assert!(Policy::from_text("a: [").unwrap_err().starts_with("not YAML"));
 }

@@ -25,13 +25,14 @@ pub async fn rotate_with(aws: &LocalAws, function: &dyn Function, secret: &str) 
     let announced = aws.with(|world, _| {
         let secret = world.secrets.secret(secret)?;
         let pending = secret.staged(PENDING).filter(|pending| Some(*pending) != secret.staged(CURRENT))?;
-        Some((secret.arn.clone(), pending.to_owned()))
+        let function = secret.rotation.as_ref()?.function()?;
+        Some((secret.arn.clone(), function, pending.to_owned()))
     });
-    let (arn, version) = announced.ok_or("no rotation is under way")?;
+    let (arn, through, version) = announced.ok_or("no rotation is under way")?;
     for step in STEPS {
         let event = json!({"SecretId": arn, "ClientRequestToken": version, "Step": step});
         let mut tries = 0;
-        while let Err(failure) = function.invoke(event.clone()).await {
+        while let Err(failure) = function.invoke_through(&through, event.clone()).await {
             tries += 1;
             if tries == TRIES {
                 return Err(format!("{step}: {failure}"));
@@ -51,13 +52,14 @@ const TRIAL_VERSION: &str = "7c0d3c1e-0000-4000-8000-000000000001";
 /// # Errors
 /// The secret has no schedule, or what the step failed with.
 pub async fn try_schedule(aws: &LocalAws, function: &dyn Function, secret: &str, trial: Trial) -> Result<(), String> {
-    let arn = aws.with(|world, now| world.secrets.begin_trial(secret, TRIAL_VERSION, trial, now));
+    let begun = aws.with(|world, now| world.secrets.begin_trial(secret, TRIAL_VERSION, trial, now));
+    let (arn, through) = begun.ok_or("the secret has no schedule")?;
     let event = json!({
-        "SecretId": arn.ok_or("the secret has no schedule")?,
+        "SecretId": arn,
         "ClientRequestToken": TRIAL_VERSION,
         "Step": "testSecret",
     });
-    let result = function.invoke(event).await;
+    let result = function.invoke_through(&through, event).await;
     aws.with(|world, _| world.secrets.end_trial(secret, TRIAL_VERSION));
     result
 }

@@ -19,6 +19,11 @@ pub(super) struct Rotation {
 }
 
 impl Rotation {
+    /// ARN of the function that rotates the secret.
+    pub(super) fn function(&self) -> Option<String> {
+        self.function.clone()
+    }
+
     pub(super) fn describe(&self, fields: &mut Map<String, Value>) {
         fields.insert("RotationEnabled".into(), json!(self.enabled));
         if let Some(function) = &self.function {
@@ -42,15 +47,16 @@ pub enum Trial {
 
 impl SecretsManager {
     /// Begins the trial of a schedule that does not rotate at once: a pending version that no rotation made. Gives the
-    /// secret's ARN.
-    pub(super) fn begin_trial(&mut self, name: &str, id: &str, trial: Trial, now: Time) -> Option<String> {
-        let secret = self.secrets.get_mut(name).filter(|secret| secret.rotation.is_some())?;
+    /// ARNs of the secret and of the function.
+    pub(super) fn begin_trial(&mut self, name: &str, id: &str, trial: Trial, now: Time) -> Option<(String, String)> {
+        let secret = self.secrets.get_mut(name)?;
+        let function = secret.rotation.as_ref()?.function()?;
         let current = secret.staged(CURRENT).and_then(|current| secret.versions.get(current));
         let value = current.and_then(|current| current.value.clone()).filter(|_| trial == Trial::Copy);
         let version = Version { value, stages: BTreeSet::new(), created: now };
         secret.versions.insert(id.to_owned(), version);
         secret.move_stage(PENDING, id);
-        Some(secret.arn.clone())
+        Some((secret.arn.clone(), function))
     }
 
     /// Ends the trial: its version goes.
