@@ -217,7 +217,9 @@ impl Function {
         let deadline = invocation.deadline(request.properties());
         let url = &reply_to.url;
         let request_key = RequestKey::new(&reply_to.stack_id, &reply_to.request_id, url.expose(), url.issued());
+        let account = invocation.function.split(':').nth(4).filter(|id| !id.is_empty());
         let mut run = Run::new(&self.aws, &request_key, self.settings.poll_interval, deadline)
+            .in_account(account)
             .resumed(&invocation.continuation.memory);
         // A call may take longer than the time that is left. What it does then, the next look shows.
         let work = Box::pin(self.done(request, reply_to, physical_id, &request_key, &mut run));

@@ -254,6 +254,8 @@ pub struct SecurityGroup {
     pub name: String,
     /// VPC.
     pub vpc_id: String,
+    /// Account that it belongs to; in a shared VPC that may be another one.
+    pub owner_id: Option<String>,
     /// Ingress rules.
     pub ingress: BTreeSet<IngressRule>,
     /// Tags.
@@ -496,6 +498,8 @@ pub struct Subnet {
     pub id: String,
     /// VPC.
     pub vpc_id: String,
+    /// Account that it, and its VPC, belongs to.
+    pub owner_id: Option<String>,
     /// Availability zone.
     pub zone: String,
     /// Addresses that are free.
@@ -510,8 +514,10 @@ pub struct Subnet {
 pub struct Account {
     /// The subnets that exist.
     pub subnets: Option<Vec<Subnet>>,
-    /// VPC by security group, for those that exist.
-    pub security_groups: Option<BTreeMap<String, String>>,
+    /// The function's account.
+    pub id: Option<String>,
+    /// The security groups that exist, by id.
+    pub security_groups: Option<BTreeMap<String, SecurityGroup>>,
     /// The token in the secret of `AuthTokenSecretArn`, or why there is none; `None` when no secret is named.
     pub foreign_token: Option<Result<ForeignToken, String>>,
     /// The token in force, if it is in a secret that we only read and can still be read there.

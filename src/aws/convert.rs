@@ -209,6 +209,7 @@ pub(super) fn security_group(group: &ec2::SecurityGroup) -> SecurityGroup {
         id: group.group_id().unwrap_or_default().to_owned(),
         name: group.group_name().unwrap_or_default().to_owned(),
         vpc_id: group.vpc_id().unwrap_or_default().to_owned(),
+        owner_id: group.owner_id().map(str::to_owned),
         ingress: group.ip_permissions().iter().flat_map(ingress).collect(),
         tags: tags(group.tags()),
     }
@@ -255,6 +256,7 @@ pub(super) fn subnet(subnet: &ec2::Subnet) -> Subnet {
     Subnet {
         id: subnet.subnet_id().unwrap_or_default().to_owned(),
         vpc_id: subnet.vpc_id().unwrap_or_default().to_owned(),
+        owner_id: subnet.owner_id().map(str::to_owned),
         zone: subnet.availability_zone().unwrap_or_default().to_owned(),
         free_addresses: subnet.available_ip_address_count().unwrap_or(i32::MAX),
         ipv6: !subnet.ipv6_cidr_block_association_set().is_empty(),

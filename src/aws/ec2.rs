@@ -20,16 +20,19 @@ impl Aws {
         Ok(output.subnets().iter().map(convert::subnet).collect())
     }
 
-    /// VPC by id of the security groups that exist among `ids`.
-    pub(crate) async fn security_group_vpcs(&self, ids: &BTreeSet<String>) -> Result<BTreeMap<String, String>, Fault> {
+    /// The security groups that exist among `ids`, by id.
+    pub(crate) async fn security_groups_by_id(
+        &self,
+        ids: &BTreeSet<String>,
+    ) -> Result<BTreeMap<String, SecurityGroup>, Fault> {
         if ids.is_empty() {
             return Ok(BTreeMap::new());
         }
         let groups = self.security_groups(filter("group-id", ids.iter().cloned()), &list(ids)).await?;
-        Ok(groups.into_iter().map(|group| (group.id, group.vpc_id)).collect())
+        Ok(groups.into_iter().map(|group| (group.id.clone(), group)).collect())
     }
 
-    /// All security groups of this name, in any VPC.
+    /// All security groups of this name, in any VPC and of any account that shares one.
     pub(crate) async fn security_groups_named(&self, name: &str) -> Result<Vec<SecurityGroup>, Fault> {
         self.security_groups(filter("group-name", [name.to_owned()]), name).await
     }

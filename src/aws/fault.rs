@@ -141,6 +141,9 @@ impl Fault {
                 ))
             }
             Class::Denied => Some(format!("allow {} in the function's role", self.denied_action())),
+            Class::Exists if self.action == "ec2:CreateSecurityGroup" => {
+                Some("another account may have it in a shared VPC: set ReplicationGroupId to a free name".to_owned())
+            }
             Class::Quota => Some("raise the quota, or remove what is not needed".to_owned()),
             Class::Capacity => Some("try later, another node type or another availability zone".to_owned()),
             Class::Throttled | Class::Unavailable => Some("deploy again later".to_owned()),

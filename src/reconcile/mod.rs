@@ -53,6 +53,8 @@ pub struct Run<'a> {
     misses: u32,
     /// Steps that were denied although they may be done already.
     denied: BTreeMap<String, Fault>,
+    /// Steps that make what AWS says is there, and no look shows.
+    hidden: BTreeSet<String>,
     /// Groups that were seen standing while this request was worked on.
     seen: BTreeSet<String>,
     /// Parameter groups that may exist, by the replication group that they are named after.
@@ -78,11 +80,13 @@ struct Taken {
     changes_group: bool,
     /// When the plan first asked for it again although it had succeeded.
     asked_again: Option<Instant>,
+    /// Whether AWS said that what it makes is there already.
+    existed: bool,
 }
 
 impl Taken {
     fn of(step: &Step) -> Taken {
-        Taken { changes_group: step.changes_group(), asked_again: None }
+        Taken { changes_group: step.changes_group(), ..Taken::default() }
     }
 }
 
@@ -109,6 +113,7 @@ impl<'a> Run<'a> {
             retries: 0,
             misses: 0,
             denied: BTreeMap::new(),
+            hidden: BTreeSet::new(),
             seen: BTreeSet::new(),
             parameter_groups: BTreeMap::new(),
             swept_away: false,
@@ -120,10 +125,17 @@ impl<'a> Run<'a> {
         }
     }
 
+    /// In which account the work is done.
+    #[must_use]
+    pub fn in_account(mut self, id: Option<&str>) -> Run<'a> {
+        self.waiter.account = id.map(str::to_owned);
+        self
+    }
+
     /// Goes on from what an earlier invocation remembered.
     #[must_use]
     pub fn resumed(mut self, memory: &Memory) -> Run<'a> {
-        let taken = |step: &String| (step.clone(), Taken { changes_group: true, asked_again: None });
+        let taken = |step: &String| (step.clone(), Taken { changes_group: true, ..Taken::default() });
         self.taken = memory.taken.iter().map(taken).collect();
         self.done.clone_from(&memory.done);
         self.seen.clone_from(&memory.seen);
@@ -246,7 +258,7 @@ impl<'a> Run<'a> {
                 None => Ok(Observed::default()),
             }
         };
-        let account = async { Box::pin(observe::account(self.aws, references)).await.map_err(Error::from) };
+        let account = async { Box::pin(observe::account(&self.waiter, references)).await.map_err(Error::from) };
         let looks = async { tokio::try_join!(standing, account) };
         let mut problems = problems;
         let longest = self.waiter.deadline.at_most(LOOK_BEFORE_REFUSAL);
@@ -375,10 +387,17 @@ impl<'a> Run<'a> {
                     self.taken.insert(step.to_string(), Taken::of(step));
                     self.done.push(step.to_string());
                 }
+                Err((Reaction::AsGoodAsDone, fault))
+                    if fault.class == Class::Exists && self.hidden.contains(&step.to_string()) =>
+                {
+                    warn!(step = %step, %fault, "failed");
+                    fatal.push(fault);
+                }
                 Err((Reaction::AsGoodAsDone, fault)) => {
                     info!(step = %step, %fault, "nothing to do");
                     self.may_exist(step);
-                    self.taken.insert(step.to_string(), Taken::of(step));
+                    let existed = fault.class == Class::Exists;
+                    self.taken.insert(step.to_string(), Taken { existed, ..Taken::of(step) });
                 }
                 Err((reaction @ (Reaction::TryAgain | Reaction::TryAFewTimes), fault))
                     if reaction == Reaction::TryAgain || self.misses < LOOKS_TO_SHOW =>
@@ -449,6 +468,10 @@ impl<'a> Run<'a> {
                 };
                 return Err(Error::NotAchieved { step: text, events });
             }
+            // The name is taken by another account, which shows in no look at ours.
+            if taken.existed && matches!(step, Step::CreateSecurityGroup { .. }) {
+                self.hidden.insert(text.clone());
+            }
             self.taken.remove(&text);
         }
         let waiting_for =
@@ -463,7 +486,7 @@ impl<'a> Run<'a> {
         let looks = async {
             tokio::try_join!(
                 observe::observe(&self.waiter, self.known(Target::from(wish))),
-                self.waiter.persist(|| observe::account(self.aws, &references)),
+                self.waiter.persist(|| observe::account(&self.waiter, &references)),
             )
         };
         let (observed, mut account) = Box::pin(looks).await?;

@@ -129,7 +129,7 @@ async fn everything(waiter: &Waiter<'_>, target: Target<'_>) -> Result<Observed,
         group,
         members,
         subnet_group,
-        security_group: choose(security_groups, target),
+        security_group: choose(security_groups, target, waiter.account.as_deref()),
         parameter_groups,
         secret: None,
         // What the function may not see it cannot have used for this resource.
@@ -219,8 +219,9 @@ async fn subnet_group(waiter: &Waiter<'_>, target: Target<'_>) -> Result<Option<
 }
 
 /// Names of security groups are unique in a VPC only: ours is the one that carries our tags; without one, a group of the
-/// same name in our VPC stands in the way.
-fn choose(groups: Vec<SecurityGroup>, target: Target<'_>) -> Option<SecurityGroup> {
+/// same name in our VPC stands in the way. Groups that other accounts have in a shared VPC are listed too and are neither.
+fn choose(mut groups: Vec<SecurityGroup>, target: Target<'_>, account: Option<&str>) -> Option<SecurityGroup> {
+    groups.retain(|group| account.is_none() || group.owner_id.is_none() || group.owner_id.as_deref() == account);
     let (mut own, others): (Vec<_>, Vec<_>) = groups.into_iter().partition(|group| target.owner.owns(&group.tags));
     own.pop().or_else(|| others.into_iter().find(|group| Some(group.vpc_id.as_str()) == target.vpc_id))
 }
@@ -332,8 +333,9 @@ async fn seed(waiter: &Waiter<'_>, name: Option<&str>) -> Result<Option<FoundSna
 
 /// Looks up what the properties point at, side by side. What cannot be looked up is not checked, with a log line; only
 /// a token that is needed must be readable.
-pub async fn account(aws: &Aws, references: &References) -> Result<Account, Fault> {
-    timed(Phase::Look, Box::pin(referenced(aws, references))).await
+pub async fn account(waiter: &Waiter<'_>, references: &References) -> Result<Account, Fault> {
+    let found = timed(Phase::Look, Box::pin(referenced(waiter.aws, references))).await?;
+    Ok(Account { id: waiter.account.clone(), ..found })
 }
 
 async fn referenced(aws: &Aws, references: &References) -> Result<Account, Fault> {
@@ -346,7 +348,7 @@ async fn referenced(aws: &Aws, references: &References) -> Result<Account, Fault
     };
     let (subnets, security_groups, foreign_token, offers) = tokio::join!(
         checked(!references.subnet_ids.is_empty(), aws.subnets(&references.subnet_ids)),
-        checked(true, aws.security_group_vpcs(&security_groups)),
+        checked(true, aws.security_groups_by_id(&security_groups)),
         foreign,
         Box::pin(offers(aws, references)),
     );

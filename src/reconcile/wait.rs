@@ -76,6 +76,8 @@ pub struct Watch<'a> {
 pub struct Waiter<'a> {
     /// Where to look.
     pub aws: &'a Aws,
+    /// The function's account, if that is known.
+    pub account: Option<String>,
     /// Longest pause between two looks.
     pub poll_interval: Duration,
     /// Until when.
@@ -105,6 +107,7 @@ impl<'a> Waiter<'a> {
         let sooner = left.mul_f64(SOONER * (1.0 + fastrand::f64()) / 2.0);
         Waiter {
             aws,
+            account: None,
             poll_interval,
             deadline,
             slower: AtomicU32::new(0),

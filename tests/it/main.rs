@@ -30,6 +30,7 @@ mod refusals;
 mod replacement;
 mod scheduled_rotation;
 mod shapes;
+mod shared_vpc;
 mod simulation;
 mod structure;
 mod token;

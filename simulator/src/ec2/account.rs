@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::{Ec2, SecurityGroup, Subnet, Vpc};
 use crate::clock::Time;
+use crate::world::ACCOUNT;
 
 impl Default for Ec2 {
     /// Two ordinary VPCs and the default one, each with subnets and a default security group.
@@ -16,6 +17,7 @@ impl Default for Ec2 {
             peerings: BTreeSet::new(),
             made: 0,
             visibility_lag: Duration::from_secs(1),
+            names_are_shared: true,
             rules_per_group: 60,
         };
         let vpc = "vpc-0a1b2c3d4e5f60001";
@@ -45,7 +47,7 @@ impl Default for Ec2 {
 impl Ec2 {
     /// Adds a VPC with its default security group.
     pub fn add_vpc(&mut self, id: &str, cidr: &str, is_default: bool) {
-        let vpc = Vpc { id: id.into(), cidr: cidr.into(), is_default, tags: BTreeMap::new() };
+        let vpc = Vpc { id: id.into(), cidr: cidr.into(), is_default, owner: ACCOUNT.into(), tags: BTreeMap::new() };
         self.vpcs.insert(id.into(), vpc);
         let group = self.next_id("sg");
         self.add_security_group(&group, "default", id);
@@ -60,6 +62,7 @@ impl Ec2 {
             .insert_entry(Subnet {
                 id: id.into(),
                 vpc: vpc.into(),
+                owner: ACCOUNT.into(),
                 zone: zone.into(),
                 cidr: cidr.into(),
                 free_addresses,
@@ -79,6 +82,7 @@ impl Ec2 {
                 name: name.into(),
                 description: format!("{name} security group"),
                 vpc: vpc.into(),
+                owner: ACCOUNT.into(),
                 tags: BTreeMap::new(),
                 ingress: Vec::new(),
                 egress,

@@ -10,7 +10,7 @@ use super::tags::{specified, tag_set};
 use super::{Ec2, SecurityGroup};
 use crate::clock::Time;
 use crate::wire::tree::{text, texts};
-use crate::world::{Answer, AwsError, Call};
+use crate::world::{ACCOUNT, Answer, AwsError, Call};
 
 fn unknown_group(id: &str) -> AwsError {
     AwsError::new("InvalidGroup.NotFound", format!("The security group '{id}' does not exist"))
@@ -87,7 +87,9 @@ impl Ec2 {
             Some(id) => self.known_vpc(id)?.id.clone(),
             None => self.default_vpc()?,
         };
-        if self.groups.values().any(|group| group.vpc == vpc && group.name.eq_ignore_ascii_case(name)) {
+        let counts = |group: &SecurityGroup| group.owner == ACCOUNT || self.names_are_shared;
+        let mut in_vpc = self.groups.values().filter(|group| group.vpc == vpc && counts(group));
+        if in_vpc.any(|group| group.name.eq_ignore_ascii_case(name)) {
             let message = format!("The security group '{name}' already exists for VPC '{vpc}'");
             return Err(AwsError::new("InvalidGroup.Duplicate", message));
         }
@@ -101,7 +103,7 @@ impl Ec2 {
         Ok(json!({
             "return": true,
             "groupId": id,
-            "securityGroupArn": SecurityGroup::arn(&id),
+            "securityGroupArn": SecurityGroup::own_arn(&id),
             "tagSet": tag_set(&group.tags),
         }))
     }

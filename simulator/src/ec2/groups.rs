@@ -20,6 +20,8 @@ pub struct SecurityGroup {
     pub description: String,
     /// `vpc-...`
     pub vpc: String,
+    /// Account that it belongs to: others may have groups in a shared VPC.
+    pub owner: String,
     /// Tags.
     pub tags: BTreeMap<String, String>,
     /// Who may connect.
@@ -31,9 +33,13 @@ pub struct SecurityGroup {
 }
 
 impl SecurityGroup {
-    /// The ARN of a group with this id.
-    pub(super) fn arn(id: &str) -> String {
+    /// The ARN of a group of this account with this id.
+    pub(super) fn own_arn(id: &str) -> String {
         format!("arn:aws:ec2:{REGION}:{ACCOUNT}:security-group/{id}")
+    }
+
+    pub(super) fn arn(&self) -> String {
+        format!("arn:aws:ec2:{REGION}:{}:security-group/{}", self.owner, self.id)
     }
 
     /// Rules of both directions.
@@ -50,10 +56,10 @@ impl SecurityGroup {
     pub(super) fn describe(&self) -> Value {
         json!({
             "groupId": self.id,
-            "securityGroupArn": SecurityGroup::arn(&self.id),
+            "securityGroupArn": self.arn(),
             "groupName": self.name,
             "groupDescription": self.description,
-            "ownerId": ACCOUNT,
+            "ownerId": self.owner,
             "vpcId": self.vpc,
             "ipPermissions": permissions(&self.ingress),
             "ipPermissionsEgress": permissions(&self.egress),
@@ -70,7 +76,7 @@ impl SecurityGroup {
             "group-name" => vec![self.name.clone()],
             "description" => vec![self.description.clone()],
             "vpc-id" => vec![self.vpc.clone()],
-            "owner-id" => vec![ACCOUNT.into()],
+            "owner-id" => vec![self.owner.clone()],
             "ip-permission.cidr" => of_rules(rules, Rule::cidr_ipv4),
             "ip-permission.ipv6-cidr" => of_rules(rules, Rule::cidr_ipv6),
             "ip-permission.group-id" => of_rules(rules, Rule::group),

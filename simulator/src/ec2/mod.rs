@@ -21,7 +21,7 @@ pub use network::{Subnet, Vpc};
 pub use rules::{Ports, Rule, Source};
 
 use crate::wire::tree::text;
-use crate::world::{Answer, AwsError, Call, Right, World};
+use crate::world::{ACCOUNT, Answer, AwsError, Call, Right, World};
 
 /// State of the service.
 #[derive(Debug)]
@@ -33,6 +33,9 @@ pub struct Ec2 {
     made: u64,
     /// How long a new security group stays unknown to Describe calls (EC2 is eventually consistent).
     pub visibility_lag: Duration,
+    /// Whether the names of security groups are unique over all accounts that share a VPC, and not in each: AWS says "within
+    /// the VPC" and shows participants nothing of each other.
+    pub names_are_shared: bool,
     /// Rules of one address family and direction that a security group may have.
     pub rules_per_group: usize,
 }
@@ -84,6 +87,19 @@ impl Ec2 {
     /// The same, to change it.
     pub fn subnet_mut(&mut self, id: &str) -> Option<&mut Subnet> {
         self.subnets.get_mut(id)
+    }
+
+    /// Makes a VPC with all that is in it one that another account shares.
+    pub fn share_vpc(&mut self, id: &str, owner: &str) {
+        self.vpcs.get_mut(id).into_iter().for_each(|vpc| owner.clone_into(&mut vpc.owner));
+        let subnets = self.subnets.values_mut().filter(|subnet| subnet.vpc == id);
+        subnets.for_each(|subnet| owner.clone_into(&mut subnet.owner));
+    }
+
+    /// Whether the security group is one that can be attached: of this account, or shared by the owner of its VPC.
+    #[must_use]
+    pub fn can_attach(&self, group: &SecurityGroup) -> bool {
+        group.owner == ACCOUNT || self.vpcs.get(&group.vpc).is_some_and(|vpc| vpc.owner == group.owner)
     }
 
     /// The VPC of the security group with this id.

@@ -27,6 +27,8 @@ pub struct Vpc {
     pub id: String,
     /// IPv4 block.
     pub cidr: String,
+    /// Account that it belongs to.
+    pub owner: String,
     /// Whether it is the default VPC of the region, in which revoking an unknown rule is no error.
     pub is_default: bool,
     /// Tags.
@@ -40,6 +42,8 @@ pub struct Subnet {
     pub id: String,
     /// `vpc-...`
     pub vpc: String,
+    /// Account that it belongs to.
+    pub owner: String,
     /// Availability zone, such as `us-east-1a`.
     pub zone: String,
     /// IPv4 block.
@@ -60,7 +64,7 @@ impl Vpc {
     fn describe(&self) -> Value {
         json!({
             "vpcId": self.id,
-            "ownerId": ACCOUNT,
+            "ownerId": self.owner,
             "state": "available",
             "cidrBlock": self.cidr,
             "cidrBlockAssociationSet": {"item": [{
@@ -81,7 +85,7 @@ impl Vpc {
             "cidr" | "cidr-block-association.cidr-block" => self.cidr.clone(),
             "state" => "available".into(),
             "is-default" | "isDefault" => self.is_default.to_string(),
-            "owner-id" => ACCOUNT.into(),
+            "owner-id" => self.owner.clone(),
             _ => return None,
         };
         Some(vec![value])
@@ -93,9 +97,9 @@ impl Subnet {
         let ipv6: Vec<Value> = self.ipv6.iter().map(|block| ipv6_association(&self.id, block)).collect();
         json!({
             "subnetId": self.id,
-            "subnetArn": format!("arn:aws:ec2:{REGION}:{ACCOUNT}:subnet/{}", self.id),
+            "subnetArn": format!("arn:aws:ec2:{REGION}:{}:subnet/{}", self.owner, self.id),
             "state": "available",
-            "ownerId": ACCOUNT,
+            "ownerId": self.owner,
             "vpcId": self.vpc,
             "cidrBlock": self.cidr,
             "ipv6CidrBlockAssociationSet": {"item": ipv6},
@@ -122,7 +126,7 @@ impl Subnet {
             "ipv6-cidr-block-association.ipv6-cidr-block" => self.ipv6.clone().into_iter().collect(),
             "available-ip-address-count" => vec![self.free_addresses.to_string()],
             "state" => vec!["available".into()],
-            "owner-id" => vec![ACCOUNT.into()],
+            "owner-id" => vec![self.owner.clone()],
             _ => return None,
         })
     }

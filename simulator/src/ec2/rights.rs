@@ -28,10 +28,10 @@ fn on_group(ec2: &Ec2, call: &Call, action: String) -> Right {
     match ec2.addressed_group(&call.params) {
         Ok(group) => {
             let mut context = resource_tags(&group.tags);
-            context.push(("ec2:Vpc".into(), vpc_arn(&group.vpc)));
-            Right { action, resource: SecurityGroup::arn(&group.id), context }
+            context.push(("ec2:Vpc".into(), vpc_arn(ec2, &group.vpc)));
+            Right { action, resource: group.arn(), context }
         }
-        Err(_) => Right::new(action, SecurityGroup::arn(text(&call.params, "GroupId").unwrap_or(NEW_GROUP))),
+        Err(_) => Right::new(action, SecurityGroup::own_arn(text(&call.params, "GroupId").unwrap_or(NEW_GROUP))),
     }
 }
 
@@ -39,12 +39,13 @@ fn create_group(ec2: &Ec2, call: &Call) -> Vec<Right> {
     let default_vpc = || ec2.vpcs.values().find(|vpc| vpc.is_default).map(|vpc| vpc.id.as_str());
     let vpc = text(&call.params, "VpcId").or_else(default_vpc).unwrap_or_default();
     let vpc_tags = ec2.vpcs.get(vpc).map(|vpc| resource_tags(&vpc.tags)).unwrap_or_default();
+    let vpc_arn = vpc_arn(ec2, vpc);
     let action = "ec2:CreateSecurityGroup";
     let mut of_group = specified_tags(call);
-    of_group.push(("ec2:Vpc".into(), vpc_arn(vpc)));
+    of_group.push(("ec2:Vpc".into(), vpc_arn.clone()));
     let mut rights = vec![
-        Right { action: action.into(), resource: vpc_arn(vpc), context: vpc_tags },
-        Right { action: action.into(), resource: SecurityGroup::arn(NEW_GROUP), context: of_group },
+        Right { action: action.into(), resource: vpc_arn, context: vpc_tags },
+        Right { action: action.into(), resource: SecurityGroup::own_arn(NEW_GROUP), context: of_group },
     ];
     rights.extend(tags_at_create(call, "security-group"));
     rights
@@ -89,8 +90,10 @@ fn resource_tags(tags: &BTreeMap<String, String>) -> Vec<(String, String)> {
     tags.iter().flat_map(|(key, value)| names.map(|name| (format!("{name}/{key}"), value.clone()))).collect()
 }
 
-fn vpc_arn(id: &str) -> String {
-    arn("vpc", id)
+/// A shared VPC has the account of its owner in its ARN.
+fn vpc_arn(ec2: &Ec2, id: &str) -> String {
+    let owner = ec2.vpcs.get(id).map_or(ACCOUNT, |vpc| vpc.owner.as_str());
+    format!("arn:aws:ec2:{REGION}:{owner}:vpc/{id}")
 }
 
 fn arn(kind: &str, id: &str) -> String {

@@ -50,8 +50,11 @@ pub(super) fn check_addresses(ec2: &Ec2, group: &SubnetGroup, nodes: usize) -> R
 /// Checks that all security groups exist in `vpc`.
 pub(super) fn check_security_groups(ec2: &Ec2, ids: &[String], vpc: &str) -> Result<(), AwsError> {
     for id in ids {
-        match ec2.security_group_vpc(id) {
-            Some(home) if home == vpc => {}
+        match ec2.security_group(id) {
+            Some(group) if group.vpc == vpc && ec2.can_attach(group) => {}
+            Some(group) if group.vpc == vpc => {
+                return Err(invalid_value(format!("Some security group Ids are invalid: {id}")));
+            }
             Some(_) => return Err(invalid_value(format!("Security group {id} is not in VPC {vpc}."))),
             None => return Err(invalid_value(format!("Some security group Ids are invalid: {id}"))),
         }

@@ -6,7 +6,7 @@ use crate::desired::window::overlap;
 use crate::desired::{References, Source};
 use crate::engine::Engine;
 use crate::login::{InForce, Origin};
-use crate::observed::{Account, Lookup, Observed, Subnet};
+use crate::observed::{Account, Lookup, Observed, SecurityGroup, Subnet};
 use crate::problem::{Problem, nearest};
 use crate::properties::ClusterMode;
 
@@ -137,13 +137,30 @@ fn security_groups(references: &References, observed: &Observed, account: &Accou
     }
     let attached = observed.first_member().map(|member| member.security_groups.clone()).unwrap_or_default();
     for id in references.security_groups.difference(&attached) {
-        let rule = match (found.get(id), &references.vpc_id) {
-            (None, _) => NOT_THERE.to_owned(),
-            (Some(vpc), Some(wanted)) if vpc != wanted => format!("is in {vpc}, not in {wanted}"),
-            (Some(_), _) => continue,
+        let (rule, fix) = match (found.get(id), &references.vpc_id) {
+            (None, _) => (NOT_THERE.to_owned(), "name a security group of VpcId"),
+            (Some(group), Some(wanted)) if group.vpc_id != *wanted => {
+                (format!("is in {}, not in {wanted}", group.vpc_id), "name a security group of VpcId")
+            }
+            (Some(group), _) => match stranger(group, account) {
+                Some(stranger) => (
+                    format!("belongs to account {stranger}, and only the account that owns the VPC can share one"),
+                    "name a security group of this account, or one that the owner of the VPC shares",
+                ),
+                None => continue,
+            },
         };
-        problems.push(Problem::new("SecurityGroupIds", rule, "name a security group of VpcId").with_value(id));
+        problems.push(Problem::new("SecurityGroupIds", rule, fix).with_value(id));
     }
+}
+
+/// The account that a security group belongs to, if it is neither this one nor the one that owns the VPC: EC2 lists the
+/// groups of participants in a shared VPC, and nobody else can attach them.
+fn stranger<'a>(group: &'a SecurityGroup, account: &Account) -> Option<&'a str> {
+    let (owner, here) = (group.owner_id.as_deref()?, account.id.as_deref()?);
+    let subnets = account.subnets.as_ref()?;
+    let owns_the_vpc = subnets.iter().any(|subnet| subnet.owner_id.as_deref() == Some(owner));
+    (owner != here && !owns_the_vpc).then_some(owner)
 }
 
 fn token(references: &References, observed: &Observed, account: &Account, problems: &mut Vec<Problem>) {
