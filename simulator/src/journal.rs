@@ -34,6 +34,11 @@ impl Entry {
     /// Whether the call may change something: not a Describe, Get or List.
     #[must_use]
     pub fn is_write(&self) -> bool {
-        !["Describe", "Get", "List"].iter().any(|read| self.action.starts_with(read))
+        is_write(&self.action)
     }
+}
+
+/// Whether an operation may change something.
+pub(crate) fn is_write(action: &str) -> bool {
+    !["Describe", "Get", "List"].iter().any(|read| action.starts_with(read))
 }

@@ -27,6 +27,7 @@ pub mod http;
 pub mod in_process;
 pub mod journal;
 pub mod lambda;
+pub mod ledger;
 pub mod local_aws;
 pub mod nodes;
 pub mod policy;

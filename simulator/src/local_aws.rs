@@ -11,10 +11,11 @@ use crate::clock::{Clock, Time};
 use crate::cloudformation::AnswerBox;
 use crate::faults::{Fault, Faults};
 use crate::gateway;
-use crate::journal::Entry;
+use crate::journal::{Entry, is_write};
 use crate::lambda::Lambda;
+use crate::ledger::{Ledger, Shape};
 use crate::policy::Policy;
-use crate::world::{Right, World};
+use crate::world::{AwsError, Call, Right, World};
 
 /// The queue that events go into that died three times.
 const DEAD_LETTERS: &str = "arn:aws:sqs:us-east-1:123456789012:elasticache-resource-dead-letters";
@@ -42,6 +43,8 @@ pub(crate) struct Checks {
     used_actions: BTreeSet<String>,
     refusals: Vec<Right>,
     journal: Vec<Entry>,
+    ledger: Option<Arc<Ledger>>,
+    unlisted: Vec<Shape>,
     without_outputs: bool,
     observers: Vec<UnboundedSender<Entry>>,
     requests: u64,
@@ -66,6 +69,16 @@ impl Checks {
     /// Whether a call at this moment is within the request rate.
     pub(crate) fn within_limit(&mut self, now: Time) -> bool {
         self.limit.as_mut().is_none_or(|limit| limit.take(now))
+    }
+
+    /// Refuses a write whose shape is not in the ledger.
+    pub(crate) fn admit_shape(&mut self, service: &str, call: &Call) -> Result<(), AwsError> {
+        let Some(ledger) = self.ledger.as_ref().filter(|_| is_write(&call.action)) else { return Ok(()) };
+        ledger.admits(service, &call.action, &call.params).map_err(|shape| {
+            let message = format!("nobody has seen AWS accept this call: {shape}");
+            self.unlisted.push(shape);
+            AwsError::new("UnlistedCall", message)
+        })
     }
 
     /// Writes one call into the journal and tells those who watch.
@@ -217,6 +230,17 @@ impl LocalAws {
     #[must_use]
     pub fn dead_letters(&self) -> Vec<Value> {
         self.checks().dead_letters.clone()
+    }
+
+    /// From now on the function's writes are refused unless the ledger has their shape.
+    pub fn keep_to(&self, ledger: Arc<Ledger>) {
+        self.checks().ledger = Some(ledger);
+    }
+
+    /// Shapes of the writes that were refused because the ledger lacks them.
+    #[must_use]
+    pub fn unlisted(&self) -> Vec<Shape> {
+        self.checks().unlisted.clone()
     }
 
     /// What is still there and carries a tag with this key, in any service. A secret that is scheduled for deletion

@@ -26,6 +26,8 @@ use simulator::policy::Policy;
 use simulator::world::{Answer, Call, World};
 use tracing_subscriber::layer::SubscriberExt;
 
+use crate::ledger::Kept;
+
 /// Logical id of the resource in all tests.
 pub(crate) const CACHE: &str = "Cache";
 /// VPC of the local AWS with room for everything.
@@ -44,6 +46,7 @@ pub(crate) struct Setup {
     invoked_arns: Arc<Mutex<Vec<String>>>,
     last_event: Arc<Mutex<Value>>,
     kill: Arc<Mutex<Option<Duration>>>,
+    _kept: Kept,
 }
 
 impl Setup {
@@ -81,7 +84,7 @@ impl Setup {
             }
         };
         let stack = Stack::new(&aws, ByArn(deliver), "app");
-        Setup { aws, stack, invocations, invoked_arns, last_event, kill }
+        Setup { _kept: Kept::to_the_ledger(&aws), aws, stack, invocations, invoked_arns, last_event, kill }
     }
 
     /// The next invocation dies after this time; Lambda tries its event again.
@@ -93,6 +96,7 @@ impl Setup {
     pub(crate) fn over_runtime_api(aws: LocalAws) -> Setup {
         let stack = Stack::new(&aws, aws.lambda().clone(), "app");
         Setup {
+            _kept: Kept::to_the_ledger(&aws),
             aws,
             stack,
             invocations: Arc::default(),

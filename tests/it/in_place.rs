@@ -964,3 +964,34 @@ async fn a_parameter_group_that_waits_is_taken_back() {
     assert_eq!((group.parameter_group.as_str(), waiting.as_deref()), ("default.valkey8", Some("default.valkey8")));
     setup.deleted().await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn each_setting_goes_in_one_call_without_the_others() {
+    let durable = json!({"Durability": "sync", "EngineVersion": "9.0", "NodeType": "cache.r7g.large",
+        "NumNodeGroups": 1, "ReplicasPerNodeGroup": 1, "MultiAzEnabled": true, "TransitEncryptionEnabled": true});
+    let firehose = json!([{"LogType": "slow-log", "DestinationType": "kinesis-firehose", "Destination": "logs"}]);
+    let cases = [
+        (json!({}), json!({"AutoMinorVersionUpgrade": false}), json!({"AutoMinorVersionUpgrade": "false"})),
+        (durable, json!({"Durability": "async"}), json!({"Durability": "async"})),
+        (
+            json!({"NumCacheNodes": 2, "AutomaticFailoverEnabled": true}),
+            json!({"AutomaticFailoverEnabled": false}),
+            json!({"AutomaticFailoverEnabled": "false"}),
+        ),
+        (tls_on(), json!({"UserGroupIds": ["g0"]}), json!({"UserGroupIdsToAdd": {"member": ["g0"]}})),
+        (
+            json!({}),
+            json!({"LogDelivery": firehose}),
+            json!({"LogDeliveryConfigurations": {"LogDeliveryConfigurationRequest": [{
+                "LogType": "slow-log", "LogFormat": "json", "Enabled": "true", "DestinationType": "kinesis-firehose",
+                "DestinationDetails": {"KinesisFirehoseDetails": {"DeliveryStream": "logs"}},
+            }]}}),
+        ),
+    ];
+    for (before, change, call) in cases {
+        let (setup, properties) = standing(before).await;
+        let (_, writes) = changed(&setup, with(properties, change.clone())).await;
+        assert_eq!(modifications(&writes), [call], "{change}");
+        setup.deleted().await;
+    }
+}

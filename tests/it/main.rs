@@ -16,6 +16,7 @@ mod examples;
 mod hand_over;
 mod harness;
 mod in_place;
+mod ledger;
 mod live_rotation;
 mod metrics;
 mod model;

@@ -153,7 +153,8 @@ async fn a_new_node_type_is_answered_when_it_is_there() {
 #[tokio::test(start_paused = true)]
 async fn a_changed_allow_list_is_one_authorize_and_one_revoke() {
     let setup = Setup::new();
-    let both = with(quick_start(), json!({"AllowedSecurityGroupIds": APPS}));
+    let more = json!({"AllowedSecurityGroupIds": APPS, "AllowedCidrBlocks": ["fd00::/64"]});
+    let both = with(quick_start(), more);
     setup.created(both.clone()).await;
     let one = json!({"AllowedSecurityGroupIds": [APPS[0]], "AllowedCidrBlocks": ["10.0.64.0/24"]});
     let (outcome, writes) = setup.updated(with(both, one)).await;
@@ -164,6 +165,7 @@ async fn a_changed_allow_list_is_one_authorize_and_one_revoke() {
     assert!(writes.iter().all(|entry| entry.params["GroupId"] == own), "{writes:?}");
     let revoked = calls(&writes, "RevokeSecurityGroupIngress")[0].params.to_string();
     assert!(revoked.contains(APPS[1]) && !revoked.contains(APPS[0]), "{revoked}");
+    assert!(revoked.contains("fd00::/64"), "{revoked}");
     assert_eq!(sources(&setup, own), [Source::Ipv4("10.0.64.0/24".to_owned()), Source::Group(APPS[0].to_owned())]);
     setup.deleted().await;
 }

@@ -130,11 +130,12 @@ impl Exchange<'_> {
         });
     }
 
-    /// Whether the call gets as far as the service: fault, rate, rights, in this order.
+    /// Whether the call gets as far as the service: ledger, fault, rate, rights, in this order.
     fn admit(&self, world: &World, call: &Call, fault: Option<&Kind>) -> Result<(), AwsError> {
         if self.caller == Caller::Administrator {
             return Ok(());
         }
+        self.aws.checks().admit_shape(self.service.signing_name(), call)?;
         match fault {
             Some(Kind::Error { status, code, message }) => {
                 return Err(AwsError { status: *status, code: code.clone(), message: message.clone() });

@@ -36,7 +36,9 @@ pub(super) fn group(wish: Wish<'_>, observed: &Observed, account: &Account) -> O
         node_type: desired.node_type.clone(),
         topology: desired.topology.clone(),
         // Nobody has been seen to make a group that is compatible: it is made without shards and changed afterwards.
-        cluster_mode: (desired.cluster_mode == ClusterMode::Enabled).then(|| desired.cluster_mode.as_str()),
+        // Nor has anybody said the mode beside a layout, where shards and parameter group say it.
+        cluster_mode: (desired.cluster_mode == ClusterMode::Enabled && desired.topology.layout().is_empty())
+            .then(|| desired.cluster_mode.as_str()),
         automatic_failover: desired.automatic_failover,
         multi_az: desired.multi_az,
         preferred_zones: if again && !zone_per_node { Vec::new() } else { desired.preferred_zones.clone() },

@@ -12,129 +12,38 @@ use crate::secret::{AuthToken, SecretContent};
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[allow(missing_docs, reason = "fields are the arguments of the call that the variant is named for")]
 pub enum Step {
-    CreateSubnetGroup {
-        name: String,
-        description: String,
-        subnet_ids: BTreeSet<String>,
-        tags: Tags,
-    },
-    ModifySubnetGroup {
-        name: String,
-        subnet_ids: BTreeSet<String>,
-    },
-    DeleteSubnetGroup {
-        name: String,
-    },
-    CreateSecurityGroup {
-        name: String,
-        description: String,
-        vpc_id: String,
-        tags: Tags,
-    },
-    AuthorizeIngress {
-        security_group: String,
-        rules: BTreeSet<IngressRule>,
-    },
-    RevokeIngress {
-        security_group: String,
-        rules: BTreeSet<IngressRule>,
-    },
-    DeleteSecurityGroup {
-        id: String,
-    },
-    CreateParameterGroup {
-        name: String,
-        family: String,
-        description: String,
-        tags: Tags,
-    },
-    ModifyParameters {
-        name: String,
-        values: Vec<(String, String)>,
-    },
-    /// With the values that they have.
-    ResetParameters {
-        name: String,
-        values: BTreeMap<String, String>,
-    },
-    DeleteParameterGroup {
-        name: String,
-    },
+    CreateSubnetGroup { name: String, description: String, subnet_ids: BTreeSet<String>, tags: Tags },
+    ModifySubnetGroup { name: String, subnet_ids: BTreeSet<String> },
+    DeleteSubnetGroup { name: String },
+    CreateSecurityGroup { name: String, description: String, vpc_id: String, tags: Tags },
+    AuthorizeIngress { security_group: String, rules: BTreeSet<IngressRule> },
+    RevokeIngress { security_group: String, rules: BTreeSet<IngressRule> },
+    DeleteSecurityGroup { id: String },
+    CreateParameterGroup { name: String, family: String, description: String, tags: Tags },
+    ModifyParameters { name: String, values: Vec<(String, String)> },
+    ResetParameters { name: String, values: BTreeMap<String, String> },
+    DeleteParameterGroup { name: String },
     CreateSecret(Box<NewSecret>),
-    RestoreSecret {
-        arn: String,
-    },
-    PutSecret {
-        arn: String,
-        content: SecretContent,
-    },
+    RestoreSecret { arn: String },
+    PutSecret { arn: String, content: SecretContent },
     StageSecret(Box<StagedSecret>),
-    PromoteSecret {
-        arn: String,
-        to: String,
-        from: Option<String>,
-    },
-    UnstageSecret {
-        arn: String,
-        version: String,
-    },
-    SetSecretKey {
-        arn: String,
-        kms_key_id: String,
-    },
-    DeleteSecret {
-        arn: String,
-        recovery_window_days: i32,
-    },
+    PromoteSecret { arn: String, to: String, from: Option<String> },
+    UnstageSecret { arn: String, version: String },
+    SetSecretKey { arn: String, kms_key_id: String },
+    DeleteSecret { arn: String, recovery_window_days: i32 },
     CreateGroup(Box<NewGroup>),
     ModifyGroup(Box<GroupChange>),
-    ChangeShards {
-        group: String,
-        shards: i32,
-        remove: Vec<String>,
-    },
-    IncreaseReplicas {
-        group: String,
-        replicas: Replicas,
-    },
-    DecreaseReplicas {
-        group: String,
-        replicas: Replicas,
-    },
-    SetTransitEncryption {
-        group: String,
-        from: Tls,
-        to: Tls,
-    },
-    ChangeLogin {
-        group: String,
-        change: LoginChange,
-    },
-    DeliverLogs {
-        group: String,
-        set: BTreeMap<String, LogDelivery>,
-        disable: BTreeSet<String>,
-    },
-    DeleteGroup {
-        group: String,
-        final_snapshot: Option<String>,
-    },
-    CreateSnapshot {
-        name: String,
-        of: SnapshotSource,
-        tags: Tags,
-    },
-    DeleteSnapshot {
-        name: String,
-    },
-    Tag {
-        target: TagTarget,
-        tags: Tags,
-    },
-    Untag {
-        target: TagTarget,
-        keys: BTreeSet<String>,
-    },
+    ChangeShards { group: String, shards: i32, remove: Vec<String> },
+    IncreaseReplicas { group: String, replicas: Replicas },
+    DecreaseReplicas { group: String, replicas: Replicas },
+    SetTransitEncryption { group: String, from: Tls, to: Tls },
+    ChangeLogin { group: String, change: LoginChange },
+    DeliverLogs { group: String, set: BTreeMap<String, LogDelivery>, disable: BTreeSet<String> },
+    DeleteGroup { group: String, final_snapshot: Option<String> },
+    CreateSnapshot { name: String, of: SnapshotSource, tags: Tags },
+    DeleteSnapshot { name: String },
+    Tag { target: TagTarget, tags: Tags },
+    Untag { target: TagTarget, keys: BTreeSet<String> },
 }
 
 /// What a snapshot is taken of.

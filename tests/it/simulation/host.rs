@@ -17,6 +17,7 @@ use simulator::in_process::InProcess;
 use tokio::sync::Notify;
 
 use crate::harness::{function_over, policy};
+use crate::ledger::Kept;
 
 /// How one invocation lives.
 #[derive(Clone, Copy, Debug)]
@@ -43,6 +44,7 @@ pub(crate) struct Host {
     pub(crate) stack: Arc<Stack>,
     fate: Arc<Mutex<Fate>>,
     running: Arc<Running>,
+    _kept: Kept,
 }
 
 /// Invocations under way.
@@ -88,7 +90,7 @@ impl Host {
             }
         };
         let stack = Arc::new(Stack::new(aws, invoke, name));
-        Host { aws: aws.clone(), stack, fate, running }
+        Host { aws: aws.clone(), stack, fate, running, _kept: Kept::to_the_ledger(aws) }
     }
 
     /// From now on invocations live as this says.
