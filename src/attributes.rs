@@ -32,7 +32,7 @@ fn connection(desired: &Desired, observed: &Observed, data: &mut Data) {
     data.add("Connection.PrimaryEndpoint", address(primary));
     data.add("Connection.ReaderEndpoint", address(reader));
     data.add("Connection.Port", port(main));
-    data.add("Connection.PasswordRequired", desired.auth.is_required().to_string());
+    data.add("Connection.PasswordRequired", (desired.auth.is_required() || desired.token_stays).to_string());
     data.add("Connection.TlsEnabled", (desired.tls != Tls::Off).to_string());
     data.add("Connection.Url", main.map(|endpoint| format!("{scheme}://{endpoint}")).unwrap_or_default());
     for (name, endpoint) in
@@ -80,7 +80,7 @@ fn identifiers(desired: &Desired, observed: &Observed, data: &mut Data) {
     let members: Vec<&str> = group.iter().flat_map(|group| &group.member_ids).map(String::as_str).collect();
     let secret = match &desired.auth {
         Auth::Foreign { arn, .. } => Some(arn.clone()),
-        auth if auth.keeps_secret() => observed.secret.as_ref().map(|secret| secret.arn.clone()),
+        auth if auth.keeps_secret() || desired.token_stays => observed.secret.as_ref().map(|secret| secret.arn.clone()),
         _ => None,
     };
     data.add("Identifiers.ReplicationGroupId", desired.names.replication_group.clone());

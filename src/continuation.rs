@@ -39,6 +39,8 @@ pub struct Memory {
     pub asked_parameter_group: Option<String>,
     /// Log types whose delivery was asked for.
     pub asked_logs: BTreeSet<String>,
+    /// Whether an Update is the rollback of one, as far as CloudFormation said.
+    pub rolls_back: Option<bool>,
 }
 
 impl Continuation {

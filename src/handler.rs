@@ -248,7 +248,7 @@ impl Function {
                     }
                 };
                 run.settle_cluster_mode(&mut desired).await;
-                let work = run.present(Wish { desired: &desired, previous: None, renamed: None });
+                let work = run.present(Wish::new(&desired));
                 let converged = self.priced(Some(&desired), work).await;
                 if converged.is_err() && run.is_swept_away() {
                     // The Delete that came across did not see what this run was just making, and none will follow.

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use crate::desired::{LogDelivery, Owner, Source, TAG_CREATING, TAG_REPLACED_BY, TAG_REPLACES, Tags};
+use crate::desired::{LogDelivery, Owner, Source, TAG_CREATING, TAG_KEPT_VERSION, TAG_REPLACED_BY, TAG_REPLACES, Tags};
 use crate::engine::{Engine, Version};
 use crate::login::InForce;
 use crate::secret::{AuthToken, SecretContent};
@@ -455,6 +455,12 @@ impl Observed {
         self.subnet_group.as_ref().and_then(|group| group.tags.get(TAG_REPLACED_BY)).map(String::as_str)
     }
 
+    /// The newer engine version that a rollback left.
+    #[must_use]
+    pub fn kept_version(&self) -> Option<&str> {
+        self.subnet_group.as_ref().and_then(|group| group.tags.get(TAG_KEPT_VERSION)).map(String::as_str)
+    }
+
     /// Whether there is nothing under any of this generation's names that a new one would collide with. A secret that
     /// waits for its deletion can be taken back.
     #[must_use]
@@ -532,6 +538,16 @@ pub struct Account {
     pub snapshot: Lookup<FoundSnapshot>,
     /// Versions of the engine that are offered.
     pub engine_versions: Option<Vec<Version>>,
+}
+
+impl Account {
+    /// A token that no cache takes counts as one that cannot be read, so that the one in force stays.
+    pub fn leave_illegal_token(&mut self) {
+        let defect = self.foreign_token.as_ref().and_then(|found| found.as_ref().ok()?.token.defect());
+        if let Some(defect) = defect {
+            self.foreign_token = Some(Err(format!("the token in it {defect}")));
+        }
+    }
 }
 
 /// What a look-up before the first write found.

@@ -10,7 +10,7 @@ use crate::desired::{Desired, Owner, Purpose, next_generations};
 use crate::observed::{Account, ForeignToken, Observed};
 use crate::problem::Problem;
 use crate::properties::ReplacementPolicy;
-use crate::reconcile::plan::{self, Forecast, Generation, Wish};
+use crate::reconcile::plan::{self, Direction, Forecast, Generation, Wish};
 use crate::secret::AuthToken;
 
 /// The forecast of an Update from `old` to `new`.
@@ -35,7 +35,12 @@ pub fn update(old: &Value, new: &Value) -> Result<Forecast, Vec<Problem>> {
         observed.former_secret = observed.secret.take();
     }
     let renamed = desired.renamed(new, old);
-    let wish = Wish { desired: &desired, previous: previous.as_ref(), renamed: renamed.as_deref() };
+    let wish = Wish {
+        desired: &desired,
+        previous: previous.as_ref(),
+        renamed: renamed.as_deref(),
+        direction: Direction::Forward,
+    };
     match plan::generation(wish, &observed) {
         Err(problems) => Ok(Forecast::refused(&id, problems)),
         Ok(Generation::Same) => Ok(in_time(&id, Forecast::in_place(wish, &observed, &account), new)),
@@ -47,7 +52,7 @@ pub fn update(old: &Value, new: &Value) -> Result<Forecast, Vec<Problem>> {
                 Ok(desired) => desired.replacing(&id, seed),
                 Err(problems) => return Ok(Forecast::refused(&id, problems)),
             };
-            let wish = Wish { desired: &desired, previous: None, renamed: None };
+            let wish = Wish::new(&desired);
             let Some(group) = &observed.group else { return Ok(Forecast::refused(&id, Vec::new())) };
             Ok(in_time(&id, Forecast::replacement(wish, group, &changes, &account), new))
         }
@@ -63,6 +68,6 @@ fn in_time(id: &str, forecast: Forecast, new: &Value) -> Forecast {
 
 /// What stands after a Create with these properties.
 fn standing(desired: &Desired, account: &Account) -> Observed {
-    let wish = Wish { desired, previous: None, renamed: None };
+    let wish = Wish::new(desired);
     Forecast::end(wish, &Observed::default(), account)
 }

@@ -49,6 +49,17 @@ impl Aws {
     }
 }
 
+impl Aws {
+    /// The status of a stack, such as `UPDATE_ROLLBACK_IN_PROGRESS`, which holds while the requests of a rollback are sent
+    /// (user guide, "Stack status codes"); `None` when there is none.
+    pub(crate) async fn stack_status(&self, stack_id: &str) -> Result<Option<String>, Fault> {
+        let output = self.cloudformation.describe_stacks().stack_name(stack_id).send().await;
+        let output = output.map_err(|e| Fault::new("cloudformation:DescribeStacks", stack_id, &e))?;
+        let status = output.stacks().first().and_then(|stack| stack.stack_status());
+        Ok(status.map(|status| status.as_str().to_owned()))
+    }
+}
+
 /// `2026-11-01T00:00:00.25Z` as `20261101T000000Z`.
 fn basic(extended: &str) -> String {
     let digits = extended.split(['.', 'Z']).next().unwrap_or_default().replace(['-', ':'], "");

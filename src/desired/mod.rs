@@ -22,8 +22,8 @@ use crate::secret::AuthToken;
 pub use references::References;
 use resolve::{DEFAULT_RECOVERY_DAYS, resolve, zones_of};
 pub use tags::{
-    Owner, TAG_CREATING, TAG_GRACE, TAG_LOGICAL_ID, TAG_LOGIN, TAG_PREFIX, TAG_REPLACED_BY, TAG_REPLACES, TAG_REQUESTS,
-    TAG_STACK_ID, TAG_TOKEN_SOURCE, Tags,
+    Owner, TAG_CREATING, TAG_GRACE, TAG_KEPT_VERSION, TAG_LOGICAL_ID, TAG_LOGIN, TAG_PREFIX, TAG_REPLACED_BY,
+    TAG_REPLACES, TAG_REQUESTS, TAG_STACK_ID, TAG_TOKEN_SOURCE, Tags,
 };
 
 /// Whom the security group lets in on the port.
@@ -238,6 +238,10 @@ pub struct Desired {
     pub replaces: Option<String>,
     /// Our snapshot of that generation, from which this one is made.
     pub seed: Option<String>,
+    /// The engine version that stays although a rollback asks for an older one.
+    pub kept_version: Option<Version>,
+    /// Whether the cache goes on demanding a token although a rollback asks for none.
+    pub token_stays: bool,
     /// What has to exist for it.
     pub references: References,
     mode_follows_group: Option<ModeFollowsGroup>,

@@ -89,6 +89,8 @@ pub(super) fn resolve(p: Properties, owner: &Owner, purpose: Purpose<'_>) -> Des
         replacement_policy: p.replacement_policy.unwrap_or(ReplacementPolicy::Refuse),
         replaces: None,
         seed: None,
+        kept_version: None,
+        token_stays: false,
         references,
         mode_follows_group,
         names,

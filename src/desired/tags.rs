@@ -14,6 +14,8 @@ pub const TAG_REQUESTS: &str = "elasticache-resource:requests";
 pub const TAG_REPLACED_BY: &str = "elasticache-resource:replaced-by";
 /// Tag key on the subnet group: the generation that this one replaces, until that is deleted.
 pub const TAG_REPLACES: &str = "elasticache-resource:replaces";
+/// Tag key on the subnet group: the engine version that a rollback left, newer than the template's.
+pub const TAG_KEPT_VERSION: &str = "elasticache-resource:kept-version";
 /// Tag key on the subnet group: how far a change of the login has come.
 pub const TAG_LOGIN: &str = "elasticache-resource:login";
 /// Tag key on the secret: how long a token stays valid after a scheduled rotation, in minutes.

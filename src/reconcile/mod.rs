@@ -71,6 +71,8 @@ pub struct Run<'a> {
     unresettable: BTreeSet<String>,
     /// Whether AWS refused to reset several parameters without saying which.
     resets_singly: bool,
+    /// Whether an Update is the rollback of one, as far as CloudFormation said.
+    rolls_back: Option<bool>,
 }
 
 /// What is remembered of a step that was taken.
@@ -122,6 +124,7 @@ impl<'a> Run<'a> {
             asked_logs: BTreeSet::new(),
             unresettable: BTreeSet::new(),
             resets_singly: false,
+            rolls_back: None,
         }
     }
 
@@ -142,6 +145,7 @@ impl<'a> Run<'a> {
         self.order.resume(&memory.claims);
         self.asked_parameter_group.clone_from(&memory.asked_parameter_group);
         self.asked_logs.clone_from(&memory.asked_logs);
+        self.rolls_back = memory.rolls_back;
         self
     }
 
@@ -159,6 +163,7 @@ impl<'a> Run<'a> {
             claims,
             asked_parameter_group: self.asked_parameter_group.clone(),
             asked_logs: self.asked_logs.clone(),
+            rolls_back: self.rolls_back,
         }
     }
 

@@ -7,6 +7,7 @@ use tracing::info;
 
 use super::observe::Target;
 use super::order::Turn;
+use super::plan::Direction;
 use super::{LOOK_BEFORE_REFUSAL, LOOKS_TO_SHOW, Run};
 use crate::aws::Class;
 use crate::desired::{Owner, TAG_REQUESTS, Tags};
@@ -98,6 +99,36 @@ impl Run<'_> {
         };
         info!(why, "CloudFormation does not say whether it waits for this request; going on");
         false
+    }
+
+    /// Which way CloudFormation goes with the stack. It is asked once for a request.
+    pub(super) async fn direction(&mut self, owner: &Owner) -> Direction {
+        if self.rolls_back.is_none() {
+            let ask = self.waiter.persist(|| self.aws.stack_status(&owner.stack_id));
+            let why = match timeout(self.waiter.deadline.at_most(PATIENCE), ask).await {
+                Ok(Ok(status)) => {
+                    self.rolls_back = match status.as_deref() {
+                        Some("UPDATE_IN_PROGRESS") => Some(false),
+                        Some("UPDATE_ROLLBACK_IN_PROGRESS") => Some(true),
+                        _ => None,
+                    };
+                    format!("the stack is in {}", status.as_deref().unwrap_or("no known state"))
+                }
+                Ok(Err(error)) => error.to_string(),
+                Err(_) => format!("no answer within {} s", PATIENCE.as_secs()),
+            };
+            if self.rolls_back.is_none() {
+                info!(
+                    why,
+                    "CloudFormation does not say whether this is a rollback; what would go back to old data is refused"
+                );
+            }
+        }
+        match self.rolls_back {
+            Some(false) => Direction::Forward,
+            Some(true) => Direction::Rollback,
+            None => Direction::Unknown,
+        }
     }
 
     /// Whether a newer request took over, as far as can be told now.

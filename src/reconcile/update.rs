@@ -4,10 +4,10 @@
 //! the stack stands. A next generation that CloudFormation does not know of is removed by the next Update.
 
 use serde_json::Value;
-use tracing::info;
+use tracing::{info, warn};
 
 use super::observe::Target;
-use super::plan::{self, Awaited, Forecast, Generation, Plan, Replacing, Step, Wish};
+use super::plan::{self, Awaited, Direction, Forecast, Generation, Plan, Replacing, Step, Wish};
 use super::{Converged, Run, check};
 use crate::cfn::request::time_to_answer;
 use crate::desired::{Desired, Owner, Purpose, References, Removal, Succession, next_generations};
@@ -69,8 +69,9 @@ impl Run<'_> {
             self.settle_cluster_mode(previous).await;
         }
         let renamed = desired.renamed(update.properties, update.earlier);
-        let wish = Wish { desired: &desired, previous: previous.as_ref(), renamed: renamed.as_deref() };
-        let (mut observed, account) = self.first_look(wish).await?;
+        let direction = self.direction(update.owner).await;
+        let wish = Wish { desired: &desired, previous: previous.as_ref(), renamed: renamed.as_deref(), direction };
+        let (mut observed, mut account) = self.first_look(wish).await?;
         if self.was_replaced(update, wish, &observed).await? {
             return Err(Error::Overtaken);
         }
@@ -80,15 +81,35 @@ impl Run<'_> {
             self.follow(settled, update.physical_id, &observed).await?;
             observed = self.look(Target::from(&desired)).await?;
         }
+        if direction == Direction::Forward && plan::way_back(&observed).is_some() {
+            // A new template comes only after the Update that replaced has ended. What it replaced was retained.
+            self.finish(Target::from(wish), plan::has_replaced).await?;
+            observed = self.look(Target::from(wish)).await?;
+        }
         if let Some(before) = plan::way_back(&observed)
             && let Some(returned) = Box::pin(self.return_to(update, wish, &observed, before)).await?
         {
             return Ok(returned);
         }
+        let (granted, kept) = plan::concede(wish, &observed).unzip();
+        let wish = match &granted {
+            Some(granted) => Wish { desired: granted, renamed: None, ..wish },
+            None => wish,
+        };
+        if granted.is_some() {
+            observed = self.look(Target::from(wish)).await?;
+        }
         let generation = plan::generation(wish, &observed).map_err(Error::Refused)?;
         if generation == Generation::Same {
-            check(wish, &observed, &account)?;
-            // What is under way already, a rollback most likely, is not refused.
+            match check(wish, &observed, &account) {
+                // What stood before is not questioned.
+                Err(why) if direction == Direction::Rollback => {
+                    info!(%why, "rolling back although this is not as it should be");
+                    account.leave_illegal_token();
+                }
+                checked => checked?,
+            }
+            // What is under way already is not refused.
             if plan::is_at_rest(&observed) {
                 self.announce(&Forecast::in_place(wish, &observed, &account), update)?;
             }
@@ -100,8 +121,12 @@ impl Run<'_> {
         self.clear_way(update, &generation, Target::from(wish), &mut observed).await?;
         match generation {
             Generation::Same => {
-                let converged = Box::pin(self.converge(wish, observed, &account)).await?;
-                Ok((desired, converged))
+                let mut converged = Box::pin(self.converge(wish, observed, &account)).await?;
+                for stays in kept.iter().flatten().map(Replacing::kept) {
+                    warn!(stays, "a rollback leaves this as it is");
+                    converged.warnings.push(stays);
+                }
+                Ok((wish.desired.clone(), converged))
             }
             Generation::Next(changes) => {
                 let next = self.next_generation(update, wish, &observed).await?;
@@ -117,6 +142,9 @@ impl Run<'_> {
             return Ok(());
         }
         info!(%forecast, "the plan");
+        if self.rolls_back == Some(true) {
+            return Ok(());
+        }
         forecast
             .too_long(time_to_answer(update.properties))
             .map_or(Ok(()), |problem| Err(Error::Refused(vec![problem])))
@@ -131,10 +159,13 @@ impl Run<'_> {
         before: &str,
     ) -> Result<Option<(Desired, Converged)>, Error> {
         let Ok(desired) = self.wanted(update, Purpose::Update(before)).await else { return Ok(None) };
-        let wish = Wish { desired: &desired, previous: Some(&desired), renamed: None };
+        let wish = Wish { previous: Some(&desired), direction: now.direction, ..Wish::new(&desired) };
         let (observed, account) = self.first_look(wish).await?;
         if !plan::fits(wish, &observed) || !plan::undoes_replacement(now, standing, &observed) {
             return Ok(None);
+        }
+        if now.direction == Direction::Unknown {
+            return Err(Error::Refused(vec![plan::unclear_return(before)]));
         }
         info!(from = update.physical_id, to = before, "returning to the generation before");
         let converged = Box::pin(self.converge(wish, observed, &account)).await?;
@@ -239,7 +270,7 @@ impl Run<'_> {
         let carries_data = standing.replacement_policy == ReplacementPolicy::Snapshot;
         let desired = self.wanted(update, Purpose::Replace(next)).await.map_err(Error::Refused)?;
         let desired = desired.replacing(update.physical_id, carries_data.then(|| seed.clone()));
-        let wish = Wish { desired: &desired, previous: None, renamed: None };
+        let wish = Wish::new(&desired);
         let (observed, account) = self.first_look(wish).await?;
         check(wish, &observed, &account)?;
         if observed.group.is_none() {

@@ -189,26 +189,144 @@ async fn data_that_cannot_come_along_is_not_left_behind_in_silence() {
     }
 }
 
-/// Under a standing `Empty` the rollback of an update in place looks like a change that only an empty cluster can have.
-#[tokio::test(start_paused = true)]
-async fn a_standing_policy_empty_does_not_lose_the_data_in_a_rollback() {
-    let empty = json!({"ReplacementPolicy": "Empty"});
-    for (base, change, property) in [
-        (json!({"EngineVersion": "8.0"}), json!({"EngineVersion": "8.1"}), "EngineVersion (8.0)"),
+/// Changes that AWS makes in one direction only, with the property that its rollback leaves, and the line for the template.
+fn one_way_changes() -> [(Value, Value, &'static str, &'static str); 4] {
+    [
+        (
+            json!({"EngineVersion": "8.0"}),
+            json!({"EngineVersion": "8.1"}),
+            "EngineVersion (8.0)",
+            "EngineVersion: \"8.1\"",
+        ),
         (
             json!({"Engine": "redis", "EngineVersion": "7.1"}),
             json!({"Engine": "valkey", "EngineVersion": "8.0"}),
             "Engine",
+            "Engine: valkey and EngineVersion: \"8.0\"",
         ),
-        (json!({"TransitEncryptionEnabled": true}), json!({"AuthTokenEnabled": true}), "AuthTokenEnabled (false)"),
+        (
+            json!({"TransitEncryptionEnabled": true}),
+            json!({"AuthTokenEnabled": true}),
+            "AuthTokenEnabled (false)",
+            "AuthTokenEnabled: true",
+        ),
         (
             json!({"NumCacheNodes": 2, "AutomaticFailoverEnabled": true}),
             json!({"NumCacheNodes": null, "NumNodeGroups": 1, "ReplicasPerNodeGroup": 1}),
             "ClusterMode (disabled)",
+            "ClusterMode: enabled",
         ),
-    ] {
+    ]
+}
+
+/// What AWS does not take back stays; the rest of the update is taken back, and no rollback fails or loses data for it.
+#[tokio::test(start_paused = true)]
+async fn a_rollback_leaves_what_aws_makes_in_one_direction() {
+    for policy in ["Refuse", "Snapshot", "Empty"] {
+        for (base, change, property, line) in one_way_changes() {
+            let setup = Setup::new();
+            let before = with(with(quick_start(), base), json!({"ReplacementPolicy": policy, "Description": "before"}));
+            let first = setup.created(before.clone()).await.physical_id;
+            write(&setup, &first, "greeting", "hello");
+            setup.stack.fail_elsewhere();
+            let after = with(with(before.clone(), change.clone()), json!({"Description": "after"}));
+            let outcome = setup.update(after).await;
+            assert_eq!(outcome.status, StackStatus::UpdateRollbackComplete, "{change}: {}", outcome.reason);
+            let warnings = outcome.get_att("Warnings").unwrap();
+            assert!(warnings.contains(line), "{change}: {warnings}");
+            assert_eq!((&outcome.physical_id, groups(&setup)), (&first, vec![first.clone()]), "{change}");
+            assert_eq!(read(&setup, &first, "greeting").as_deref(), Some("hello"), "{change}");
+            let description = setup.aws.with(|world, _| world.elasticache.groups[&first].description.clone());
+            assert_eq!(description, "before", "{change}");
+            // Still the old value, and something else new: refused, whatever the policy, and rolled back again.
+            let (outcome, writes) = setup.rolled_back(with(before, json!({"Description": "other"}))).await;
+            let name = property.split(' ').next().unwrap();
+            assert!(
+                outcome.reason.contains(name) && outcome.reason.contains("in place"),
+                "{change}: {}",
+                outcome.reason
+            );
+            assert_eq!(names(&writes), Vec::<String>::new(), "{change}");
+            assert_eq!(groups(&setup), std::slice::from_ref(&first), "{change}");
+            assert!(outcome.get_att("Warnings").unwrap().contains(line), "{change}");
+        }
+    }
+}
+
+/// A generation that was replaced and retained is another cluster with old data: only the rollback of the Update that
+/// replaced it goes back to it.
+#[tokio::test(start_paused = true)]
+async fn a_retained_generation_is_not_returned_to() {
+    let old = with(quick_start(), json!({"Port": 6379, "ReplacementPolicy": "Snapshot"}));
+    let new = with(old.clone(), json!({"Port": 6380}));
+    for touched in [false, true] {
         let setup = Setup::new();
-        let before = with(with(quick_start(), base), empty.clone());
+        setup.stack.retain_replaced(true);
+        setup.created(old.clone()).await;
+        let (outcome, _) = setup.updated(new.clone()).await;
+        assert_eq!(outcome.physical_id, SECOND);
+        if touched {
+            // An Update that fails in between, and its rollback, stay with the new one.
+            setup.stack.fail_elsewhere();
+            let outcome = setup.update(with(old.clone(), json!({"Port": 6381}))).await;
+            assert_eq!(outcome.status, StackStatus::UpdateRollbackComplete, "{}", outcome.reason);
+            assert_eq!(outcome.physical_id, SECOND);
+            setup.stack.fail_elsewhere();
+            let outcome = setup.update(with(new.clone(), json!({"Description": "other"}))).await;
+            assert_eq!(outcome.physical_id, SECOND);
+        }
+        write(&setup, SECOND, "greeting", "new");
+        let (outcome, _) = setup.updated(old.clone()).await;
+        assert_eq!(outcome.physical_id, THIRD);
+        assert_eq!(read(&setup, THIRD, "greeting").as_deref(), Some("new"));
+        assert_eq!(groups(&setup), [FIRST, SECOND, THIRD]);
+    }
+}
+
+/// The same where CloudFormation cannot be asked: it may be a rollback, so nothing is done.
+#[tokio::test(start_paused = true)]
+async fn what_may_go_back_to_old_data_is_refused() {
+    let old = with(quick_start(), json!({"Port": 6379, "ReplacementPolicy": "Snapshot"}));
+    let new = with(old.clone(), json!({"Port": 6380}));
+    let setup = Setup::new();
+    setup.stack.retain_replaced(true);
+    setup.created(old.clone()).await;
+    setup.updated(new.clone()).await;
+    setup.aws.fault(Fault::on("DescribeStacks", 1, Kind::Denied).times(1000));
+    let (outcome, writes) = setup.rolled_back(old).await;
+    for part in [FIRST, "cloudformation:DescribeStacks", "still stands"] {
+        assert!(outcome.reason.contains(part), "{part}: {}", outcome.reason);
+    }
+    assert!(calls(&writes, "CreateReplicationGroup").is_empty());
+    assert_eq!(groups(&setup), [FIRST, SECOND]);
+}
+
+/// With the line that the warning names everything is in order again.
+#[tokio::test(start_paused = true)]
+async fn the_line_that_a_rollback_asks_for_ends_the_matter() {
+    let setup = Setup::new();
+    let before = with(quick_start(), json!({"EngineVersion": "8.0"}));
+    setup.created(before.clone()).await;
+    setup.stack.fail_elsewhere();
+    let after = with(before.clone(), json!({"EngineVersion": "8.1"}));
+    setup.update(after.clone()).await;
+    let (outcome, _) = setup.updated(after).await;
+    assert_eq!(outcome.get_att("Warnings").unwrap(), "");
+    // Now a newer version is AWS's own doing again.
+    setup.aws.with(|world, _| world.elasticache.groups.get_mut(FIRST).unwrap().engine_version = "8.2.0".to_owned());
+    let (outcome, _) = setup.updated(with(before, json!({"EngineVersion": "8.1", "Description": "other"}))).await;
+    assert!(outcome.get_att("Warnings").unwrap().contains("newer than EngineVersion 8.1"));
+    setup.deleted().await;
+}
+
+/// CloudFormation cannot be asked, and under a standing `Empty` the rollback of an update in place looks like a change that
+/// only an empty cluster can have.
+#[tokio::test(start_paused = true)]
+async fn a_standing_policy_empty_does_not_lose_the_data_in_what_may_be_a_rollback() {
+    for (base, change, property, _) in one_way_changes() {
+        let setup = Setup::new();
+        setup.aws.fault(Fault::on("DescribeStacks", 1, Kind::Denied).times(1000));
+        let before = with(with(quick_start(), base), json!({"ReplacementPolicy": "Empty"}));
         let first = setup.created(before.clone()).await.physical_id;
         write(&setup, &first, "greeting", "hello");
         setup.stack.fail_elsewhere();
@@ -224,13 +342,19 @@ async fn a_standing_policy_empty_does_not_lose_the_data_in_a_rollback() {
     }
 }
 
-/// The way that the refusal names.
+/// The way that the refusal names, and none is needed where CloudFormation says that nothing is rolled back.
 #[tokio::test(start_paused = true)]
 async fn a_downgrade_takes_a_policy_that_is_set_for_it() {
-    let setup = Setup::new();
     let standing = with(quick_start(), json!({"ReplacementPolicy": "Empty"}));
-    setup.created(standing.clone()).await;
     let older = with(standing.clone(), json!({"EngineVersion": "8.0"}));
+    let setup = Setup::new();
+    setup.created(standing.clone()).await;
+    let (outcome, _) = setup.updated(older.clone()).await;
+    assert_eq!(outcome.physical_id, SECOND);
+    setup.deleted().await;
+    let setup = Setup::new();
+    setup.aws.fault(Fault::on("DescribeStacks", 1, Kind::Denied).times(1000));
+    setup.created(standing.clone()).await;
     let (outcome, writes) = setup.rolled_back(older.clone()).await;
     assert!(outcome.reason.contains("set ReplacementPolicy to Refuse first"), "{}", outcome.reason);
     assert_eq!(names(&writes), Vec::<String>::new());

@@ -1,4 +1,4 @@
-//! The API of CloudFormation: `DescribeStackResource`, as far as stacks of this local AWS have told what they do.
+//! The API of CloudFormation: `DescribeStackResource` and `DescribeStacks`, as far as stacks of this local AWS have told what they do.
 
 use std::collections::BTreeMap;
 
@@ -13,6 +13,7 @@ use crate::world::{Answer, AwsError, Call, Right, World};
 #[derive(Debug, Default)]
 pub struct CloudFormation {
     resources: BTreeMap<(String, String), Resource>,
+    stacks: BTreeMap<String, String>,
 }
 
 /// What CloudFormation says of a resource.
@@ -37,6 +38,11 @@ impl CloudFormation {
         self.resources.insert(key, Resource { physical_id: physical_id.map(str::to_owned), status, since });
     }
 
+    /// From now on the stack has this status.
+    pub(super) fn note_stack(&mut self, stack_id: &str, status: &str) {
+        self.stacks.insert(stack_id.to_owned(), status.to_owned());
+    }
+
     /// What a call needs the right to do.
     pub(crate) fn rights(call: &Call) -> Vec<Right> {
         let stack = text(&call.params, "StackName").unwrap_or_default();
@@ -47,8 +53,22 @@ impl CloudFormation {
     pub(crate) fn handle(world: &mut World, call: &Call) -> Answer {
         match call.action.as_str() {
             "DescribeStackResource" => world.cloudformation.describe(&call.params),
+            "DescribeStacks" => world.cloudformation.describe_stacks(&call.params),
             other => Err(AwsError::new("InvalidAction", format!("{other} is not played here"))),
         }
+    }
+
+    fn describe_stacks(&self, params: &Value) -> Answer {
+        let stack_id = text(params, "StackName").unwrap_or_default();
+        let Some(status) = self.stacks.get(stack_id) else {
+            return Err(AwsError::new("ValidationError", format!("Stack with id {stack_id} does not exist")));
+        };
+        Ok(json!({"Stacks": {"member": [{
+            "StackId": stack_id,
+            "StackName": stack_id.split('/').nth(1),
+            "CreationTime": Time::START.iso8601(),
+            "StackStatus": status,
+        }]}}))
     }
 
     /// Stacks are known by their ids alone, as the deleted ones are at AWS.

@@ -45,6 +45,11 @@ impl<'a> Operation<'a> {
         Operation { stack, logical_id, answers: Vec::new(), requests: Vec::new(), events: Vec::new() }
     }
 
+    /// From now on the stack does this.
+    pub(super) fn begin(&self, status: &str) {
+        self.stack.aws().with(|world, _| world.cloudformation.note_stack(self.stack.id(), status));
+    }
+
     /// Sends one request of an operation.
     pub(super) async fn ask(&mut self, ask: Ask<'_>) -> Result<Answer, Failure> {
         match self.request(ask).await {
@@ -186,6 +191,7 @@ impl<'a> Operation<'a> {
     }
 
     pub(super) fn end(self, status: StackStatus, reason: String) -> Outcome {
+        self.begin(&status.to_string());
         let resource = self.stack.resource(self.logical_id);
         let (physical_id, attributes) = resource.map(|r| (r.physical_id, r.attributes)).unwrap_or_default();
         Outcome {

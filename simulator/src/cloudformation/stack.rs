@@ -38,6 +38,7 @@ struct State {
     deliveries: JoinSet<()>,
     twice: bool,
     fails_elsewhere: bool,
+    retains: bool,
 }
 
 /// What CloudFormation knows of a resource.
@@ -76,10 +77,20 @@ impl Stack {
         self.lock().fails_elsewhere = true;
     }
 
+    /// What an Update replaces is kept, as with `UpdateReplacePolicy: Retain`: no Delete comes for it.
+    pub fn retain_replaced(&self, retains: bool) {
+        self.lock().retains = retains;
+    }
+
+    pub(super) fn retains_replaced(&self) -> bool {
+        self.lock().retains
+    }
+
     /// Makes a resource. A failure is rolled back with a Delete.
     pub async fn create(&self, logical_id: &str, properties: Value) -> Outcome {
         let mut operation = Operation::new(self, logical_id);
         let properties = with_token(&properties);
+        operation.begin("CREATE_IN_PROGRESS");
         let created = operation.ask(Ask { properties: &properties, ..Ask::new("Create") }).await;
         let (physical_id, reason) = match created {
             Ok(answer) if !self.take_failure_elsewhere() => {
@@ -91,6 +102,7 @@ impl Stack {
             // that have no name.
             Err(failure) => (failure.physical_id.unwrap_or_else(|| self.made_up_id(logical_id)), failure.reason),
         };
+        operation.begin("ROLLBACK_IN_PROGRESS");
         let rollback = Ask { physical_id: Some(&physical_id), properties: &properties, ..Ask::new("Delete") };
         if operation.ask(rollback).await.is_ok() {
             return operation.end(StackStatus::RollbackComplete, reason);
@@ -120,6 +132,7 @@ impl Stack {
         if properties == before.properties {
             return operation.end(StackStatus::UpdateComplete, String::new());
         }
+        operation.begin("UPDATE_IN_PROGRESS");
         let forth = Ask {
             physical_id: Some(&before.physical_id),
             properties: &properties,
@@ -137,12 +150,16 @@ impl Stack {
         let (latest, reason) = match answer {
             Ok(answer) if cancelled.is_none() && !fails_elsewhere => {
                 operation.keep(&answer, properties.clone());
-                operation.clean_up(&[&before.physical_id], &answer.physical_id, &before.properties).await;
+                operation.begin("UPDATE_COMPLETE_CLEANUP_IN_PROGRESS");
+                if !self.retains_replaced() {
+                    operation.clean_up(&[&before.physical_id], &answer.physical_id, &before.properties).await;
+                }
                 return operation.end(StackStatus::UpdateComplete, String::new());
             }
             Ok(answer) => (answer.physical_id, if fails_elsewhere { ELSEWHERE } else { CANCELLED }.to_owned()),
             Err(failure) => (failure.physical_id.unwrap_or_else(|| before.physical_id.clone()), failure.reason),
         };
+        operation.begin("UPDATE_ROLLBACK_IN_PROGRESS");
         let back = Ask {
             physical_id: Some(&latest),
             properties: &before.properties,
@@ -151,6 +168,7 @@ impl Stack {
         };
         if let Ok(answer) = operation.ask(back).await {
             operation.keep(&answer, before.properties.clone());
+            operation.begin("UPDATE_ROLLBACK_COMPLETE_CLEANUP_IN_PROGRESS");
             operation.clean_up(&[&before.physical_id, &latest], &answer.physical_id, &properties).await;
             return operation.end(StackStatus::UpdateRollbackComplete, reason);
         }
@@ -166,6 +184,7 @@ impl Stack {
         };
         let ask =
             Ask { physical_id: Some(&resource.physical_id), properties: &resource.properties, ..Ask::new("Delete") };
+        operation.begin("DELETE_IN_PROGRESS");
         match operation.ask(ask).await {
             Ok(_) => {
                 self.lock().resources.remove(logical_id);

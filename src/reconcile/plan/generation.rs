@@ -7,7 +7,7 @@
 
 use super::replacement::{self, Replacing};
 use super::step::{SnapshotSource, Step, TagTarget};
-use super::{Awaited, Pass, Plan, Wish, cluster_mode, is_settled};
+use super::{Awaited, Direction, Pass, Plan, Wish, cluster_mode, is_settled};
 use crate::desired::{Desired, Succession, TAG_REPLACED_BY, TAG_REPLACES, Tags};
 use crate::observed::{Group, Observed, Status};
 use crate::problem::Problem;
@@ -35,10 +35,14 @@ pub fn generation(wish: Wish<'_>, observed: &Observed) -> Result<Generation, Vec
     if obstacles.replacing.is_empty() || wish.desired.replacement_policy == ReplacementPolicy::Refuse {
         return Err(obstacles.refused());
     }
+    let drifted: Vec<Problem> = obstacles.replacing.iter().filter_map(Replacing::drifted).collect();
+    if !drifted.is_empty() {
+        return Err(drifted);
+    }
     let was_empty = wish.previous.is_none_or(|previous| previous.replacement_policy == ReplacementPolicy::Empty);
     let loses_data: fn(&Replacing) -> Option<Problem> = match wish.desired.replacement_policy {
         ReplacementPolicy::Snapshot => Replacing::without_data,
-        ReplacementPolicy::Empty if was_empty => Replacing::maybe_rollback,
+        ReplacementPolicy::Empty if was_empty && wish.direction == Direction::Unknown => Replacing::maybe_rollback,
         ReplacementPolicy::Empty | ReplacementPolicy::Refuse => |_| None,
     };
     let stays_behind: Vec<Problem> = obstacles.replacing.iter().filter_map(loses_data).collect();
@@ -67,9 +71,13 @@ fn unclear_snapshot(desired: &Desired, observed: &Observed) -> Option<Problem> {
 /// changes.
 #[must_use]
 pub fn is_decided(wish: Wish<'_>, observed: &Observed) -> bool {
-    let final_status = |status: &Status| matches!(status, Status::Available | Status::CreateFailed | Status::Deleting);
-    observed.group.as_ref().is_none_or(|group| final_status(&group.status))
-        || !replacement::obstacles(wish, observed).is_none()
+    observed.group.as_ref().is_none_or(|group| is_final(&group.status))
+        // What a rollback leaves as it is can be told only at rest.
+        || (wish.direction != Direction::Rollback && !replacement::obstacles(wish, observed).is_none())
+}
+
+fn is_final(status: &Status) -> bool {
+    matches!(status, Status::Available | Status::CreateFailed | Status::Deleting)
 }
 
 /// Whether nothing is under way at the group.
@@ -90,8 +98,17 @@ pub fn way_back(observed: &Observed) -> Option<&str> {
 #[must_use]
 pub fn undoes_replacement(wish: Wish<'_>, standing: &Observed, before: &Observed) -> bool {
     let replacing = |wish, observed| !replacement::obstacles(wish, observed).replacing.is_empty();
-    let there = |earlier| Wish { desired: earlier, previous: Some(wish.desired), renamed: None };
+    let there = |earlier| Wish { previous: Some(wish.desired), ..Wish::new(earlier) };
     replacing(wish, standing) || wish.previous.is_some_and(|earlier| replacing(there(earlier), before))
+}
+
+/// The return to an earlier generation, refused because its data is old and nobody may want it back.
+#[must_use]
+pub fn unclear_return(before: &str) -> Problem {
+    let rule = "still stands and is as the template says now, and CloudFormation does not say whether it rolls back, which \
+                would return to it and to its data";
+    let fix = "allow cloudformation:DescribeStacks in the function's role and try again, or delete that cluster";
+    Problem::new("ReplicationGroupId", rule, fix).with_value(before)
 }
 
 /// Whether a generation stands and is as wanted, but for what changes in place.

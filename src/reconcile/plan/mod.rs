@@ -15,6 +15,7 @@ mod forecast;
 mod generation;
 mod login;
 mod nodes;
+mod one_way;
 mod parameter_groups;
 mod removal;
 mod replacement;
@@ -32,8 +33,9 @@ pub use account::{network_problems, problems as account_problems};
 pub use forecast::Forecast;
 pub use generation::{
     Generation, fits, generation, has_replaced, is_at_rest, is_decided, is_unfinished, not_replaced, seed_unused,
-    successor, undoes_replacement, way_back,
+    successor, unclear_return, undoes_replacement, way_back,
 };
+pub use one_way::concede;
 pub use removal::absent;
 pub use replacement::Replacing;
 pub use step::{LoginChange, NewSecret, SnapshotSource, StagedSecret, Step, TagTarget};
@@ -131,6 +133,17 @@ fn is_deletable(group: &Group) -> bool {
     matches!(group.status, Status::Available | Status::CreateFailed | Status::Unknown(_))
 }
 
+/// Which way CloudFormation goes with the stack.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Direction {
+    /// The template is new.
+    Forward,
+    /// Back to the template of before, after something failed.
+    Rollback,
+    /// CloudFormation could not be asked.
+    Unknown,
+}
+
 /// A wish with what it was before, as an Update brings it.
 #[derive(Clone, Copy, Debug)]
 pub struct Wish<'a> {
@@ -140,6 +153,16 @@ pub struct Wish<'a> {
     pub previous: Option<&'a Desired>,
     /// What the properties name the resource now, when that is not what its physical id says.
     pub renamed: Option<&'a str>,
+    /// Whether this is an Update or the rollback of one.
+    pub direction: Direction,
+}
+
+impl<'a> Wish<'a> {
+    /// For a group that did not stand before.
+    #[must_use]
+    pub fn new(desired: &'a Desired) -> Wish<'a> {
+        Wish { desired, previous: None, renamed: None, direction: Direction::Forward }
+    }
 }
 
 /// One look at a standing group, for the phases of an update.
@@ -181,6 +204,7 @@ const PHASES: &[fn(&Pass<'_>) -> Vec<Step>] = &[
     cluster_mode::enter_compatible,
     surroundings::tidy,
     generation::seed_used,
+    one_way::note,
     surroundings::created,
 ];
 

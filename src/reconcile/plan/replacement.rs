@@ -1,7 +1,7 @@
 //! What cannot be granted: things that belong to somebody else, and changes that AWS does not make in place.
 
 use super::surroundings::takes_over;
-use super::{Wish, cluster_mode, engine, nodes, parameter_groups, token, transit};
+use super::{Direction, Wish, cluster_mode, engine, nodes, parameter_groups, token, transit};
 use crate::desired::{Auth, Desired, Owner, Parameters, TAG_LOGICAL_ID, TAG_STACK_ID, Topology};
 use crate::engine::Feature;
 use crate::observed::{Group, Member, Observed, Status, same_key};
@@ -66,12 +66,14 @@ pub struct Replacing {
     pub one_way: bool,
     /// What the template can do to get there in several updates of the same group.
     pub detour: Option<&'static str>,
+    /// Whether the template has not changed, but the group has.
+    pub is_drift: bool,
 }
 
 impl Replacing {
-    fn new(property: &'static str, is: &dyn ToString, wanted: &dyn ToString) -> Replacing {
+    pub(super) fn new(property: &'static str, is: &dyn ToString, wanted: &dyn ToString) -> Replacing {
         let (is, wanted) = (is.to_string(), wanted.to_string());
-        Replacing { property, is, wanted, unrestorable: None, one_way: false, detour: None }
+        Replacing { property, is, wanted, unrestorable: None, one_way: false, detour: None, is_drift: false }
     }
 
     /// A change whose opposite AWS makes in place.
@@ -121,6 +123,33 @@ impl Replacing {
         Some(Problem::new(self.property, rule, fix).with_value(&self.wanted))
     }
 
+    /// The change, refused because nobody asked for it: a new cluster comes from a change of the template only.
+    pub(super) fn drifted(&self) -> Option<Problem> {
+        let rule = format!(
+            "is {} and AWS cannot change it in place; the template has not changed here, so this does not replace the cluster",
+            self.is
+        );
+        let fix = format!("put {} into the template; to get a new cluster, change it in a second update", self.is);
+        self.is_drift.then(|| Problem::new(self.property, rule, fix).with_value(&self.wanted))
+    }
+
+    /// What a rollback leaves as it is, with the line for the template.
+    #[must_use]
+    pub fn kept(&self) -> String {
+        let minor = |version: &str| version.split('.').take(2).collect::<Vec<_>>().join(".");
+        let line = match (self.property, self.is.split_once(' ')) {
+            ("EngineVersion", _) => format!("EngineVersion: \"{}\"", minor(&self.is)),
+            ("Engine", Some((engine, version))) => {
+                format!("Engine: {engine} and EngineVersion: \"{}\"", minor(version))
+            }
+            (property, _) => format!("{property}: {}", self.is),
+        };
+        format!(
+            "{} stays {}, because AWS does not go back to {}: write {line} into the template, else the next update is refused",
+            self.property, self.is, self.wanted
+        )
+    }
+
     /// The change, refused because it may be the rollback of an update that went the other way in place: that one kept
     /// the data, and an empty cluster would lose it.
     pub(super) fn maybe_rollback(&self) -> Option<Problem> {
@@ -154,7 +183,7 @@ impl Obstacles {
 
     /// All of it as problems, for a template that allows no replacement.
     pub(super) fn refused(mut self) -> Vec<Problem> {
-        self.refused.extend(self.replacing.iter().map(Replacing::refused));
+        self.refused.extend(self.replacing.iter().map(|change| change.drifted().unwrap_or_else(|| change.refused())));
         self.refused
     }
 }
@@ -170,13 +199,36 @@ pub(super) fn obstacles(wish: Wish<'_>, observed: &Observed) -> Obstacles {
     }
     create_only(wish, observed, group, replacing);
     if let Some(member) = observed.first_member() {
-        downgrade(wish, member, replacing);
+        downgrade(wish, observed, member, replacing);
     }
     tls(desired, group, observed, replacing);
     dropped_token(wish, group, observed, replacing);
     shape(desired, group, observed, &mut obstacles);
+    if let Some(previous) = wish.previous.filter(|_| wish.direction != Direction::Rollback) {
+        for change in &mut obstacles.replacing {
+            change.is_drift = is_unchanged(change.property, desired, previous);
+        }
+    }
     obstacles.refused.extend(upgrade_while_node_type_waits(desired, group, observed));
     obstacles
+}
+
+/// Whether two wishes want the same of a property.
+fn is_unchanged(property: &str, one: &Desired, other: &Desired) -> bool {
+    match property {
+        "VpcId" => one.vpc_id == other.vpc_id,
+        "AtRestEncryptionEnabled" => one.at_rest_encryption == other.at_rest_encryption,
+        "KmsKeyId" => one.kms_key_id == other.kms_key_id,
+        "Durability" => one.durability == other.durability,
+        "NetworkType" => one.network_type == other.network_type,
+        "DataTieringEnabled" => one.data_tiering == other.data_tiering,
+        "EngineVersion" | "Engine" => (one.engine, &one.version) == (other.engine, &other.version),
+        "TransitEncryptionEnabled" => one.tls == other.tls && one.auth == other.auth,
+        "AuthTokenEnabled" | "AuthToken" | "AuthTokenSecretArn" => one.auth == other.auth,
+        "ClusterMode" => one.cluster_mode == other.cluster_mode,
+        // A name and a port are compared with the template of before already.
+        _ => false,
+    }
 }
 
 fn create_only(wish: Wish<'_>, observed: &Observed, group: &Group, replacing: &mut Vec<Replacing>) {
@@ -222,10 +274,11 @@ fn key_name(key: Option<&String>) -> String {
     key.cloned().unwrap_or_else(|| "AWS's own key".to_owned())
 }
 
-fn downgrade(wish: Wish<'_>, member: &Member, replacing: &mut Vec<Replacing>) {
+fn downgrade(wish: Wish<'_>, observed: &Observed, member: &Member, replacing: &mut Vec<Replacing>) {
     let desired = wish.desired;
     let (Some(engine), Some(version)) = (member.engine, member.version.as_ref()) else { return };
-    let unchanged = wish.previous.is_none_or(|previous| previous.version == desired.version);
+    let unchanged =
+        observed.kept_version().is_none() && wish.previous.is_none_or(|previous| previous.version == desired.version);
     if engine == desired.engine {
         let older = (desired.version.major, desired.version.minor) < (version.major, version.minor);
         // An unchanged EngineVersion below the actual one means that AWS upgraded by itself; that is a warning.
@@ -262,7 +315,11 @@ fn tls(desired: &Desired, group: &Group, observed: &Observed, replacing: &mut Ve
 /// AWS takes no token away. One that is not required yet locks nobody out: the rollback of the update that added it may
 /// leave it.
 fn dropped_token(wish: Wish<'_>, group: &Group, observed: &Observed, replacing: &mut Vec<Replacing>) {
-    if wish.desired.auth != Auth::Open || !group.auth_token_enabled || token::is_optional(group, observed) {
+    if wish.desired.auth != Auth::Open
+        || wish.desired.token_stays
+        || !group.auth_token_enabled
+        || token::is_optional(group, observed)
+    {
         return;
     }
     let (property, is, wanted) = match wish.previous.map(|previous| &previous.auth) {

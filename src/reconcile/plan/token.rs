@@ -173,7 +173,7 @@ struct Change<'a> {
 
 impl Change<'_> {
     fn wish(&self) -> Wish<'_> {
-        Wish { desired: self.pass.desired, previous: self.pass.previous, renamed: None }
+        Wish { previous: self.pass.previous, ..Wish::new(self.pass.desired) }
     }
 
     fn secret(&self) -> Option<&Secret> {
