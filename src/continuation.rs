@@ -41,6 +41,8 @@ pub struct Memory {
     pub asked_logs: BTreeSet<String>,
     /// Whether an Update is the rollback of one, as far as CloudFormation said.
     pub rolls_back: Option<bool>,
+    /// Version of the secret whose token AWS was last asked to make the only one, and agreed.
+    pub required_version: Option<String>,
 }
 
 impl Continuation {

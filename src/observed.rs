@@ -34,6 +34,8 @@ pub struct Observed {
     pub unresettable: BTreeSet<String>,
     /// Whether AWS refused to reset several parameters without saying which, so that they are reset one by one.
     pub resets_singly: bool,
+    /// The version whose token AWS was last asked to make the only one, by this request, and agreed.
+    pub required_version: Option<String>,
     /// Our snapshot from which a new generation is made, when one is looked for.
     pub seed: Option<FoundSnapshot>,
 }

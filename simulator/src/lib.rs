@@ -32,6 +32,7 @@ pub mod local_aws;
 pub mod nodes;
 pub mod policy;
 pub mod price_list;
+pub mod readings;
 pub mod secrets_manager;
 pub mod wire;
 pub mod world;

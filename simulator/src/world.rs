@@ -7,6 +7,7 @@ use crate::cloudformation::CloudFormation;
 use crate::ec2::Ec2;
 use crate::elasticache::ElastiCache;
 use crate::price_list::PriceList;
+use crate::readings::Readings;
 use crate::secrets_manager::SecretsManager;
 
 /// The account that everything belongs to.
@@ -86,6 +87,8 @@ pub struct World {
     pub prices: PriceList,
     /// What CloudFormation's API tells.
     pub cloudformation: CloudFormation,
+    /// What nothing public says, as this account has it.
+    pub readings: Readings,
 }
 
 impl World {

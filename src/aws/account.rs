@@ -41,6 +41,11 @@ impl Aws {
             Err(fault) => return missing(fault, "CacheParameterGroupNotFound"),
         };
         let Some(group) = output.cache_parameter_groups().first() else { return Ok(Lookup::Missing) };
+        if let Err(fault) = &cluster_enabled
+            && fault.passes()
+        {
+            return Err(fault.clone());
+        }
         Ok(Lookup::Found(FoundParameterGroup {
             family: group.cache_parameter_group_family().unwrap_or_default().to_owned(),
             cluster_enabled: cluster_enabled.unwrap_or_default(),

@@ -8,7 +8,7 @@ const ACTION: &str = "cloudformation:DescribeStackResource";
 
 /// What CloudFormation is doing with a resource.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ResourceStatus {
+pub(crate) struct ResourceStatus {
     /// As CloudFormation writes it: `CREATE_IN_PROGRESS`.
     pub status: String,
     /// When it became so, as `20261101T000000Z`.
@@ -19,37 +19,46 @@ impl ResourceStatus {
     /// Whether it is the end of a request that was signed at `issued`. A status that is older tells of another request; of
     /// what happened within one second the order cannot be told.
     #[must_use]
-    pub fn ends(&self, issued: &str) -> bool {
+    pub(crate) fn ends(&self, issued: &str) -> bool {
         let asked_for = self.status.ends_with("_IN_PROGRESS") && !self.status.starts_with("DELETE");
         !asked_for && self.since.as_str() > issued
     }
 }
 
+/// What CloudFormation says of a resource.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Told {
+    /// It is in its stack.
+    Status(ResourceStatus),
+    /// Its stack is known and has no such resource: it was removed, its creation failed, or has just begun.
+    NoResource,
+    /// Nothing that could be relied on.
+    Nothing,
+}
+
 impl Aws {
-    /// The status of a resource; `None` when CloudFormation does not know it. Deleted stacks are known by their ids for
-    /// 90 days (API reference of DescribeStackResource).
-    pub(crate) async fn resource_status(
-        &self,
-        stack_id: &str,
-        logical_id: &str,
-    ) -> Result<Option<ResourceStatus>, Fault> {
+    /// What CloudFormation says of a resource.
+    pub(crate) async fn resource_status(&self, stack_id: &str, logical_id: &str) -> Result<Told, Fault> {
         let call = self.cloudformation.describe_stack_resource().stack_name(stack_id).logical_resource_id(logical_id);
         let output = match call.send().await {
             Ok(output) => output,
             Err(error) => {
                 let fault = Fault::new(ACTION, logical_id, &error);
-                // What it does not know it calls a wrong value.
-                return if fault.message.contains("does not exist") { Ok(None) } else { Err(fault) };
+                // What it does not know it calls a wrong value. A stack is known by its id for 90 days after its end, so
+                // one that is not known is none of this account's, or not shown yet.
+                return match fault.message.as_str() {
+                    text if !text.contains("does not exist") => Err(fault),
+                    text if text.starts_with("Resource ") => Ok(Told::NoResource),
+                    _ => Ok(Told::Nothing),
+                };
             }
         };
-        let Some(detail) = output.stack_resource_detail() else { return Ok(None) };
+        let Some(detail) = output.stack_resource_detail() else { return Ok(Told::Nothing) };
         let status = detail.resource_status().map(|status| status.as_str().to_owned()).unwrap_or_default();
         let since = detail.last_updated_timestamp().and_then(|time| time.fmt(Format::DateTime).ok());
-        Ok(Some(ResourceStatus { status, since: since.as_deref().map(basic).unwrap_or_default() }))
+        Ok(Told::Status(ResourceStatus { status, since: since.as_deref().map(basic).unwrap_or_default() }))
     }
-}
 
-impl Aws {
     /// The status of a stack, such as `UPDATE_ROLLBACK_IN_PROGRESS`, which holds while the requests of a rollback are sent
     /// (user guide, "Stack status codes"); `None` when there is none.
     pub(crate) async fn stack_status(&self, stack_id: &str) -> Result<Option<String>, Fault> {

@@ -104,6 +104,22 @@ impl Fault {
         Fault { action, on: on.to_owned(), code, message, request_id: None, class: Class::Invalid }
     }
 
+    /// Whether AWS refuses a SET because no ROTATE comes before it. The guide allows a SET with two tokens, or with one that
+    /// clients may leave out, so that the token is the only one already. AWS's words are not known: it has to speak of
+    /// the strategies, and of nothing else that a SET may be refused for.
+    pub(crate) fn says_only_token(&self) -> bool {
+        let words = self.message.to_ascii_lowercase();
+        let says = |parts: &[&str]| parts.iter().any(|part| words.contains(part));
+        self.class == Class::Invalid
+            && says(&["rotate", "rotation", "strategy"])
+            && !says(&["latest", "match", "transit", "user group"])
+    }
+
+    /// Whether the same call may be answered a little later.
+    pub(crate) fn passes(&self) -> bool {
+        matches!(self.class, Class::Throttled | Class::Unavailable)
+    }
+
     /// Not found is a value; everything else stays an error.
     pub(crate) fn unless_missing<T>(self) -> Result<Option<T>, Fault> {
         if self.class == Class::Missing { Ok(None) } else { Err(self) }

@@ -15,7 +15,7 @@ mod secrets;
 
 use aws_config::{Region, SdkConfig};
 
-pub use cloudformation::ResourceStatus;
+pub(crate) use cloudformation::Told;
 pub use elasticache::Found;
 pub use fault::{Class, Fault};
 use meter::Counting;

@@ -143,6 +143,12 @@ impl Request {
             // A Delete is possible without: what is ours carries our tags.
             fields.entry("ResourceProperties").or_insert_with(|| Value::Object(serde_json::Map::new()));
         }
+        if let Some(timeout) = event.get(SERVICE_TIMEOUT)
+            && let Some(Value::Object(properties)) = whole.get_mut("ResourceProperties")
+        {
+            // Events have been seen with it in both places. What is among the properties is what the template says.
+            properties.entry(SERVICE_TIMEOUT).or_insert_with(|| timeout.clone());
+        }
         let request: CloudFormationCustomResourceRequest =
             serde_json::from_value(whole).map_err(|error| missing(event, &error))?;
         match request {
@@ -173,6 +179,9 @@ impl Request {
     }
 }
 
+/// How long CloudFormation waits for an answer.
+const SERVICE_TIMEOUT: &str = "ServiceTimeout";
+
 /// CloudFormation's default for `ServiceTimeout`, and its greatest value, in seconds.
 pub const MAX_SERVICE_TIMEOUT: u32 = 3600;
 
@@ -189,7 +198,7 @@ pub fn margin(properties: &Value) -> Duration {
 }
 
 fn service_timeout(properties: &Value) -> Duration {
-    let seconds = match properties.get("ServiceTimeout") {
+    let seconds = match properties.get(SERVICE_TIMEOUT) {
         Some(Value::String(text)) => text.trim().parse::<u64>().ok(),
         Some(Value::Number(number)) => number.as_u64(),
         _ => None,

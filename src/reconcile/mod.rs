@@ -27,7 +27,7 @@ use crate::observed::{Account, Observed, Status};
 use crate::problem::Problem;
 use observe::{HiddenSecret, Target};
 use order::{Order, RequestKey};
-use plan::{Awaited, Plan, Step, Wish};
+use plan::{Awaited, LoginChange, Plan, Step, Wish};
 use reaction::Reaction;
 use wait::{Deadline, Waiter, Watch};
 
@@ -73,6 +73,8 @@ pub struct Run<'a> {
     resets_singly: bool,
     /// Whether an Update is the rollback of one, as far as CloudFormation said.
     rolls_back: Option<bool>,
+    /// The version whose token AWS was last asked to make the only one, and agreed.
+    required_version: Option<String>,
 }
 
 /// What is remembered of a step that was taken.
@@ -125,6 +127,7 @@ impl<'a> Run<'a> {
             unresettable: BTreeSet::new(),
             resets_singly: false,
             rolls_back: None,
+            required_version: None,
         }
     }
 
@@ -146,6 +149,7 @@ impl<'a> Run<'a> {
         self.asked_parameter_group.clone_from(&memory.asked_parameter_group);
         self.asked_logs.clone_from(&memory.asked_logs);
         self.rolls_back = memory.rolls_back;
+        self.required_version.clone_from(&memory.required_version);
         self
     }
 
@@ -164,6 +168,7 @@ impl<'a> Run<'a> {
             asked_parameter_group: self.asked_parameter_group.clone(),
             asked_logs: self.asked_logs.clone(),
             rolls_back: self.rolls_back,
+            required_version: self.required_version.clone(),
         }
     }
 
@@ -238,15 +243,18 @@ impl<'a> Run<'a> {
         through
     }
 
-    /// Asks the parameter group that decides about cluster mode, if one does. When it cannot be asked, AWS says what is
-    /// wrong.
-    pub async fn settle_cluster_mode(&mut self, desired: &mut Desired) {
-        let Some(name) = desired.mode_decided_by() else { return };
-        match self.aws.cluster_enabled(name).await {
-            Ok(Some(enabled)) => desired.settle_cluster_mode(enabled),
-            Ok(None) => {}
-            Err(fault) => warn!(%fault, "it cannot be told whether the parameter group has cluster mode"),
+    /// Asks the parameter group that decides about cluster mode, if one does, until it answers: a fault must not decide what
+    /// a standing cluster is. One that is not there is for the checks before the first write.
+    ///
+    /// # Errors
+    /// The group cannot be read.
+    pub async fn settle_cluster_mode(&mut self, desired: &mut Desired) -> Result<(), Error> {
+        let Some(name) = desired.mode_decided_by() else { return Ok(()) };
+        let ask = || async { self.aws.cluster_enabled(name).await.or_else(Fault::unless_missing) };
+        if let Some(enabled) = self.waiter.persist(ask).await? {
+            desired.settle_cluster_mode(enabled);
         }
+        Ok(())
     }
 
     /// Everything that is wrong: these problems of the properties and those of what they name in the account. `standing`
@@ -387,6 +395,7 @@ impl<'a> Run<'a> {
             self.asked_logs.extend(step.asks_for_logs());
             match result.map_err(|fault| (Reaction::to(step, &fault), fault)) {
                 Ok(()) => {
+                    self.heard(step);
                     self.order.took(step);
                     self.may_exist(step);
                     self.taken.insert(step.to_string(), Taken::of(step));
@@ -400,6 +409,7 @@ impl<'a> Run<'a> {
                 }
                 Err((Reaction::AsGoodAsDone, fault)) => {
                     info!(step = %step, %fault, "nothing to do");
+                    self.heard(step);
                     self.may_exist(step);
                     let existed = fault.class == Class::Exists;
                     self.taken.insert(step.to_string(), Taken { existed, ..Taken::of(step) });
@@ -550,6 +560,7 @@ impl<'a> Run<'a> {
             asked_logs: self.asked_logs.clone(),
             unresettable: self.unresettable.clone(),
             resets_singly: self.resets_singly,
+            required_version: self.required_version.clone(),
             ..observed
         }
     }
@@ -567,6 +578,17 @@ impl<'a> Run<'a> {
             (1, _) => self.unresettable.extend(values.keys().cloned()),
             (_, false) => self.unresettable.extend(named),
             (_, true) => self.resets_singly = true,
+        }
+    }
+
+    /// Keeps in mind which token AWS agreed to make the only one.
+    fn heard(&mut self, step: &Step) {
+        match step {
+            Step::ChangeLogin { change: LoginChange::Set { version, .. }, .. } => {
+                self.required_version = Some(version.clone());
+            }
+            Step::ChangeLogin { .. } => self.required_version = None,
+            _ => {}
         }
     }
 

@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use futures_util::future::try_join_all;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 use tracing::{info, warn};
 
 use super::plan::Wish;
-use super::wait::Waiter;
+use super::wait::{Waiter, pause};
 use crate::aws::{Aws, Class, Fault};
 use crate::cost::{NodeKind, Price};
 use crate::desired::{Auth, Desired, Owner, References, Removal};
@@ -139,6 +139,7 @@ async fn everything(waiter: &Waiter<'_>, target: Target<'_>) -> Result<Observed,
         asked_logs: BTreeSet::new(),
         unresettable: BTreeSet::new(),
         resets_singly: false,
+        required_version: None,
     };
     observed.secret = match secret {
         Ok(secret) => secret,
@@ -347,8 +348,8 @@ async fn referenced(aws: &Aws, references: &References) -> Result<Account, Fault
         }
     };
     let (subnets, security_groups, foreign_token, offers) = tokio::join!(
-        checked(!references.subnet_ids.is_empty(), aws.subnets(&references.subnet_ids)),
-        checked(true, aws.security_groups_by_id(&security_groups)),
+        checked(!references.subnet_ids.is_empty(), || aws.subnets(&references.subnet_ids)),
+        checked(true, || aws.security_groups_by_id(&security_groups)),
         foreign,
         Box::pin(offers(aws, references)),
     );
@@ -362,11 +363,11 @@ async fn offers(aws: &Aws, references: &References) -> Account {
     let snapshot = references.snapshot.as_deref();
     let family = references.family().unwrap_or_default();
     let (parameter_group, parameter_rules, user_group, snapshot, engine_versions) = tokio::join!(
-        checked(parameter_group.is_some(), aws.named_parameter_group(parameter_group.unwrap_or_default())),
-        checked(!references.parameters.is_empty() && !family.is_empty(), aws.parameter_rules(&family)),
-        checked(user_group.is_some(), aws.user_group_engine(user_group.unwrap_or_default())),
-        checked(snapshot.is_some(), aws.snapshot(snapshot.unwrap_or_default())),
-        checked(references.version.is_some(), aws.engine_versions(references.engine)),
+        checked(parameter_group.is_some(), || aws.named_parameter_group(parameter_group.unwrap_or_default())),
+        checked(!references.parameters.is_empty() && !family.is_empty(), || aws.parameter_rules(&family)),
+        checked(user_group.is_some(), || aws.user_group_engine(user_group.unwrap_or_default())),
+        checked(snapshot.is_some(), || aws.snapshot(snapshot.unwrap_or_default())),
+        checked(references.version.is_some(), || aws.engine_versions(references.engine)),
     );
     Account {
         parameter_group: parameter_group.unwrap_or_default(),
@@ -378,12 +379,34 @@ async fn offers(aws: &Aws, references: &References) -> Account {
     }
 }
 
-/// A look-up, if it is wanted and possible.
-async fn checked<T>(wanted: bool, look: impl Future<Output = Result<T, Fault>>) -> Option<T> {
+/// Tries of one look-up that only checks, when AWS answers that it could not now.
+const CHECKS: u32 = 4;
+
+/// Longest that such tries may hold up the first write.
+const CHECK_PATIENCE: Duration = Duration::from_secs(3);
+
+/// A look-up, if it is wanted and possible. One fault that passes must not let through what would be refused.
+async fn checked<T, F>(wanted: bool, look: impl Fn() -> F) -> Option<T>
+where
+    F: Future<Output = Result<T, Fault>>,
+{
     if !wanted {
         return None;
     }
-    look.await.inspect_err(|fault| warn!(%fault, "a check before the first write was not possible")).ok()
+    let began = Instant::now();
+    for tries in 1.. {
+        match look().await {
+            Ok(found) => return Some(found),
+            Err(fault) if fault.passes() && tries < CHECKS && began.elapsed() < CHECK_PATIENCE => {
+                tokio::time::sleep(pause(tries, CHECK_PATIENCE, fastrand::f64())).await;
+            }
+            Err(fault) => {
+                warn!(%fault, "a check before the first write was not possible");
+                return None;
+            }
+        }
+    }
+    None
 }
 
 /// The newest events of a group; none when they may not be read, because they only explain.

@@ -12,10 +12,11 @@
 //! | busy, throttled, unavailable | try again until time runs out | the same | the same |
 //! | denied, quota, capacity, invalid | fail, naming action and remedy | the same | the same |
 //!
-//! Two exceptions: a parameter group that the template names is not going to appear by waiting, and some rights hang on the
-//! tag of what they are about, so that AWS denies them on what is gone already.
+//! Three exceptions: a SET of a token that is the only one already is as good as done, a parameter group that the template
+//! names is not going to appear by waiting, and some rights hang on the tag of what they are about, so that AWS denies them
+//! on what is gone already.
 
-use super::plan::Step;
+use super::plan::{LoginChange, Step};
 use crate::aws::{Class, Fault};
 
 /// What a failed step means.
@@ -37,6 +38,7 @@ impl Reaction {
     pub(super) fn to(step: &Step, fault: &Fault) -> Reaction {
         match fault.class {
             Class::Unchanged => Reaction::AsGoodAsDone,
+            _ if makes_the_only_token(step) && fault.says_only_token() => Reaction::AsGoodAsDone,
             Class::Missing if step.removes() => Reaction::AsGoodAsDone,
             Class::Missing if fault.code == "CacheParameterGroupNotFound" && names_foreign_parameters(step) => {
                 Reaction::Fail
@@ -48,6 +50,11 @@ impl Reaction {
             Class::Exists | Class::Denied | Class::Quota | Class::Capacity | Class::Invalid => Reaction::Fail,
         }
     }
+}
+
+/// Whether the step makes a token the only one. The plan asks for it only after AWS has added that token.
+fn makes_the_only_token(step: &Step) -> bool {
+    matches!(step, Step::ChangeLogin { change: LoginChange::Set { .. }, .. })
 }
 
 fn names_foreign_parameters(step: &Step) -> bool {

@@ -9,7 +9,7 @@ use super::observe::Target;
 use super::order::Turn;
 use super::plan::Direction;
 use super::{LOOK_BEFORE_REFUSAL, LOOKS_TO_SHOW, Run};
-use crate::aws::Class;
+use crate::aws::{Class, Told};
 use crate::desired::{Owner, TAG_REQUESTS, Tags};
 use crate::error::Error;
 use crate::observed::{Observed, SubnetGroup};
@@ -17,6 +17,10 @@ use crate::observed::{Observed, SubnetGroup};
 /// Longest that beginning may be held up by asking whether CloudFormation still waits. A function in subnets without a way to
 /// CloudFormation's API gets no answer at all.
 const PATIENCE: Duration = Duration::from_secs(15);
+
+/// How old a request is at least of which CloudFormation's API must know, if it still waits for it. Lambda delivers an event
+/// again after a minute at the earliest, but for duplicates.
+const FRESH: Duration = Duration::from_mins(1);
 
 impl Run<'_> {
     /// The look, if it is still this request's turn. A subnet group that this request put itself on is missing because a
@@ -59,7 +63,8 @@ impl Run<'_> {
         };
         // A look takes its time, and the tag cannot be compared and set: read it once more right before the write.
         let mut group = group.clone();
-        if let Ok(Some(tags)) = self.aws.cache_tags(&arn).await {
+        // Without it the claim would be written over what it has not seen.
+        if let Some(tags) = self.waiter.persist(|| self.aws.cache_tags(&arn)).await? {
             group.tags = tags;
         }
         let now = Observed { subnet_group: Some(group.clone()), ..Observed::default() };
@@ -88,16 +93,29 @@ impl Run<'_> {
     }
 
     /// Whether CloudFormation went on after this request: an event that Lambda delivers again must not make anew what a
-    /// Delete has removed. What cannot be asked says nothing.
+    /// Delete has removed. A resource that is gone from its stack, or whose creation failed, is not known to it any more;
+    /// one whose creation just begins may not be known yet, so a fresh request asks again. What cannot be asked says
+    /// nothing.
     async fn has_ended(&self, owner: &Owner) -> bool {
         let Some(issued) = self.order.request().issued() else { return false };
-        let ask = self.waiter.persist(|| self.aws.resource_status(&owner.stack_id, &owner.logical_id));
-        let why = match timeout(PATIENCE, ask).await {
-            Ok(Ok(status)) => return status.is_some_and(|status| status.ends(issued)),
-            Ok(Err(error)) => error.to_string(),
-            Err(_) => format!("no answer within {} s", PATIENCE.as_secs()),
-        };
-        info!(why, "CloudFormation does not say whether it waits for this request; going on");
+        for look in 0.. {
+            let ask = self.waiter.persist(|| self.aws.resource_status(&owner.stack_id, &owner.logical_id));
+            let why = match timeout(PATIENCE, ask).await {
+                Ok(Ok(Told::Status(status))) => return status.ends(issued),
+                Ok(Ok(Told::NoResource)) if self.waiter.deadline.started.elapsed() >= FRESH => return true,
+                Ok(Ok(Told::NoResource)) => {
+                    match self.waiter.pause(look, "CloudFormation to show the resource", "", &self.done).await {
+                        Ok(()) => continue,
+                        Err(error) => error.to_string(),
+                    }
+                }
+                Ok(Ok(Told::Nothing)) => return false,
+                Ok(Err(error)) => error.to_string(),
+                Err(_) => format!("no answer within {} s", PATIENCE.as_secs()),
+            };
+            info!(why, "CloudFormation does not say whether it waits for this request; going on");
+            return false;
+        }
         false
     }
 

@@ -59,14 +59,13 @@ const GENERATIONS_LOOKED_AT: usize = 3;
 impl Run<'_> {
     /// Brings the account to what an Update wants. The generation that stands then may be another one.
     pub async fn update(&mut self, update: Update<'_>) -> Result<(Desired, Converged), Error> {
-        let desired = self.wanted(update, update.purpose()).await;
-        let desired = match desired {
+        let desired = match self.wanted(update, update.purpose()).await? {
             Ok(desired) => desired,
             Err(problems) => return Err(self.update_refused(update, problems).await),
         };
         let mut previous = update.previous();
         if let Some(previous) = &mut previous {
-            self.settle_cluster_mode(previous).await;
+            self.settle_cluster_mode(previous).await?;
         }
         let renamed = desired.renamed(update.properties, update.earlier);
         let direction = self.direction(update.owner).await;
@@ -158,7 +157,7 @@ impl Run<'_> {
         standing: &Observed,
         before: &str,
     ) -> Result<Option<(Desired, Converged)>, Error> {
-        let Ok(desired) = self.wanted(update, Purpose::Update(before)).await else { return Ok(None) };
+        let Ok(desired) = self.wanted(update, Purpose::Update(before)).await? else { return Ok(None) };
         let wish = Wish { previous: Some(&desired), direction: now.direction, ..Wish::new(&desired) };
         let (observed, account) = self.first_look(wish).await?;
         if !plan::fits(wish, &observed) || !plan::undoes_replacement(now, standing, &observed) {
@@ -268,7 +267,7 @@ impl Run<'_> {
     ) -> Result<(Desired, Converged), Error> {
         let seed = Names::of(update.physical_id).seed_snapshot(next);
         let carries_data = standing.replacement_policy == ReplacementPolicy::Snapshot;
-        let desired = self.wanted(update, Purpose::Replace(next)).await.map_err(Error::Refused)?;
+        let desired = self.wanted(update, Purpose::Replace(next)).await?.map_err(Error::Refused)?;
         let desired = desired.replacing(update.physical_id, carries_data.then(|| seed.clone()));
         let wish = Wish::new(&desired);
         let (observed, account) = self.first_look(wish).await?;
@@ -342,10 +341,17 @@ impl Run<'_> {
     }
 
     /// A legal wish from the properties of an Update.
-    async fn wanted(&mut self, update: Update<'_>, purpose: Purpose<'_>) -> Result<Desired, Vec<Problem>> {
-        let mut desired = Desired::new(update.properties, update.owner, purpose)?;
-        self.settle_cluster_mode(&mut desired).await;
-        Ok(desired)
+    async fn wanted(
+        &mut self,
+        update: Update<'_>,
+        purpose: Purpose<'_>,
+    ) -> Result<Result<Desired, Vec<Problem>>, Error> {
+        let mut desired = match Desired::new(update.properties, update.owner, purpose) {
+            Ok(desired) => desired,
+            Err(problems) => return Ok(Err(problems)),
+        };
+        self.settle_cluster_mode(&mut desired).await?;
+        Ok(Ok(desired))
     }
 
     /// Everything that is wrong, when the properties are.

@@ -171,7 +171,13 @@ impl Rotation<'_> {
                 let strategy = if *next == Next::Rotate { "ROTATE" } else { "SET" };
                 let (token, strategy) = (Some(&token), Some(strategy));
                 let request = LoginRequest { token, strategy, add: None, remove: &[], remove_all: false };
-                self.aws.change_login(&group.id, &request).await?;
+                match self.aws.change_login(&group.id, &request).await {
+                    Err(fault) if *next == Next::Set && fault.says_only_token() => {
+                        info!(%fault, "the token is the only one already");
+                    }
+                    result => result?,
+                }
+                seen.agreed = *next == Next::Set;
                 // AWS may show the change late; until it does, nothing may be concluded.
                 tokio::time::sleep(self.poll_interval.min(Duration::from_secs(1))).await;
                 Ok(Some(if *next == Next::Rotate {

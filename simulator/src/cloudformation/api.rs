@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::RESOURCE_TYPE;
 use crate::clock::Time;
+use crate::readings::GoneResources;
 use crate::wire::tree::text;
 use crate::world::{Answer, AwsError, Call, Right, World};
 
@@ -52,8 +53,8 @@ impl CloudFormation {
     /// Answers a call.
     pub(crate) fn handle(world: &mut World, call: &Call) -> Answer {
         match call.action.as_str() {
-            "DescribeStackResource" => world.cloudformation.describe(&call.params),
             "DescribeStacks" => world.cloudformation.describe_stacks(&call.params),
+            "DescribeStackResource" => world.cloudformation.describe(&call.params, world.readings.gone_resources),
             other => Err(AwsError::new("InvalidAction", format!("{other} is not played here"))),
         }
     }
@@ -72,13 +73,14 @@ impl CloudFormation {
     }
 
     /// Stacks are known by their ids alone, as the deleted ones are at AWS.
-    fn describe(&self, params: &Value) -> Answer {
+    fn describe(&self, params: &Value, gone: GoneResources) -> Answer {
         let stack_id = text(params, "StackName").unwrap_or_default();
         let logical_id = text(params, "LogicalResourceId").unwrap_or_default();
         if !self.resources.keys().any(|(stack, _)| stack == stack_id) {
             return Err(AwsError::new("ValidationError", format!("Stack '{stack_id}' does not exist")));
         }
-        let Some(resource) = self.resources.get(&(stack_id.to_owned(), logical_id.to_owned())) else {
+        let shown = |resource: &&Resource| gone == GoneResources::Listed || resource.status != "DELETE_COMPLETE";
+        let Some(resource) = self.resources.get(&(stack_id.to_owned(), logical_id.to_owned())).filter(shown) else {
             let message = format!("Resource {logical_id} does not exist for stack {stack_id}");
             return Err(AwsError::new("ValidationError", message));
         };

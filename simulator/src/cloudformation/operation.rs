@@ -8,6 +8,7 @@ use super::answer::Received;
 use super::outcome::{Outcome, StackEvent, StackStatus};
 use super::protocol::{Answer, Expected};
 use super::stack::{DEFAULT_SERVICE_TIMEOUT, RESOURCE_TYPE, Resource, SERVICE_TOKEN, Stack, uuid};
+use crate::readings::ServiceTimeoutPlace;
 
 /// What one event asks for.
 pub(super) struct Ask<'a> {
@@ -124,12 +125,17 @@ impl<'a> Operation<'a> {
         set("StackId", self.stack.id().to_owned().into());
         set("LogicalResourceId", self.logical_id.into());
         set("ResourceType", RESOURCE_TYPE.into());
-        set("ResourceProperties", ask.properties.clone());
+        let place = self.stack.aws().with(|world, _| world.readings.service_timeout);
+        let declared = ask.properties.get(SERVICE_TIMEOUT).filter(|_| place != ServiceTimeoutPlace::Properties);
+        if let Some(declared) = declared {
+            set(SERVICE_TIMEOUT, declared.clone());
+        }
+        set("ResourceProperties", placed(ask.properties, place));
         if let Some(id) = ask.physical_id {
             set("PhysicalResourceId", id.into());
         }
         if let Some(old) = ask.old {
-            set("OldResourceProperties", old.clone());
+            set("OldResourceProperties", placed(old, place));
         }
         let overrides = match ask.overrides {
             Value::Object(fields) => fields,
@@ -208,7 +214,18 @@ impl<'a> Operation<'a> {
     }
 }
 
+/// The properties of an event, where its timeout may stand elsewhere.
+fn placed(properties: &Value, place: ServiceTimeoutPlace) -> Value {
+    let mut placed = properties.clone();
+    if let (Value::Object(fields), ServiceTimeoutPlace::TopLevel) = (&mut placed, place) {
+        fields.remove(SERVICE_TIMEOUT);
+    }
+    placed
+}
+
+const SERVICE_TIMEOUT: &str = "ServiceTimeout";
+
 fn service_timeout(properties: &Value) -> Duration {
-    let declared = properties.get("ServiceTimeout").and_then(Value::as_str).and_then(|s| s.parse().ok());
+    let declared = properties.get(SERVICE_TIMEOUT).and_then(Value::as_str).and_then(|s| s.parse().ok());
     declared.map_or(DEFAULT_SERVICE_TIMEOUT, Duration::from_secs)
 }

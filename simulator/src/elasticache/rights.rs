@@ -176,7 +176,8 @@ fn create_group(input: Input<'_>, needed: &mut Needed<'_>) {
     if let Some(key) = input.text("KmsKeyId").filter(|key| !key.is_empty()) {
         for action in ["kms:CreateGrant", "kms:DescribeKey"] {
             let mut right = Right::new(action, key_arn(key));
-            right.context.push(("kms:ViaService".to_owned(), format!("elasticache.{REGION}.amazonaws.com")));
+            let via = needed.world.readings.via_service.of("elasticache", REGION);
+            right.context.push(("kms:ViaService".to_owned(), via));
             needed.rights.push(right);
         }
     }

@@ -57,7 +57,7 @@ impl SecretsManager {
     /// The permissions that `call` needs.
     #[must_use]
     pub fn rights(world: &World, call: &Call) -> Vec<Right> {
-        rights::rights(&world.secrets, call)
+        rights::rights(&world.secrets, call, world.readings.via_service)
     }
 
     /// Handles one call.

@@ -3,13 +3,14 @@
 use serde_json::Value;
 
 use super::{Secret, SecretsManager, arn_prefix};
+use crate::readings::ViaService;
 use crate::wire::tree::{items, text};
 use crate::world::{ACCOUNT, Call, REGION, Right};
 
 /// Ends the ARN of a secret that does not exist, in place of the random characters that it would get.
 const SUFFIX: &str = "-AbCdEf";
 
-pub(super) fn rights(service: &SecretsManager, call: &Call) -> Vec<Right> {
+pub(super) fn rights(service: &SecretsManager, call: &Call, via_service: ViaService) -> Vec<Right> {
     let params = &call.params;
     let action = format!("secretsmanager:{}", call.action);
     if matches!(call.action.as_str(), "GetRandomPassword" | "ListSecrets") {
@@ -32,7 +33,7 @@ pub(super) fn rights(service: &SecretsManager, call: &Call) -> Vec<Right> {
     if creates && !items(params, "Tags").is_empty() {
         rights.push(Right { action: "secretsmanager:TagResource".into(), resource, context });
     }
-    rights.extend(key_rights(secret, call));
+    rights.extend(key_rights(secret, call, via_service));
     rights
 }
 
@@ -67,7 +68,7 @@ fn tags_of<'a>(tags: impl Iterator<Item = (&'a str, &'a str)>) -> Vec<(String, S
 }
 
 /// With a customer key the service uses the caller's rights on that key; with the key of AWS none are needed.
-fn key_rights(secret: Option<&Secret>, call: &Call) -> Vec<Right> {
+fn key_rights(secret: Option<&Secret>, call: &Call, via_service: ViaService) -> Vec<Right> {
     let writes_value = call.params.get("SecretString").or(call.params.get("SecretBinary")).is_some();
     let needed: &[&str] = match call.action.as_str() {
         "GetSecretValue" => &["kms:Decrypt"],
@@ -86,7 +87,7 @@ fn key_rights(secret: Option<&Secret>, call: &Call) -> Vec<Right> {
         alias if alias.starts_with("alias/") => format!("arn:aws:kms:{REGION}:{ACCOUNT}:{alias}"),
         id => format!("arn:aws:kms:{REGION}:{ACCOUNT}:key/{id}"),
     };
-    let via = ("kms:ViaService".to_owned(), format!("secretsmanager.{REGION}.amazonaws.com"));
+    let via = ("kms:ViaService".to_owned(), via_service.of("secretsmanager", REGION));
     let right = |action: &&str| Right { action: (*action).into(), resource: arn.clone(), context: vec![via.clone()] };
     needed.iter().map(right).collect()
 }

@@ -146,9 +146,19 @@ fn made_for_same(record: &Origin, desired: &Desired, moved: bool) -> bool {
 
 /// Whether the group takes a token but still lets clients in without one: between ROTATE and SET of a first token.
 pub(super) fn is_optional(group: &Group, observed: &Observed) -> bool {
-    let modified = group.auth_token_modified.as_deref().unwrap_or_default();
-    let required = |progress: &Progress| progress.stage == Stage::Set && progress.is_through(modified);
+    let required = |progress: &Progress| progress.stage == Stage::Set && is_through(progress, group, observed);
     group.auth_token_enabled && progress(observed).is_some_and(|progress| progress.first && !required(&progress))
+}
+
+/// Whether the stage's change of the cache is through. The date may not tell a SET, which brings in no token: then it is
+/// through when AWS has agreed to it. The group is settled here, so that AWS is not at it any more. Whoever does not know
+/// whether AWS has agreed, because the process died, asks again; nothing is different then, or AWS says so.
+fn is_through(progress: &Progress, group: &Group, observed: &Observed) -> bool {
+    let agreed = progress.stage == Stage::Set && observed.required_version.as_ref() == Some(&progress.version);
+    // A first token shows by itself.
+    let shows = progress.stage == Stage::Rotate && progress.first;
+    let modified = group.auth_token_modified.as_deref().unwrap_or_default();
+    group.auth_token_enabled && (shows || agreed || progress.is_through(modified))
 }
 
 /// The next step towards the wanted token.
@@ -236,7 +246,7 @@ impl Change<'_> {
     }
 
     fn go_on(&self, progress: &Progress) -> Vec<Step> {
-        let through = self.pass.group.auth_token_enabled && progress.is_through(&self.modified);
+        let through = is_through(progress, self.pass.group, self.pass.observed);
         let own = self.secret().filter(|secret| progress.origin.is_in(&secret.name));
         match (progress.stage, through) {
             (Stage::Rotate | Stage::Back, false) => self.rotate(progress, own),

@@ -26,6 +26,8 @@ pub struct Seen {
     pub connection: Option<Result<(), String>>,
     /// Whether a SET was seen under way since something was last written down or changed.
     pub saw_set: bool,
+    /// Whether AWS has agreed to make the new token the only one since this invocation began.
+    pub agreed: bool,
 }
 
 /// What to do next.
@@ -277,7 +279,8 @@ impl<'a> Work<'a> {
     fn remove_old(&self) -> Next {
         match (self.obstacle(), self.in_stage(Stage::Grace)) {
             (Some(obstacle), _) => obstacle,
-            (None, Some(progress)) if progress.is_through(&self.modified()) => Next::Unmark,
+            // The date may not tell a SET. A process that died after it asks again.
+            (None, Some(progress)) if self.seen.agreed || progress.is_through(&self.modified()) => Next::Unmark,
             (None, _) => Next::Set,
         }
     }

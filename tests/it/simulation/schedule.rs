@@ -8,6 +8,7 @@ use fastrand::Rng;
 use serde_json::{Value, json};
 use simulator::LocalAws;
 use simulator::faults::{Fault, Kind};
+use simulator::readings::{GoneResources, Readings, RepeatedSet, ServiceTimeoutPlace, TokenDate, ViaService, WayBack};
 
 use super::host::{Host, Life};
 use crate::harness::{APPS, VPC, with};
@@ -92,6 +93,15 @@ impl Schedule {
             ] {
                 *span /= quicker;
             }
+            let mut either = || rng.bool();
+            world.readings = Readings {
+                token_date: if either() { TokenDate::EveryChange } else { TokenDate::Rotate },
+                repeated_set: if either() { RepeatedSet::Refused } else { RepeatedSet::Accepted },
+                service_timeout: if either() { ServiceTimeoutPlace::Both } else { ServiceTimeoutPlace::TopLevel },
+                way_back: if either() { WayBack::Alone } else { WayBack::WithGroup },
+                via_service: if either() { ViaService::Com } else { ViaService::ComCn },
+                gone_resources: if either() { GoneResources::Unknown } else { GoneResources::Listed },
+            };
             world.elasticache.pace.visibility = Duration::from_secs(rng.u64(0..12));
             world.elasticache.pace.member_lag = Duration::from_secs(rng.u64(0..90));
             world.elasticache.pace.interface_release = Duration::from_secs(rng.u64(0..200));

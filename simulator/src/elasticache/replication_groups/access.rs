@@ -5,6 +5,7 @@ use crate::elasticache::input::Input;
 use crate::elasticache::refusals::{invalid_combination, invalid_value, user_group_not_found};
 use crate::elasticache::{ElastiCache, UserGroup};
 use crate::nodes::{Access, Tls};
+use crate::readings::{Readings, RepeatedSet};
 use crate::world::AwsError;
 
 /// One step of the AUTH token.
@@ -68,6 +69,7 @@ pub(super) fn check_user_groups(cache: &ElastiCache, ids: &[String], engine: &st
 /// Reads the access part of a Modify call.
 pub(super) fn read_changes(
     cache: &ElastiCache,
+    readings: Readings,
     group: &ReplicationGroup,
     input: Input<'_>,
     changes: &mut Changes,
@@ -94,7 +96,8 @@ pub(super) fn read_changes(
         check_encryption(group.tls)?;
     }
     check_user_groups(cache, &after, &group.engine)?;
-    changes.auth = read_auth(group, strategy, token, &after, !add.is_empty())?;
+    changes.auth = read_auth(group, strategy, token, &after, !add.is_empty(), readings.repeated_set)?;
+    changes.token_date = readings.token_date;
     if !add.is_empty() && !group.tokens.is_empty() && changes.auth != Some(AuthStep::Delete) {
         return Err(invalid_combination(
             "User group can't be associated with auth token enabled. Pass AuthStrategy delete to proceed.",
@@ -112,6 +115,7 @@ fn read_auth(
     token: Option<&str>,
     users_after: &[String],
     adds_users: bool,
+    repeated_set: RepeatedSet,
 ) -> Result<Option<AuthStep>, AwsError> {
     let Some(token) = token else {
         return match strategy {
@@ -130,7 +134,7 @@ fn read_auth(
         "SET" if group.tokens.last().is_none_or(|latest| latest != token) => {
             Err(invalid_combination("The strategy SET is only allowed with the AUTH token of the latest ROTATE."))
         }
-        "SET" if group.tokens.len() < 2 && !group.token_optional => {
+        "SET" if repeated_set == RepeatedSet::Refused && group.tokens.len() < 2 && !group.token_optional => {
             Err(invalid_combination("The strategy SET is only allowed after the strategy ROTATE."))
         }
         "SET" => Ok(Some(AuthStep::Set(token.to_owned()))),

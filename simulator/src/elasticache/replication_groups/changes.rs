@@ -6,6 +6,7 @@ use super::{AuthStep, ClusterMode, LogDelivery, ReplicationGroup, UserGroupStep}
 use crate::clock::Time;
 use crate::elasticache::transitions::Pace;
 use crate::nodes::Tls;
+use crate::readings::TokenDate;
 
 /// New values; `None` stays as it is.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -42,6 +43,8 @@ pub struct Changes {
     pub node_type: Option<String>,
     /// AUTH token.
     pub auth: Option<AuthStep>,
+    /// Which changes of the token its date tells.
+    pub token_date: TokenDate,
     /// User groups.
     pub user_groups: Option<UserGroupStep>,
     /// All log deliveries that then hold.
@@ -117,6 +120,7 @@ impl Changes {
             snapshot_window,
             node_type,
             auth,
+            token_date,
             user_groups,
             logs,
             ip_discovery,
@@ -155,8 +159,10 @@ impl Changes {
             group.user_groups.extend(step.add);
         }
         if let Some(step) = auth {
+            if token_date == TokenDate::EveryChange || !matches!(step, AuthStep::Set(_)) {
+                group.token_changed = Some(at);
+            }
             step.apply(group);
-            group.token_changed = Some(at);
         }
         if let Some(primary) = primary {
             group.promote(&primary);

@@ -13,6 +13,7 @@ use crate::elasticache::refusals::{
 };
 use crate::elasticache::{ElastiCache, names, networks, windows};
 use crate::nodes::Tls;
+use crate::readings::WayBack;
 use crate::world::{Answer, AwsError, Call, World};
 
 pub(in crate::elasticache) fn modify(world: &mut World, call: &Call) -> Answer {
@@ -60,9 +61,9 @@ fn read(world: &World, group: &ReplicationGroup, input: Input<'_>, immediate: bo
     read_backup(group, input, &mut changes)?;
     read_engine(cache, group, input, &mut changes)?;
     read_tls(group, input, immediate, &mut changes)?;
-    access::read_changes(cache, group, input, &mut changes)?;
+    access::read_changes(cache, world.readings, group, input, &mut changes)?;
     read_availability(cache, group, input, &mut changes)?;
-    read_cluster_mode(cache, group, input, &mut changes)?;
+    read_cluster_mode(cache, world.readings.way_back, group, input, &mut changes)?;
     if let Some(after) = logs::read(input, &group.logs, group.release())? {
         if !immediate {
             return Err(invalid_combination("Log delivery changes need ApplyImmediately."));
@@ -379,6 +380,7 @@ fn read_availability(
 /// disabled -> compatible -> enabled, and back from compatible (facts 3.7).
 fn read_cluster_mode(
     cache: &ElastiCache,
+    way_back: WayBack,
     group: &ReplicationGroup,
     input: Input<'_>,
     changes: &mut Changes,
@@ -421,6 +423,11 @@ fn read_cluster_mode(
         }
         (ClusterMode::Compatible, ClusterMode::Disabled) if clustered => {
             return Err(invalid_combination("Cluster mode disabled needs a parameter group with cluster-enabled=no."));
+        }
+        (ClusterMode::Compatible, ClusterMode::Disabled)
+            if way_back == WayBack::WithGroup && input.text("CacheParameterGroupName").is_none() =>
+        {
+            return Err(invalid_combination("ClusterMode disabled needs CacheParameterGroupName in the same request."));
         }
         (ClusterMode::Compatible, ClusterMode::Disabled) => {}
         _ => {
