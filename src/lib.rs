@@ -24,6 +24,7 @@ pub mod engine;
 pub mod error;
 pub mod group_request;
 pub mod handler;
+pub mod http;
 pub mod login;
 pub mod logs;
 pub mod metrics;
@@ -35,5 +36,6 @@ pub mod properties;
 pub mod reconcile;
 pub mod rotation;
 pub mod secret;
+pub mod settings;
 
 pub use handler::{Function, Settings};

@@ -20,15 +20,42 @@ const OWN: &str = "elasticache_resource";
 
 /// What is logged when `RUST_LOG` is this: a level for our own lines, or the usual directives such as
 /// `warn,elasticache_resource::reconcile=debug`. Lines of libraries never go below `warn` detail, because at `debug` and
-/// `trace` they print whole requests, and those carry the token. What cannot be read counts as `info`.
+/// `trace` they print whole requests, and those carry the token. Nothing is `info`; `None` is what cannot be read.
 #[must_use]
-pub fn levels(rust_log: Option<&str>) -> Targets {
-    let asked: Targets = rust_log.and_then(|text| text.trim().parse().ok()).unwrap_or_default();
-    let own = asked.default_level().filter(|_| rust_log.is_some_and(|text| !text.trim().is_empty()));
-    let own = own.unwrap_or(LevelFilter::INFO);
-    let is_own = |target: &str| target.strip_prefix(OWN).is_some_and(|rest| rest.is_empty() || rest.starts_with("::"));
+pub fn levels(rust_log: Option<&str>) -> Option<Targets> {
+    let Some(text) = rust_log.map(str::trim).filter(|text| !text.is_empty()) else { return Some(standard()) };
+    // A name alone would be a target at every level. That is rather a misspelt level, unless it is ours.
+    let is_meant = |directive: &str| match directive.split_once('=') {
+        Some((target, level)) => !target.trim().is_empty() && !level.trim().is_empty(),
+        None => directive.parse::<LevelFilter>().is_ok() || is_own(directive),
+    };
+    // An empty one would be read as `error`.
+    let directives: Vec<&str> = text.split(',').map(str::trim).filter(|directive| !directive.is_empty()).collect();
+    if directives.is_empty() {
+        return Some(standard());
+    }
+    let asked: Targets =
+        directives.iter().all(|directive| is_meant(directive)).then(|| directives.join(",").parse().ok())??;
+    Some(limited(&asked, asked.default_level().unwrap_or(LevelFilter::INFO)))
+}
+
+/// What is logged when nothing is said.
+#[must_use]
+pub fn standard() -> Targets {
+    limited(&Targets::new(), LevelFilter::INFO)
+}
+
+/// What `RUST_LOG` has to be.
+pub const RULE: &str = "must be a level (off, error, warn, info, debug, trace) or directives such as \
+    warn,elasticache_resource::reconcile=debug";
+
+fn is_own(target: &str) -> bool {
+    target.strip_prefix(OWN).is_some_and(|rest| rest.is_empty() || rest.starts_with("::"))
+}
+
+fn limited(asked: &Targets, own: LevelFilter) -> Targets {
     let mut levels = Targets::new().with_default(own.min(LevelFilter::WARN)).with_target(OWN, own);
-    for (target, level) in &asked {
+    for (target, level) in asked {
         levels = levels.with_target(target, if is_own(target) { level } else { level.min(LevelFilter::WARN) });
     }
     // Alarms live on them.
@@ -47,8 +74,7 @@ where
 }
 
 /// Starts logging.
-pub fn init() {
-    let levels = levels(std::env::var("RUST_LOG").ok().as_deref());
+pub fn init(levels: Targets) {
     tracing_subscriber::registry().with(levels).with(lines(std::io::stdout)).init();
     // The default hook prints the panic's message, which may hold anything.
     std::panic::set_hook(Box::new(|panic| {
@@ -93,7 +119,7 @@ mod tests {
 
     /// The most detailed level that is logged for a target.
     fn level(rust_log: Option<&str>, target: &str) -> Option<Level> {
-        let levels = levels(rust_log);
+        let levels = levels(rust_log).unwrap();
         let all = [Level::TRACE, Level::DEBUG, Level::INFO, Level::WARN, Level::ERROR];
         all.into_iter().find(|level| levels.would_enable(target, level))
     }
@@ -107,7 +133,9 @@ mod tests {
             (Some(" TRACE "), Level::TRACE, Level::WARN),
             (Some("warn"), Level::WARN, Level::WARN),
             (Some("error"), Level::ERROR, Level::ERROR),
-            (Some("no such level = 7"), Level::INFO, Level::WARN),
+            (Some("3"), Level::INFO, Level::WARN),
+            (Some("info,"), Level::INFO, Level::WARN),
+            (Some(","), Level::INFO, Level::WARN),
         ] {
             let found = ["elasticache_resource", "elasticache_resource::handler", "hyper", "aws_smithy_runtime"]
                 .map(|target| level(rust_log, target));
@@ -127,6 +155,31 @@ mod tests {
         assert_eq!(level(directives, "elasticache_resourceful"), Some(Level::WARN));
         assert_eq!(level(Some("hyper=trace"), "elasticache_resource"), Some(Level::INFO));
         assert_eq!(level(Some("elasticache_resource=trace"), "elasticache_resource::aws"), Some(Level::TRACE));
+    }
+
+    #[test]
+    fn what_cannot_be_meant_is_no_level() {
+        for rust_log in [
+            "loud",
+            "infoo",
+            "info,debgu",
+            "7",
+            "-1",
+            "no such level = 7",
+            "hyper",
+            "a=b=c",
+            "hyper=loud",
+            "=",
+            "a=",
+            "=info",
+        ] {
+            assert!(levels(Some(rust_log)).is_none(), "{rust_log}");
+        }
+        for rust_log in
+            ["", " ", ",", "info,", "elasticache_resource", "warn, elasticache_resource::reconcile", "a=off"]
+        {
+            assert!(levels(Some(rust_log)).is_some(), "{rust_log}");
+        }
     }
 
     #[test]

@@ -1,9 +1,10 @@
 //! Our AWS: the few calls that we make, in our own types. Calls AWS.
 //!
-//! `aws_sdk_*` types appear under this folder and in `main` only.
+//! `aws_sdk_*` types appear under this folder only.
 
 mod account;
 mod cloudformation;
+mod connection;
 pub mod convert;
 mod ec2;
 mod elasticache;
@@ -16,6 +17,7 @@ mod secrets;
 use aws_config::{Region, SdkConfig};
 
 pub(crate) use cloudformation::Told;
+pub use connection::{Connection, Endpoints, SERVICES};
 pub use elasticache::Found;
 pub use fault::{Class, Fault};
 use meter::Counting;

@@ -23,7 +23,7 @@ use crate::harness::{APPS, CACHE, Setup, policy, production, quick_start, with};
 
 /// How much faster than real time the clock runs: an hour, after which CloudFormation gives up, must be long enough for
 /// a busy machine.
-const SPEED: f64 = 200.0;
+pub(crate) const SPEED: f64 = 200.0;
 const PRODUCTION: &str = "production-myapp-valkey";
 
 /// A local AWS on a port, with the program at its Runtime API.
@@ -72,7 +72,7 @@ impl Account {
     }
 
     /// Checks at the end of each test: logs, and that the process lived on.
-    fn check_process(&self, outcomes: &[&Outcome], secrets: &[&str]) {
+    pub(crate) fn check_process(&self, outcomes: &[&Outcome], secrets: &[&str]) {
         assert_eq!(self.setup.aws.lambda().failures(), Vec::<String>::new());
         let printed = self.printed();
         for line in &printed {

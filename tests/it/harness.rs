@@ -368,7 +368,7 @@ pub(crate) async fn logged<T>(work: impl Future<Output = T>) -> (T, String) {
     let buffer = Arc::new(Mutex::new(Vec::new()));
     let writer = Buffer(buffer.clone());
     let lines = logs::lines(move || writer.clone());
-    let subscriber = tracing_subscriber::registry().with(logs::levels(Some("debug"))).with(lines);
+    let subscriber = tracing_subscriber::registry().with(logs::levels(Some("debug")).unwrap()).with(lines);
     let result = {
         let _guard = tracing::subscriber::set_default(subscriber);
         work.await

@@ -26,6 +26,7 @@ mod plans;
 mod policy;
 mod properties;
 mod protocol;
+mod proxy;
 mod readings;
 mod reference;
 mod refusals;

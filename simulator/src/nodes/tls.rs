@@ -28,16 +28,21 @@ pub enum AuthorityError {
 }
 
 impl Authority {
-    /// A new authority with a new key.
+    /// A new authority with a new key, for the endpoints of caches.
     pub fn new() -> Result<Authority, AuthorityError> {
+        Authority::for_names(&NAMES)
+    }
+
+    /// A new authority with a new key, for endpoints with these names.
+    pub fn for_names(names: &[&str]) -> Result<Authority, AuthorityError> {
         let mut root = CertificateParams::new(Vec::new())?;
         root.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         root.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
         root.distinguished_name.push(DnType::CommonName, "local AWS of this run");
         let root = CertifiedIssuer::self_signed(root, KeyPair::generate()?)?;
 
-        let mut leaf = CertificateParams::new(NAMES.map(str::to_owned))?;
-        leaf.distinguished_name.push(DnType::CommonName, "cache of this run");
+        let mut leaf = CertificateParams::new(names.iter().map(|&name| name.to_owned()).collect::<Vec<_>>())?;
+        leaf.distinguished_name.push(DnType::CommonName, "endpoint of this run");
         // Strict clients (Python from 3.13 on) refuse a certificate that does not say which key signed it.
         leaf.use_authority_key_identifier_extension = true;
         let key = KeyPair::generate()?;
@@ -57,7 +62,9 @@ impl Authority {
         &self.pem
     }
 
-    pub(super) fn acceptor(&self) -> &TlsAcceptor {
+    /// Takes the connections of clients that trust it.
+    #[must_use]
+    pub fn acceptor(&self) -> &TlsAcceptor {
         &self.acceptor
     }
 }
