@@ -7,6 +7,7 @@ use aws_lambda_events::event::cloudformation::CloudFormationCustomResourceReques
 use aws_smithy_types::DateTime;
 use aws_smithy_types::date_time::Format;
 use http::Uri;
+use reqwest::Url;
 use serde_json::Value;
 
 /// The presigned URL that the answer goes to. Whoever holds it can answer, so only its host and path print.
@@ -20,6 +21,9 @@ impl ResponseUrl {
     /// Says what is wrong with it, without the URL.
     pub fn new(url: &str) -> Result<ResponseUrl, &'static str> {
         let uri: Uri = url.parse().map_err(|_| "ResponseURL is not a URL")?;
+        if uri.authority().is_some_and(|authority| authority.as_str().contains('@')) {
+            return Err("ResponseURL is not an https URL");
+        }
         let host = uri.host().unwrap_or_default();
         let loopback = host == "localhost"
             || host.trim_matches(['[', ']']).parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback());
@@ -28,6 +32,20 @@ impl ResponseUrl {
             Some("http") if loopback => Ok(ResponseUrl(url.to_owned())),
             _ => Err("ResponseURL is not an https URL"),
         }
+    }
+
+    /// Where a redirect to `target`, which may be relative, leads. It keeps to the rules of [`ResponseUrl::new`], and
+    /// never leaves https.
+    ///
+    /// # Errors
+    /// Says what is wrong with the target, without its text.
+    pub fn redirected(&self, target: &str) -> Result<ResponseUrl, &'static str> {
+        let from = Url::parse(&self.0).map_err(|_| "leads nowhere")?;
+        let to = from.join(target).map_err(|_| "leads to what is not a URL")?;
+        if from.scheme() == "https" && to.scheme() != "https" {
+            return Err("leads away from https");
+        }
+        ResponseUrl::new(to.as_str()).map_err(|_| "leads to what is not an https URL")
     }
 
     /// The whole URL, for the request that answers.
@@ -264,6 +282,39 @@ mod tests {
         assert!(ResponseUrl::new("http://example.com/x").is_err());
         assert!(ResponseUrl::new("ftp://127.0.0.1/x").is_err());
         assert!(ResponseUrl::new("not a url").is_err());
+    }
+
+    #[test]
+    fn a_redirect_never_leaves_https() {
+        let bucket = ResponseUrl::new("https://bucket.s3.amazonaws.com/a/key?X-Amz-Signature=abc").unwrap();
+        let to = |target: &str| bucket.redirected(target).map(|url| url.expose().to_owned());
+        for (target, whole) in [
+            (
+                "https://bucket.s3.eu-west-1.amazonaws.com/a/key?X=1",
+                "https://bucket.s3.eu-west-1.amazonaws.com/a/key?X=1",
+            ),
+            ("/b?X=1", "https://bucket.s3.amazonaws.com/b?X=1"),
+            ("//other.example.com/b%7Cc", "https://other.example.com/b%7Cc"),
+            ("", "https://bucket.s3.amazonaws.com/a/key?X-Amz-Signature=abc"),
+        ] {
+            assert_eq!(to(target).as_deref(), Ok(whole), "{target}");
+        }
+        for target in [
+            "http://bucket.s3.amazonaws.com/key",
+            "http://127.0.0.1/key",
+            "ftp://h/key",
+            "file:///etc/passwd",
+            "https://",
+            "https://h:99999/",
+            "https://user@h/",
+            "javascript:0",
+        ] {
+            assert!(to(target).is_err(), "{target}");
+        }
+        let local = ResponseUrl::new("http://127.0.0.1:4566/key").unwrap();
+        assert!(local.redirected("http://localhost:4567/key").is_ok());
+        assert!(local.redirected("https://example.com/key").is_ok());
+        assert!(local.redirected("http://example.com/key").is_err());
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
 use aws_smithy_runtime_api::client::http::{HttpConnector, SharedHttpConnector};
-use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
+use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_types::body::SdkBody;
 use futures_util::FutureExt;
 use serde::Serialize;
@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use tracing::{error, info, warn};
 
 use super::reason::Reason;
-use super::request::ReplyTo;
+use super::request::{ReplyTo, ResponseUrl};
 
 /// Longest answer that CloudFormation accepts, in bytes.
 pub const MAX_BYTES: usize = 4096;
@@ -164,6 +164,8 @@ const MAX_REFUSALS: u32 = 3;
 const FIRST_PAUSE: Duration = Duration::from_millis(400);
 /// Longest that one try may take.
 const TRY_TIMEOUT: Duration = Duration::from_secs(10);
+/// Most redirects that one try follows: a bucket has one or two to tell.
+const MAX_REDIRECTS: u32 = 5;
 
 /// Sends the answer, again and again with growing pauses until it is accepted, refused for good, or `give_up` is near.
 ///
@@ -183,7 +185,7 @@ pub async fn deliver(
                 return Ok(());
             }
             Ok(status) => {
-                refusals += u32::from(status < 500 && !matches!(status, 408 | 429));
+                refusals += u32::from((400..500).contains(&status) && !matches!(status, 408 | 429));
                 format!("HTTP status {status}")
             }
             Err(text) => text,
@@ -217,16 +219,34 @@ async fn put_in_time(
     }
 }
 
-/// One upload. The content type is empty because older presigned URLs sign an empty one.
+/// One upload, wherever the bucket sends it: a young bucket, or one in another region, is reached by way of others. Only
+/// the redirects that keep method and body are followed.
 async fn put(http: &SharedHttpConnector, reply_to: &ReplyTo, body: &str) -> Result<u16, String> {
+    let mut url = reply_to.url.clone();
+    for _ in 0..=MAX_REDIRECTS {
+        let response = put_at(http, &url, body).await?;
+        let status = response.status().as_u16();
+        if !matches!(status, 307 | 308) {
+            return Ok(status);
+        }
+        let target = response.headers().get("location");
+        let target = target.ok_or_else(|| format!("HTTP status {status} does not say where to"))?;
+        url = url.redirected(target).map_err(|defect| format!("HTTP status {status} {defect}"))?;
+        info!(status, to = ?url, "the upload is redirected");
+    }
+    Err(format!("more than {MAX_REDIRECTS} redirects"))
+}
+
+/// One request. The content type is empty because older presigned URLs sign an empty one.
+async fn put_at(http: &SharedHttpConnector, url: &ResponseUrl, body: &str) -> Result<HttpResponse, String> {
     let mut request = HttpRequest::new(SdkBody::from(body));
     let unusable = |_| "the ResponseURL cannot be used".to_owned();
     request.set_method("PUT").map_err(|_| "PUT is not possible".to_owned())?;
-    request.set_uri(reply_to.url.expose()).map_err(unusable)?;
+    request.set_uri(url.expose()).map_err(unusable)?;
     request.headers_mut().insert("content-type", "");
     request.headers_mut().insert("content-length", body.len().to_string());
     match http.call(request).await {
-        Ok(response) => Ok(response.status().as_u16()),
+        Ok(response) => Ok(response),
         // The error's own text may hold the URL; its kind is enough.
         Err(error) if error.is_timeout() => Err("timed out".to_owned()),
         Err(error) if error.is_io() => Err("the connection broke".to_owned()),

@@ -57,6 +57,123 @@ pub(crate) fn is_upload(request: &HttpRequest) -> bool {
     request.method() == "PUT"
 }
 
+/// Passes everything on, and keeps what was asked of whom.
+#[derive(Clone, Debug)]
+struct Seen {
+    inner: SharedHttpConnector,
+    /// Method, address and body of every upload, and of whatever else is no call of AWS.
+    uploads: Arc<Mutex<Vec<(String, String, String)>>>,
+}
+
+impl Seen {
+    fn setup() -> (Setup, Seen) {
+        let aws = LocalAws::new(1.0, Some(policy()));
+        let seen = Seen { inner: SharedHttpConnector::new(InProcess::new(aws.clone())), uploads: Arc::default() };
+        let function = function_over("us-east-1", SharedHttpConnector::new(seen.clone()));
+        (Setup::with_function(aws, function), seen)
+    }
+
+    fn uploads(&self) -> Vec<(String, String, String)> {
+        self.uploads.lock().unwrap().clone()
+    }
+
+    /// Where the uploads went.
+    fn bases(&self) -> Vec<String> {
+        let base = |url: String| url.splitn(4, '/').take(3).collect::<Vec<_>>().join("/");
+        self.uploads().into_iter().map(|(_, url, _)| base(url)).collect()
+    }
+}
+
+impl HttpConnector for Seen {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        if request.headers().get("authorization").is_none() {
+            let body = String::from_utf8_lossy(request.body().bytes().unwrap()).into_owned();
+            self.uploads.lock().unwrap().push((request.method().to_owned(), request.uri().to_owned(), body));
+        }
+        self.inner.call(request)
+    }
+}
+
+const BUCKET: &str = "https://cloudformation-custom-resource-response-useast1.s3.us-east-1.amazonaws.com";
+const FRANKFURT: &str = "https://cloudformation-custom-resource-response-useast1.s3.eu-central-1.amazonaws.com";
+const DUBLIN: &str = "https://cloudformation-custom-resource-response-useast1.s3.eu-west-1.amazonaws.com";
+
+/// A young bucket and one in another region say where they are: the same answer goes there, within the same try.
+#[tokio::test(start_paused = true)]
+async fn a_redirect_that_keeps_the_body_is_followed() {
+    let cases: [&[(u16, &str, &str)]; 6] = [
+        &[(307, FRANKFURT, FRANKFURT)],
+        &[(308, FRANKFURT, FRANKFURT)],
+        &[(307, "", BUCKET)],
+        &[(307, FRANKFURT, FRANKFURT), (307, "", FRANKFURT), (308, DUBLIN, DUBLIN)],
+        &[(307, FRANKFURT, FRANKFURT), (307, BUCKET, BUCKET)],
+        &[(307, FRANKFURT, FRANKFURT), (308, DUBLIN, DUBLIN), (307, "", DUBLIN), (307, "", DUBLIN), (308, "", DUBLIN)],
+    ];
+    for hops in cases {
+        let (setup, seen) = Seen::setup();
+        setup.aws.answers().fail_uploads(hops.iter().map(|(status, to, _)| UploadFault::Redirect(*status, to)));
+        let (answer, log) = logged(setup.stack.send("Replace", CACHE, json!({}))).await;
+        assert!(answer.unwrap().reason().contains("unknown RequestType"));
+        let bases = std::iter::once(BUCKET).chain(hops.iter().map(|(_, _, at)| *at));
+        assert_eq!(seen.bases(), bases.collect::<Vec<_>>(), "{hops:?}");
+        let uploads = seen.uploads();
+        assert!(uploads.iter().all(|(method, _, body)| method == "PUT" && *body == uploads[0].2), "{uploads:?}");
+        assert!(log.contains(r#""tries":1"#) && !log.contains("X-Amz-"), "{log}");
+    }
+}
+
+/// What does not keep the body, leaves https, goes in circles or leads nowhere is not followed; the next try starts anew.
+#[tokio::test(start_paused = true)]
+async fn other_redirects_are_not_followed() {
+    let to = |status, base| vec![UploadFault::Redirect(status, base)];
+    let plain = "http://cloudformation-custom-resource-response-useast1.s3.us-east-1.amazonaws.com";
+    let loopback = "http://127.0.0.1:80/cloudformation-custom-resource-response";
+    let cases = [
+        (to(300, FRANKFURT), "HTTP status 300"),
+        (to(301, FRANKFURT), "HTTP status 301"),
+        (to(302, FRANKFURT), "HTTP status 302"),
+        (to(303, FRANKFURT), "HTTP status 303"),
+        (vec![UploadFault::Status(304)], "HTTP status 304"),
+        (vec![UploadFault::Status(307)], "HTTP status 307 does not say where to"),
+        (to(307, plain), "HTTP status 307 leads away from https"),
+        (to(308, loopback), "HTTP status 308 leads away from https"),
+        (to(307, "ftp://bucket.example.com"), "HTTP status 307 leads away from https"),
+        (to(307, "https://me:hidden@bucket.example.com"), "HTTP status 307 leads to what is not an https URL"),
+        (to(307, "https://"), "HTTP status 307"),
+        (vec![UploadFault::Redirect(307, ""); 6], "more than 5 redirects"),
+        ([FRANKFURT, BUCKET].repeat(3).into_iter().map(|to| UploadFault::Redirect(308, to)).collect(), "more than 5"),
+    ];
+    for (faults, told) in cases {
+        let (setup, seen) = Seen::setup();
+        let count = faults.len();
+        setup.aws.answers().fail_uploads(faults.clone());
+        let (answer, log) = logged(setup.stack.send("Replace", CACHE, json!({}))).await;
+        assert!(!answer.unwrap().is_success());
+        assert_eq!(setup.invocations(), [Ok(())], "{faults:?}");
+        assert!(log.contains(told) && log.contains(r#""tries":2"#), "{faults:?}: {log}");
+        assert!(!log.contains("X-Amz-") && !log.contains("hidden"), "{log}");
+        let (uploads, bases) = (seen.uploads(), seen.bases());
+        assert_eq!(
+            (uploads.len(), bases[0].as_str(), bases[count].as_str()),
+            (count + 1, BUCKET, BUCKET),
+            "{faults:?}"
+        );
+        assert!(uploads.iter().all(|(method, _, body)| method == "PUT" && *body == uploads[0].2), "{uploads:?}");
+    }
+}
+
+/// A bucket that redirects without end costs a bounded number of tries, and the next delivery brings the answer.
+#[tokio::test(start_paused = true)]
+async fn redirects_without_end_are_left_to_the_next_delivery() {
+    let (setup, seen) = Seen::setup();
+    setup.aws.answers().fail_uploads([UploadFault::Redirect(307, ""); 48]);
+    let answer = setup.stack.send("Replace", CACHE, json!({})).await.unwrap();
+    assert!(!answer.is_success());
+    let [first, second] = setup.invocations().try_into().unwrap();
+    assert!(first.unwrap_err().contains("could not be delivered in 8 tries: more than 5 redirects"));
+    assert_eq!((second, seen.uploads().len()), (Ok(()), 49));
+}
+
 /// S83, S85: the upload itself may hang or panic; the next try brings the same answer.
 #[tokio::test(start_paused = true)]
 async fn an_upload_that_hangs_or_panics_is_tried_again() {

@@ -10,6 +10,7 @@ use std::time::Duration;
 use elasticache_resource::settings::{Kind, VARIABLES};
 use serde_json::Value;
 use simulator::LocalAws;
+use simulator::cloudformation::UploadFault;
 use simulator::nodes::Authority;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, copy_bidirectional};
 use tokio::net::{TcpListener, TcpStream};
@@ -22,6 +23,7 @@ use crate::harness::{policy, production, quick_start};
 /// Names that nothing resolves: only the proxy leads there.
 const AWS: &str = "https://aws.example.test";
 const BUCKET: &str = "https://bucket.example.test";
+const OTHER_BUCKET: &str = "https://other-bucket.example.test";
 const PASSWORD: &str = "proxy-password";
 
 /// What is beyond a proxy: a local AWS with TLS.
@@ -38,7 +40,7 @@ struct Outside {
 
 impl Outside {
     async fn open(test: &str) -> Outside {
-        let names = ["localhost", "aws.example.test", "bucket.example.test"];
+        let names = ["localhost", "aws.example.test", "bucket.example.test", "other-bucket.example.test"];
         let authority = Arc::new(Authority::for_names(&names).unwrap());
         let certificate = format!("{}/{test}-{}.pem", env!("CARGO_TARGET_TMPDIR"), std::process::id());
         std::fs::write(&certificate, authority.pem()).unwrap();
@@ -123,7 +125,7 @@ async fn tunnel(mut stream: TcpStream, front: SocketAddr, asked: Arc<Mutex<BTree
     let _ = copy_bidirectional(&mut stream, &mut onward).await;
 }
 
-/// Calls and the upload: all of it goes through the proxy, and the Runtime API does
+/// Calls, the upload and the places that it is redirected to: all of it goes through the proxy, and the Runtime API does
 /// not.
 #[tokio::test]
 async fn a_create_succeeds_where_a_proxy_is_the_only_way_out() {
@@ -133,11 +135,12 @@ async fn a_create_succeeds_where_a_proxy_is_the_only_way_out() {
     let variables =
         [("AWS_ENDPOINT_URL", AWS), ("HTTPS_PROXY", &*proxy), ("HTTP_PROXY", nowhere), ("NO_PROXY", "x.test")];
     let account = outside.account(&variables).await;
+    account.setup.aws.answers().fail_uploads([UploadFault::Redirect(307, OTHER_BUCKET)]);
     let created = account.setup.created(production()).await;
     assert_eq!(created.answers.len(), 1);
     let deleted = account.setup.deleted().await;
     account.check_process(&[&created, &deleted], &[PASSWORD]);
-    let hosts = ["aws.example.test:443", "bucket.example.test:443"];
+    let hosts = ["aws.example.test:443", "bucket.example.test:443", "other-bucket.example.test:443"];
     assert_eq!(outside.asked(), hosts.map(|host| (host.to_owned(), true)));
 }
 

@@ -5,6 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::header::{HeaderValue, LOCATION};
 use http::{Request, Response, StatusCode};
 use tokio::sync::Notify;
 
@@ -100,6 +101,9 @@ pub struct Duplicate {
 pub enum UploadFault {
     /// Answered with this status, and not kept.
     Status(u16),
+    /// Not kept, and sent with this status to the same object behind this base: `https://` and a host, or nothing for a
+    /// `Location` without a host.
+    Redirect(u16, &'static str),
     /// The connection breaks before the answer.
     Reset,
 }
@@ -153,9 +157,15 @@ impl AnswerBox {
     /// Handles the PUT of one answer.
     pub fn accept(&self, request: &Request<Bytes>, now: Time) -> Result<Response<Bytes>, Cut> {
         let mut state = self.lock();
+        let mut location = None;
         let result = match state.faults.pop_front() {
             Some(UploadFault::Reset) => UploadResult::Reset,
             Some(UploadFault::Status(status)) => UploadResult::Status(status),
+            Some(UploadFault::Redirect(status, base)) => {
+                let object = request.uri().path_and_query().map_or("/", |object| object.as_str());
+                location = HeaderValue::from_str(&format!("{base}{object}")).ok();
+                UploadResult::Status(status)
+            }
             None => UploadResult::Status(state.keep(request, now)),
         };
         let request_id = object_key(request).and_then(|key| Some(key.rsplit_once('|')?.1.to_owned()));
@@ -167,6 +177,7 @@ impl AnswerBox {
             UploadResult::Status(status) => {
                 let mut response = Response::new(Bytes::new());
                 *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+                response.headers_mut().extend(location.map(|location| (LOCATION, location)));
                 Ok(response)
             }
         }
