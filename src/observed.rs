@@ -260,6 +260,8 @@ pub struct SecurityGroup {
     pub owner_id: Option<String>,
     /// Ingress rules.
     pub ingress: BTreeSet<IngressRule>,
+    /// Accounts of the security groups that the rules name, where they are others.
+    pub source_owners: BTreeMap<String, String>,
     /// Tags.
     pub tags: Tags,
 }

@@ -211,8 +211,15 @@ pub(super) fn security_group(group: &ec2::SecurityGroup) -> SecurityGroup {
         vpc_id: group.vpc_id().unwrap_or_default().to_owned(),
         owner_id: group.owner_id().map(str::to_owned),
         ingress: group.ip_permissions().iter().flat_map(ingress).collect(),
+        source_owners: source_owners(group),
         tags: tags(group.tags()),
     }
+}
+
+fn source_owners(group: &ec2::SecurityGroup) -> BTreeMap<String, String> {
+    let pairs = group.ip_permissions().iter().flat_map(ec2::IpPermission::user_id_group_pairs);
+    let others = pairs.filter(|pair| pair.user_id() != group.owner_id());
+    others.filter_map(|pair| Some((pair.group_id()?.to_owned(), pair.user_id()?.to_owned()))).collect()
 }
 
 fn ingress(permission: &ec2::IpPermission) -> Vec<IngressRule> {
@@ -231,15 +238,16 @@ fn ingress(permission: &ec2::IpPermission) -> Vec<IngressRule> {
         .collect()
 }
 
-/// A rule as EC2 takes it.
-pub(super) fn permission(rule: &IngressRule) -> ec2::IpPermission {
+/// A rule as EC2 takes it. A security group of another account is named together with that.
+pub(super) fn permission(rule: &IngressRule, owners: &BTreeMap<String, String>) -> ec2::IpPermission {
     let permission = ec2::IpPermission::builder()
         .ip_protocol(&rule.protocol)
         .set_from_port(rule.from_port)
         .set_to_port(rule.to_port);
     match &rule.source {
         Source::SecurityGroup(id) => {
-            permission.user_id_group_pairs(ec2::UserIdGroupPair::builder().group_id(id).build())
+            let pair = ec2::UserIdGroupPair::builder().group_id(id).set_user_id(owners.get(id).cloned());
+            permission.user_id_group_pairs(pair.build())
         }
         Source::Cidr(ipnet::IpNet::V4(net)) => {
             permission.ip_ranges(ec2::IpRange::builder().cidr_ip(net.to_string()).build())

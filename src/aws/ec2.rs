@@ -60,11 +60,17 @@ impl Aws {
     }
 
     /// Adds rules. One rule that is there already makes EC2 refuse the whole call; then they go one by one.
-    pub(crate) async fn authorize_ingress(&self, id: &str, rules: &BTreeSet<IngressRule>) -> Result<(), Fault> {
-        match self.authorize(id, rules.iter()).await {
+    /// `owners` are the accounts of security groups in the rules that belong to others.
+    pub(crate) async fn authorize_ingress(
+        &self,
+        id: &str,
+        rules: &BTreeSet<IngressRule>,
+        owners: &BTreeMap<String, String>,
+    ) -> Result<(), Fault> {
+        match self.authorize(id, rules.iter(), owners).await {
             Err(fault) if fault.class == Class::Exists && rules.len() > 1 => {
                 for rule in rules {
-                    match self.authorize(id, [rule]).await {
+                    match self.authorize(id, [rule], owners).await {
                         Err(fault) if fault.class != Class::Exists => return Err(fault),
                         _ => {}
                     }
@@ -75,15 +81,25 @@ impl Aws {
         }
     }
 
-    async fn authorize(&self, id: &str, rules: impl IntoIterator<Item = &IngressRule>) -> Result<(), Fault> {
-        let permissions = rules.into_iter().map(convert::permission).collect();
+    async fn authorize(
+        &self,
+        id: &str,
+        rules: impl IntoIterator<Item = &IngressRule>,
+        owners: &BTreeMap<String, String>,
+    ) -> Result<(), Fault> {
+        let permissions = rules.into_iter().map(|rule| convert::permission(rule, owners)).collect();
         let call = self.ec2.authorize_security_group_ingress().group_id(id).set_ip_permissions(Some(permissions));
         call.send().await.map(drop).map_err(|e| Fault::new("ec2:AuthorizeSecurityGroupIngress", id, &e))
     }
 
     /// Removes rules. The next look tells whether they are gone: in a default VPC EC2 does not say.
-    pub(crate) async fn revoke_ingress(&self, id: &str, rules: &BTreeSet<IngressRule>) -> Result<(), Fault> {
-        let permissions = rules.iter().map(convert::permission).collect();
+    pub(crate) async fn revoke_ingress(
+        &self,
+        id: &str,
+        rules: &BTreeSet<IngressRule>,
+        owners: &BTreeMap<String, String>,
+    ) -> Result<(), Fault> {
+        let permissions = rules.iter().map(|rule| convert::permission(rule, owners)).collect();
         let call = self.ec2.revoke_security_group_ingress().group_id(id).set_ip_permissions(Some(permissions));
         call.send().await.map(drop).map_err(|e| Fault::new("ec2:RevokeSecurityGroupIngress", id, &e))
     }

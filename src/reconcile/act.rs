@@ -23,8 +23,12 @@ async fn take(aws: &Aws, step: &Step, request: &str) -> Result<(), Fault> {
         Step::CreateSecurityGroup { name, description, vpc_id, tags } => {
             aws.create_security_group(name, description, vpc_id, tags).await
         }
-        Step::AuthorizeIngress { security_group, rules } => aws.authorize_ingress(security_group, rules).await,
-        Step::RevokeIngress { security_group, rules } => aws.revoke_ingress(security_group, rules).await,
+        Step::AuthorizeIngress { security_group, rules, owners } => {
+            aws.authorize_ingress(security_group, rules, owners).await
+        }
+        Step::RevokeIngress { security_group, rules, owners } => {
+            aws.revoke_ingress(security_group, rules, owners).await
+        }
         Step::DeleteSecurityGroup { id } => aws.delete_security_group(id).await,
         Step::CreateParameterGroup { name, family, description, tags } => {
             aws.create_parameter_group(name, family, description, tags).await

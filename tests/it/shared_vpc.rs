@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use serde_json::json;
 use simulator::cloudformation::StackStatus;
+use simulator::ec2::Source;
 
-use crate::harness::{Setup, VPC, calls, production, with};
+use crate::harness::{APPS, Setup, VPC, calls, production, with};
 
 /// The account that owns the VPC.
 const OWNER: &str = "210987654321";
@@ -100,4 +101,26 @@ async fn security_groups_of_others_are_attached_only_when_the_owner_of_the_vpc_s
         assert_eq!(calls(&setup.writes(), "CreateReplicationGroup").len(), 0);
         assert_eq!(setup.write_names(), Vec::<String>::new());
     }
+}
+
+/// The applications of another account in the VPC are let in, and out again: their groups are named with their account.
+#[tokio::test(start_paused = true)]
+async fn security_groups_of_other_accounts_are_let_in() {
+    let setup = shared();
+    add_group(&setup, SHARED, "their-app", OWNER);
+    let wish = with(production(), json!({"AllowedSecurityGroupIds": [APPS[0], SHARED]}));
+    setup.created(wish.clone()).await;
+    let sources = || {
+        setup.aws.with(|world, _| {
+            let group = world.ec2.security_groups().find(|group| group.name == NAME).unwrap();
+            group.ingress.iter().map(|rule| rule.source.clone()).collect::<Vec<_>>()
+        })
+    };
+    let (own, theirs) = (Source::Group(APPS[0].to_owned()), Source::Group(format!("{OWNER}/{SHARED}")));
+    assert_eq!(sources(), [own.clone(), theirs]);
+    let (_, writes) = setup.updated(with(wish, json!({"Description": "changed"}))).await;
+    assert_eq!(calls(&writes, "RevokeSecurityGroupIngress").len(), 0);
+    setup.updated(production()).await;
+    assert_eq!(sources(), [own]);
+    setup.deleted().await;
 }

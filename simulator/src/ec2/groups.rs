@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::rules::{Rule, Source, permissions};
+use super::rules::{Rule, permissions};
 use super::tags::tag_set;
 use crate::clock::Time;
 use crate::world::{ACCOUNT, REGION};
@@ -50,7 +50,7 @@ impl SecurityGroup {
     /// Whether a rule names this security group.
     #[must_use]
     pub fn refers_to(&self, group: &str) -> bool {
-        self.rules().any(|rule| matches!(&rule.source, Source::Group(id) if id == group))
+        self.rules().any(|rule| rule.group().as_deref() == Some(group))
     }
 
     pub(super) fn describe(&self) -> Value {

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::rules::{Ports, Rule, Source};
 use crate::wire::tree::{items, text};
-use crate::world::AwsError;
+use crate::world::{ACCOUNT, AwsError};
 
 /// How CIDR blocks of a request are read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,7 +54,12 @@ fn read_permission(permission: &Value, blocks: Blocks, rules: &mut Vec<Rule>) ->
         if text.as_ref().is_some_and(|text| text.contains('&')) {
             return Err(invalid("Invalid rule description: '&' is not allowed for a security group pair."));
         }
-        rules.push(rule(permission, Source::Group(required(pair, "GroupId")?.into()), text)?);
+        let id = required(pair, "GroupId")?;
+        let name = match self::text(pair, "UserId").filter(|owner| *owner != ACCOUNT) {
+            Some(owner) => format!("{owner}/{id}"),
+            None => id.to_owned(),
+        };
+        rules.push(rule(permission, Source::Group(name), text)?);
     }
     for list in items(permission, "PrefixListIds") {
         let source = Source::PrefixList(required(list, "PrefixListId")?.into());

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::filter::{filtered, page};
 use super::permissions::{Blocks, invalid, requested};
-use super::rules::{Direction, Ports, Rule, Source, permissions};
+use super::rules::{Direction, Ports, Rule, Source, group_named, permissions};
 use super::tags::specified;
 use super::{Ec2, SecurityGroup};
 use crate::wire::tree::{items, text, texts};
@@ -62,8 +62,14 @@ impl Ec2 {
 
     /// A rule may name groups of its own VPC and of peered ones.
     fn check_source_group(&self, group: &SecurityGroup, rule: &Rule) -> Result<(), AwsError> {
-        let Source::Group(id) = &rule.source else { return Ok(()) };
+        let Source::Group(name) = &rule.source else { return Ok(()) };
+        let (owner, id) = group_named(name);
         let source = self.known_group(id)?;
+        // A group of another account is named as `account/id` (VPC guide, shared VPCs).
+        if source.owner != owner {
+            let message = format!("The security group '{id}' does not exist");
+            return Err(AwsError::new("InvalidGroup.NotFound", message));
+        }
         let reachable = source.vpc == group.vpc || self.peerings.contains(&(group.vpc.clone(), source.vpc.clone()));
         if !reachable {
             let message = "You have specified two resources that belong to different networks.";

@@ -48,7 +48,7 @@ pub enum Source {
     Ipv4(String),
     /// IPv6 block in canonical form.
     Ipv6(String),
-    /// Members of a security group.
+    /// Members of a security group; one of another account is `account/id`.
     Group(String),
     /// A managed prefix list.
     PrefixList(String),
@@ -69,7 +69,12 @@ impl Rule {
     }
 
     pub(super) fn group(&self) -> Option<String> {
-        if let Source::Group(id) = &self.source { Some(id.clone()) } else { None }
+        if let Source::Group(name) = &self.source { Some(group_named(name).1.to_owned()) } else { None }
+    }
+
+    /// Account of the security group that it names.
+    pub(super) fn source_owner(&self) -> &str {
+        if let Source::Group(name) = &self.source { group_named(name).0 } else { ACCOUNT }
     }
 
     fn prefix_list(&self) -> Option<String> {
@@ -92,7 +97,7 @@ impl Rule {
             "cidrIpv4": self.cidr_ipv4(),
             "cidrIpv6": self.cidr_ipv6(),
             "prefixListId": self.prefix_list(),
-            "referencedGroupInfo": self.group().map(|id| json!({"groupId": id, "userId": ACCOUNT})),
+            "referencedGroupInfo": self.group().map(|id| json!({"groupId": id, "userId": self.source_owner()})),
             "description": self.description,
             "tagSet": tag_set(&self.tags),
         })
@@ -117,6 +122,11 @@ impl Rule {
     }
 }
 
+/// Account and id of a security group that a rule names.
+pub(super) fn group_named(name: &str) -> (&str, &str) {
+    name.split_once('/').unwrap_or((ACCOUNT, name))
+}
+
 /// Rules as `ipPermissions`: one item for each protocol and port range, with the sources of all its rules.
 pub(super) fn permissions(rules: &[Rule]) -> Value {
     let mut grouped: BTreeMap<(&str, Option<Ports>), Vec<&Rule>> = BTreeMap::new();
@@ -130,9 +140,11 @@ pub(super) fn permissions(rules: &[Rule]) -> Value {
                 let found = rules.iter().filter_map(|rule| Some((id(rule)?, &rule.description)));
                 found.map(|(id, description)| json!({name: id, "description": description})).collect()
             };
-            let groups = rules.iter().filter_map(|rule| Some((rule.group()?, &rule.description)));
+            let groups = rules.iter().filter_map(|rule| Some((rule.group()?, rule)));
             let groups: Vec<Value> = groups
-                .map(|(id, description)| json!({"userId": ACCOUNT, "groupId": id, "description": description}))
+                .map(
+                    |(id, rule)| json!({"userId": rule.source_owner(), "groupId": id, "description": rule.description}),
+                )
                 .collect();
             json!({
                 "ipProtocol": protocol,

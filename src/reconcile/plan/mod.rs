@@ -229,7 +229,7 @@ pub fn present(wish: Wish<'_>, observed: &Observed, account: &Account) -> Plan {
     if !around.is_empty() {
         return Plan::Act(around);
     }
-    let mut steps = surroundings::ingress(desired, observed);
+    let mut steps = surroundings::ingress(desired, observed, account);
     let Some(group) = &observed.group else {
         steps.extend(create::group(wish, observed, account));
         return Plan::Act(steps);

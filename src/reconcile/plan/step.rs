@@ -16,8 +16,8 @@ pub enum Step {
     ModifySubnetGroup { name: String, subnet_ids: BTreeSet<String> },
     DeleteSubnetGroup { name: String },
     CreateSecurityGroup { name: String, description: String, vpc_id: String, tags: Tags },
-    AuthorizeIngress { security_group: String, rules: BTreeSet<IngressRule> },
-    RevokeIngress { security_group: String, rules: BTreeSet<IngressRule> },
+    AuthorizeIngress { security_group: String, rules: BTreeSet<IngressRule>, owners: BTreeMap<String, String> },
+    RevokeIngress { security_group: String, rules: BTreeSet<IngressRule>, owners: BTreeMap<String, String> },
     DeleteSecurityGroup { id: String },
     CreateParameterGroup { name: String, family: String, description: String, tags: Tags },
     ModifyParameters { name: String, values: Vec<(String, String)> },
@@ -263,8 +263,10 @@ impl fmt::Display for Step {
             Step::ModifySubnetGroup { name, subnet_ids } => write!(f, "set subnets of {name} to {}", join(subnet_ids)),
             Step::DeleteSubnetGroup { name } => write!(f, "delete subnet group {name}"),
             Step::CreateSecurityGroup { name, vpc_id, .. } => write!(f, "create security group {name} in {vpc_id}"),
-            Step::AuthorizeIngress { security_group, rules } => write!(f, "allow {} in {security_group}", join(rules)),
-            Step::RevokeIngress { security_group, rules } => {
+            Step::AuthorizeIngress { security_group, rules, .. } => {
+                write!(f, "allow {} in {security_group}", join(rules))
+            }
+            Step::RevokeIngress { security_group, rules, .. } => {
                 write!(f, "no longer allow {} in {security_group}", join(rules))
             }
             Step::DeleteSecurityGroup { id } => write!(f, "delete security group {id}"),

@@ -1,6 +1,6 @@
 //! What lies around the group: security group, subnet group, parameter group, secret.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::step::{Step, TagTarget};
 use super::{Pass, Wish, is_settled, parameter_groups, token};
@@ -76,7 +76,7 @@ fn security_group(desired: &Desired, observed: &Observed) -> Option<Step> {
 
 /// Makes the ingress rules exactly those of the allow lists. New rules come before old ones go, so that a source that
 /// is named in two ways never loses access in between.
-pub(super) fn ingress(desired: &Desired, observed: &Observed) -> Vec<Step> {
+pub(super) fn ingress(desired: &Desired, observed: &Observed, account: &Account) -> Vec<Step> {
     let Some(group) = &observed.security_group else { return Vec::new() };
     let wanted: BTreeSet<IngressRule> =
         desired.allowed.iter().map(|source| IngressRule::tcp(desired.port, source.clone())).collect();
@@ -85,12 +85,28 @@ pub(super) fn ingress(desired: &Desired, observed: &Observed) -> Vec<Step> {
     let surplus: BTreeSet<IngressRule> = group.ingress.difference(&wanted).cloned().collect();
     let mut steps = Vec::new();
     if !missing.is_empty() {
-        steps.push(Step::AuthorizeIngress { security_group: security_group(), rules: missing });
+        steps.push(Step::AuthorizeIngress {
+            security_group: security_group(),
+            rules: missing,
+            owners: owners(account),
+        });
     }
     if !surplus.is_empty() {
-        steps.push(Step::RevokeIngress { security_group: security_group(), rules: surplus });
+        steps.push(Step::RevokeIngress {
+            security_group: security_group(),
+            rules: surplus,
+            owners: group.source_owners.clone(),
+        });
     }
     steps
+}
+
+/// The accounts of security groups that belong to others, in a shared VPC.
+fn owners(account: &Account) -> BTreeMap<String, String> {
+    let Some(here) = &account.id else { return BTreeMap::new() };
+    let groups = account.security_groups.iter().flatten();
+    let owners = groups.filter_map(|(id, group)| Some((id.clone(), group.owner_id.clone()?)));
+    owners.filter(|(_, owner)| owner != here).collect()
 }
 
 fn secret(wish: Wish<'_>, observed: &Observed, account: &Account) -> Option<Step> {
