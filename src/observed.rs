@@ -629,6 +629,8 @@ pub struct FoundSnapshot {
     pub version: Option<Version>,
     /// Shards of that group, if AWS says.
     pub shards: Option<i32>,
+    /// Whether that group has data tiering.
+    pub data_tiering: bool,
 }
 
 /// Whether a key that AWS reports is the one that a template names: AWS reports a key by its ARN, a template may give its

@@ -38,6 +38,7 @@ pub fn update(old: &Value, new: &Value) -> Result<Forecast, Vec<Problem>> {
     let wish = Wish {
         desired: &desired,
         previous: previous.as_ref(),
+        guessed: false,
         renamed: renamed.as_deref(),
         direction: Direction::Forward,
     };

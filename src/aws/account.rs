@@ -9,7 +9,7 @@ use std::time::Duration;
 use aws_sdk_elasticache::config::Builder;
 use aws_sdk_elasticache::config::retry::RetryConfig;
 use aws_sdk_elasticache::config::timeout::TimeoutConfig;
-use aws_sdk_elasticache::types::Parameter;
+use aws_sdk_elasticache::types::{DataTieringStatus, Parameter};
 
 use super::{Aws, Class, Fault};
 use crate::engine::{Engine, Version};
@@ -117,6 +117,7 @@ impl Aws {
                     engine: snapshot.engine().and_then(Engine::parse),
                     version: snapshot.engine_version().and_then(Version::parse),
                     shards: snapshot.num_node_groups(),
+                    data_tiering: snapshot.data_tiering() == Some(&DataTieringStatus::Enabled),
                 }),
                 None => Lookup::Missing,
             }),

@@ -13,6 +13,8 @@ pub(crate) struct ResourceStatus {
     pub status: String,
     /// When it became so, as `20261101T000000Z`.
     pub since: String,
+    /// Physical id that it has until its request is answered.
+    pub physical_id: Option<String>,
 }
 
 impl ResourceStatus {
@@ -22,6 +24,13 @@ impl ResourceStatus {
     pub(crate) fn ends(&self, issued: &str) -> bool {
         let asked_for = self.status.ends_with("_IN_PROGRESS") && !self.status.starts_with("DELETE");
         !asked_for && self.since.as_str() > issued
+    }
+
+    /// Whether CloudFormation has gone on to another physical id than the one that it sent with an Update. It keeps that one
+    /// until the Update is answered.
+    #[must_use]
+    pub(crate) fn is_past(&self, physical_id: &str) -> bool {
+        self.physical_id.as_deref().is_some_and(|known| known != physical_id)
     }
 }
 
@@ -56,7 +65,8 @@ impl Aws {
         let Some(detail) = output.stack_resource_detail() else { return Ok(Told::Nothing) };
         let status = detail.resource_status().map(|status| status.as_str().to_owned()).unwrap_or_default();
         let since = detail.last_updated_timestamp().and_then(|time| time.fmt(Format::DateTime).ok());
-        Ok(Told::Status(ResourceStatus { status, since: since.as_deref().map(basic).unwrap_or_default() }))
+        let physical_id = detail.physical_resource_id().map(str::to_owned);
+        Ok(Told::Status(ResourceStatus { status, since: since.as_deref().map(basic).unwrap_or_default(), physical_id }))
     }
 
     /// The status of a stack, such as `UPDATE_ROLLBACK_IN_PROGRESS`, which holds while the requests of a rollback are sent
@@ -94,7 +104,7 @@ mod tests {
             ("DELETE_COMPLETE", "20261101T120000Z", false),
             ("", "", false),
         ] {
-            let told = ResourceStatus { status: status.to_owned(), since: since.to_owned() };
+            let told = ResourceStatus { status: status.to_owned(), since: since.to_owned(), physical_id: None };
             assert_eq!(told.ends(issued), ends, "{told:?}");
         }
     }

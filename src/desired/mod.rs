@@ -412,7 +412,8 @@ impl Desired {
         if !other_name && generation(&properties, &self.names.replication_group).is_some() {
             return None;
         }
-        derived_stem(&properties)
+        // The rollback of a new name that was refused names it as it is called.
+        derived_stem(&properties).filter(|stem| *stem != self.names.replication_group)
     }
 
     /// The same wish as a generation that replaces `before`; `seed` is our snapshot of that one. What the template says

@@ -47,6 +47,8 @@ pub struct References {
     pub parameters: BTreeMap<String, String>,
     /// User group.
     pub user_group: Option<String>,
+    /// Whether data tiering is wanted.
+    pub data_tiering: bool,
     /// Snapshot to restore, on Create.
     pub snapshot: Option<String>,
     /// Snapshot window, if the properties say one.
@@ -110,6 +112,7 @@ impl References {
                 [id] => Some(id.clone()),
                 _ => None,
             },
+            data_tiering: p.data_tiering_enabled == Some(true),
             snapshot: p.snapshot_name.clone().filter(|_| purpose == Purpose::Create),
             snapshot_window: p.snapshot_window.clone(),
             maintenance_window: p.maintenance_window.clone(),
@@ -134,10 +137,8 @@ impl References {
             self.parameters.retain(|name, value| earlier.parameters.get(name) != Some(value));
             self.version = self.version.filter(|_| self.parameter_group.is_some() || !self.parameters.is_empty());
         }
-        // A window that the template no longer says is AWS's to keep, and in nobody's way: see `plan::settings`.
-        let dropped = |now: &Option<String>, before: &Option<String>| now.is_none() && before.is_some();
-        if dropped(&self.snapshot_window, &earlier.snapshot_window)
-            || dropped(&self.maintenance_window, &earlier.maintenance_window)
+        // Those that stay as they are go together, or a warning has said that one was not set.
+        if (&self.snapshot_window, &self.maintenance_window) == (&earlier.snapshot_window, &earlier.maintenance_window)
         {
             (self.snapshot_window, self.maintenance_window) = (None, None);
         }

@@ -36,7 +36,7 @@ pub(super) fn check(p: &Properties, purpose: Purpose<'_>, problems: &mut Vec<Pro
     at_rest(p, problems);
     token(p, problems);
     transit(p, problems);
-    backup(p, problems);
+    backup(p, purpose, problems);
     restore(p, purpose, problems);
     logs(p, problems);
 }
@@ -647,9 +647,11 @@ fn transit(p: &Properties, problems: &mut Vec<Problem>) {
     }
 }
 
-fn backup(p: &Properties, problems: &mut Vec<Problem>) {
+fn backup(p: &Properties, purpose: Purpose<'_>, problems: &mut Vec<Problem>) {
     if let Some(name) = &p.final_snapshot_identifier
-        && let Some(defect) = names::snapshot_defect(name)
+        // A long one is shortened; what an earlier release took must not hold up an update now.
+        && let Some(defect) =
+            if purpose.makes_group() { names::snapshot_defect(name) } else { names::name_defect(name) }
     {
         let fix = "write letters, digits and single hyphens, such as final";
         problems.push(Problem::new("FinalSnapshotIdentifier", defect, fix).with_value(name));

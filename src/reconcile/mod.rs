@@ -73,6 +73,10 @@ pub struct Run<'a> {
     resets_singly: bool,
     /// Whether an Update is the rollback of one, as far as CloudFormation said.
     rolls_back: Option<bool>,
+    /// Whether CloudFormation said that it updates nothing.
+    no_update: bool,
+    /// The physical id that an Update came with.
+    updates: Option<String>,
     /// The version whose token AWS was last asked to make the only one, and agreed.
     required_version: Option<String>,
 }
@@ -127,6 +131,8 @@ impl<'a> Run<'a> {
             unresettable: BTreeSet::new(),
             resets_singly: false,
             rolls_back: None,
+            no_update: false,
+            updates: None,
             required_version: None,
         }
     }

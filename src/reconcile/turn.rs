@@ -101,7 +101,9 @@ impl Run<'_> {
         for look in 0.. {
             let ask = self.waiter.persist(|| self.aws.resource_status(&owner.stack_id, &owner.logical_id));
             let why = match timeout(PATIENCE, ask).await {
-                Ok(Ok(Told::Status(status))) => return status.ends(issued),
+                Ok(Ok(Told::Status(status))) => {
+                    return status.ends(issued) || self.updates.as_deref().is_some_and(|id| status.is_past(id));
+                }
                 Ok(Ok(Told::NoResource)) if self.waiter.deadline.started.elapsed() >= FRESH => return true,
                 Ok(Ok(Told::NoResource)) => {
                     match self.waiter.pause(look, "CloudFormation to show the resource", "", &self.done).await {
@@ -125,6 +127,7 @@ impl Run<'_> {
             let ask = self.waiter.persist(|| self.aws.stack_status(&owner.stack_id));
             let why = match timeout(self.waiter.deadline.at_most(PATIENCE), ask).await {
                 Ok(Ok(status)) => {
+                    self.no_update = status.is_some();
                     self.rolls_back = match status.as_deref() {
                         Some("UPDATE_IN_PROGRESS") => Some(false),
                         Some("UPDATE_ROLLBACK_IN_PROGRESS") => Some(true),

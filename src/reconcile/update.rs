@@ -13,7 +13,7 @@ use crate::cfn::request::time_to_answer;
 use crate::desired::{Desired, Owner, Purpose, References, Removal, Succession, next_generations};
 use crate::error::Error;
 use crate::names::{Names, hash};
-use crate::observed::Observed;
+use crate::observed::{Account, Observed};
 use crate::problem::Problem;
 use crate::properties::ReplacementPolicy;
 
@@ -46,6 +46,10 @@ impl Update<'_> {
         })
     }
 
+    fn has_readable_past(&self) -> bool {
+        Desired::new(self.earlier, self.owner, self.purpose()).is_ok()
+    }
+
     /// The properties that a next generation may have been made from.
     fn templates(&self) -> [&Value; 2] {
         [self.earlier, self.properties]
@@ -56,9 +60,13 @@ impl Update<'_> {
 /// which Lambda keeps an event are not to be expected.
 const GENERATIONS_LOOKED_AT: usize = 3;
 
+/// How often a rollback looks anew what AWS does not take back.
+const CONCESSIONS: usize = 3;
+
 impl Run<'_> {
     /// Brings the account to what an Update wants. The generation that stands then may be another one.
     pub async fn update(&mut self, update: Update<'_>) -> Result<(Desired, Converged), Error> {
+        self.updates = Some(update.physical_id.to_owned());
         let desired = match self.wanted(update, update.purpose()).await? {
             Ok(desired) => desired,
             Err(problems) => return Err(self.update_refused(update, problems).await),
@@ -69,7 +77,13 @@ impl Run<'_> {
         }
         let renamed = desired.renamed(update.properties, update.earlier);
         let direction = self.direction(update.owner).await;
-        let wish = Wish { desired: &desired, previous: previous.as_ref(), renamed: renamed.as_deref(), direction };
+        let wish = Wish {
+            desired: &desired,
+            previous: previous.as_ref(),
+            guessed: !update.has_readable_past(),
+            renamed: renamed.as_deref(),
+            direction,
+        };
         let (mut observed, mut account) = self.first_look(wish).await?;
         if self.was_replaced(update, wish, &observed).await? {
             return Err(Error::Overtaken);
@@ -90,24 +104,18 @@ impl Run<'_> {
         {
             return Ok(returned);
         }
-        let (granted, kept) = plan::concede(wish, &observed).unzip();
-        let wish = match &granted {
-            Some(granted) => Wish { desired: granted, renamed: None, ..wish },
-            None => wish,
-        };
-        if granted.is_some() {
-            observed = self.look(Target::from(wish)).await?;
-        }
-        let generation = plan::generation(wish, &observed).map_err(Error::Refused)?;
-        if generation == Generation::Same {
-            match check(wish, &observed, &account) {
+        if direction == Direction::Rollback {
+            if let Err(why) = check(wish, &observed, &account) {
                 // What stood before is not questioned.
-                Err(why) if direction == Direction::Rollback => {
-                    info!(%why, "rolling back although this is not as it should be");
-                    account.leave_illegal_token();
-                }
-                checked => checked?,
+                info!(%why, "rolling back although this is not as it should be");
+                account.leave_illegal_token();
             }
+            self.clear_way(update, &Generation::Same, Target::from(wish), &mut observed).await?;
+            return Box::pin(self.roll_back(wish, observed, &account)).await;
+        }
+        let generation = plan::generation(wish, &observed).map_err(|problems| self.refuse(&observed, problems))?;
+        if generation == Generation::Same {
+            check(wish, &observed, &account)?;
             // What is under way already is not refused.
             if plan::is_at_rest(&observed) {
                 self.announce(&Forecast::in_place(wish, &observed, &account), update)?;
@@ -120,16 +128,60 @@ impl Run<'_> {
         self.clear_way(update, &generation, Target::from(wish), &mut observed).await?;
         match generation {
             Generation::Same => {
-                let mut converged = Box::pin(self.converge(wish, observed, &account)).await?;
-                for stays in kept.iter().flatten().map(Replacing::kept) {
-                    warn!(stays, "a rollback leaves this as it is");
-                    converged.warnings.push(stays);
-                }
-                Ok((wish.desired.clone(), converged))
+                let converged = Box::pin(self.converge(wish, observed, &account)).await?;
+                Ok((desired, converged))
             }
             Generation::Next(changes) => {
                 let next = self.next_generation(update, wish, &observed).await?;
                 Box::pin(self.replace(update, (&desired, &observed), &next, &changes)).await
+            }
+        }
+    }
+
+    /// A change that is refused. When CloudFormation updates nothing and this request has been at work already, the event is
+    /// a late one: what was right while the stack rolled back looks wrong now, and nobody waits for an answer.
+    fn refuse(&self, observed: &Observed, problems: Vec<Problem>) -> Error {
+        let is_known = observed.subnet_group.as_ref().is_some_and(|group| self.order.has_been_at(&group.tags));
+        if self.no_update && self.rolls_back.is_none() && is_known {
+            return Error::Overtaken;
+        }
+        Error::Refused(problems)
+    }
+
+    /// Takes back what AWS takes back, and leaves the rest with a warning. What waited for the maintenance window may have
+    /// come about meanwhile, so that less is taken back than it seemed.
+    async fn roll_back(
+        &mut self,
+        wish: Wish<'_>,
+        mut observed: Observed,
+        account: &Account,
+    ) -> Result<(Desired, Converged), Error> {
+        let mut tries = 0;
+        loop {
+            tries += 1;
+            let granted = plan::concede(wish, &observed);
+            let desired = granted.as_ref().map_or(wish.desired, |(desired, _)| desired);
+            let granted_wish = Wish { desired, renamed: None, ..wish };
+            observed = self.look(Target::from(granted_wish)).await?;
+            let forecast = Forecast::in_place(granted_wish, &observed, account);
+            if self.done.is_empty() && !forecast.is_empty() && plan::is_at_rest(&observed) {
+                info!(%forecast, "the plan");
+            }
+            if !matches!(plan::present(granted_wish, &observed, account), Plan::Refuse(_))
+                && self.claim(Target::from(granted_wish), &observed).await?
+            {
+                observed = self.look(Target::from(granted_wish)).await?;
+            }
+            match Box::pin(self.converge(granted_wish, observed, account)).await {
+                Ok(mut converged) => {
+                    for stays in granted.iter().flat_map(|(_, kept)| kept).map(Replacing::kept) {
+                        warn!(stays, "a rollback leaves this as it is");
+                        converged.warnings.push(stays);
+                    }
+                    return Ok((desired.clone(), converged));
+                }
+                Err(Error::Refused(_)) if tries < CONCESSIONS => observed = self.look(Target::from(wish)).await?,
+                Err(error) => return Err(error),
             }
         }
     }
@@ -141,9 +193,6 @@ impl Run<'_> {
             return Ok(());
         }
         info!(%forecast, "the plan");
-        if self.rolls_back == Some(true) {
-            return Ok(());
-        }
         forecast
             .too_long(time_to_answer(update.properties))
             .map_or(Ok(()), |problem| Err(Error::Refused(vec![problem])))
@@ -160,14 +209,16 @@ impl Run<'_> {
         let Ok(desired) = self.wanted(update, Purpose::Update(before)).await? else { return Ok(None) };
         let wish = Wish { previous: Some(&desired), direction: now.direction, ..Wish::new(&desired) };
         let (observed, account) = self.first_look(wish).await?;
-        if !plan::fits(wish, &observed) || !plan::undoes_replacement(now, standing, &observed) {
+        let rolls_back = now.direction == Direction::Rollback;
+        let is_there = if rolls_back { plan::stands(wish, &observed) } else { plan::fits(wish, &observed) };
+        if !is_there || !plan::undoes_replacement(now, standing, &observed) {
             return Ok(None);
         }
-        if now.direction == Direction::Unknown {
-            return Err(Error::Refused(vec![plan::unclear_return(before)]));
+        if !rolls_back {
+            return Err(self.refuse(&observed, vec![plan::unclear_return(before)]));
         }
         info!(from = update.physical_id, to = before, "returning to the generation before");
-        let converged = Box::pin(self.converge(wish, observed, &account)).await?;
+        let (desired, converged) = Box::pin(self.roll_back(wish, observed, &account)).await?;
         self.finish(Target::from(&desired), plan::not_replaced).await?;
         Ok(Some((desired, converged)))
     }

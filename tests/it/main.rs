@@ -31,6 +31,7 @@ mod readings;
 mod reference;
 mod refusals;
 mod replacement;
+mod rollback;
 mod scheduled_rotation;
 mod shapes;
 mod shared_vpc;

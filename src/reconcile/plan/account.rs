@@ -304,6 +304,11 @@ fn snapshot(references: &References, account: &Account, problems: &mut Vec<Probl
     if found.status != "available" {
         add(format!("is {}, not available", found.status), "wait until it is available");
     }
+    if found.data_tiering != references.data_tiering {
+        let (has, wants) = if found.data_tiering { ("has", "with") } else { ("has no", "without") };
+        let rule = format!("{has} data tiering, and AWS restores it only into a cluster {wants} it");
+        add(rule, "set DataTieringEnabled accordingly, or name another snapshot");
+    }
     if let (Some(shards @ 2..), Some(ClusterMode::Disabled)) = (found.shards, references.cluster_mode) {
         let rule = format!("holds {shards} shards, whose data does not go into a cluster without cluster mode");
         add(rule, "set NumNodeGroups, or name another snapshot");

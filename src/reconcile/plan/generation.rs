@@ -114,10 +114,14 @@ pub fn unclear_return(before: &str) -> Problem {
 /// Whether a generation stands and is as wanted, but for what changes in place.
 #[must_use]
 pub fn fits(wish: Wish<'_>, observed: &Observed) -> bool {
+    stands(wish, observed) && replacement::obstacles(wish, observed).is_none()
+}
+
+/// Whether a generation stands and is ours.
+#[must_use]
+pub fn stands(wish: Wish<'_>, observed: &Observed) -> bool {
     let stands = |status: &Status| !matches!(status, Status::Deleting | Status::CreateFailed);
-    observed.group.as_ref().is_some_and(|group| stands(&group.status))
-        && observed.owns_group(&wish.desired.owner)
-        && replacement::obstacles(wish, observed).is_none()
+    observed.group.as_ref().is_some_and(|group| stands(&group.status)) && observed.owns_group(&wish.desired.owner)
 }
 
 /// The generation has replaced the one before for good.

@@ -33,7 +33,7 @@ pub use account::{network_problems, problems as account_problems};
 pub use forecast::Forecast;
 pub use generation::{
     Generation, fits, generation, has_replaced, is_at_rest, is_decided, is_unfinished, not_replaced, seed_unused,
-    successor, unclear_return, undoes_replacement, way_back,
+    stands, successor, unclear_return, undoes_replacement, way_back,
 };
 pub use one_way::concede;
 pub use removal::absent;
@@ -151,6 +151,8 @@ pub struct Wish<'a> {
     pub desired: &'a Desired,
     /// What was wanted before this Update, if its properties can still be read.
     pub previous: Option<&'a Desired>,
+    /// Whether `previous` is only a guess, because those properties cannot be read.
+    pub guessed: bool,
     /// What the properties name the resource now, when that is not what its physical id says.
     pub renamed: Option<&'a str>,
     /// Whether this is an Update or the rollback of one.
@@ -161,7 +163,7 @@ impl<'a> Wish<'a> {
     /// For a group that did not stand before.
     #[must_use]
     pub fn new(desired: &'a Desired) -> Wish<'a> {
-        Wish { desired, previous: None, renamed: None, direction: Direction::Forward }
+        Wish { desired, previous: None, guessed: false, renamed: None, direction: Direction::Forward }
     }
 }
 
@@ -244,7 +246,10 @@ pub fn present(wish: Wish<'_>, observed: &Observed, account: &Account) -> Plan {
         return Plan::Wait(Awaited::MemberAvailable(id.clone()));
     }
     let pass = Pass { desired, previous: wish.previous, group, observed, account };
-    if let Some(failed) = settings::failed_logs(&pass) {
+    // A destination of before may have gone meanwhile; a warning tells.
+    if wish.direction != Direction::Rollback
+        && let Some(failed) = settings::failed_logs(&pass)
+    {
         return failed;
     }
     let next = PHASES.iter().map(|phase| phase(&pass)).find(|steps| !steps.is_empty());

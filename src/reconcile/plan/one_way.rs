@@ -5,7 +5,7 @@
 
 use super::replacement::{self, Replacing};
 use super::step::{Step, TagTarget};
-use super::{Direction, Pass, Wish, cluster_mode, transit};
+use super::{Direction, Pass, Wish, cluster_mode, engine, transit};
 use crate::desired::{Auth, Desired, Parameters, TAG_KEPT_VERSION, Tags, Topology};
 use crate::observed::{Group, Member, Observed};
 use crate::properties::{ClusterMode, NetworkType};
@@ -18,6 +18,11 @@ pub fn concede(wish: Wish<'_>, observed: &Observed) -> Option<(Desired, Vec<Repl
     }
     let group = observed.group.as_ref()?;
     let mut desired = wish.desired.clone();
+    // What is applied at once takes along an upgrade that waits, and AWS takes back none.
+    let upgrade_waits = observed.members.values().any(|member| member.pending.contains("EngineVersion"));
+    if upgrade_waits && !observed.first_member().is_some_and(|member| engine::upgrades(&desired, member)) {
+        desired.apply_immediately = false;
+    }
     let mut kept: Vec<Replacing> = Vec::new();
     loop {
         let obstacles = replacement::obstacles(Wish { desired: &desired, ..wish }, observed);
@@ -25,7 +30,11 @@ pub fn concede(wish: Wish<'_>, observed: &Observed) -> Option<(Desired, Vec<Repl
         let refused: Vec<Replacing> =
             refused.filter_map(|property| refused_change(property, &desired, observed)).collect();
         let is_new = |change: &Replacing| kept.iter().all(|known| known.property != change.property);
-        let changes: Vec<Replacing> = obstacles.replacing.into_iter().chain(refused).filter(is_new).collect();
+        let mut changes: Vec<Replacing> = obstacles.replacing.into_iter().chain(refused).filter(is_new).collect();
+        // The engine that stays may take back more than the one that was asked for.
+        if changes.iter().any(is_engine) {
+            changes.retain(is_engine);
+        }
         if changes.is_empty() {
             break;
         }
@@ -34,7 +43,11 @@ pub fn concede(wish: Wish<'_>, observed: &Observed) -> Option<(Desired, Vec<Repl
         }
         kept.extend(changes);
     }
-    (!kept.is_empty()).then_some((desired, kept))
+    (desired != *wish.desired).then_some((desired, kept))
+}
+
+fn is_engine(change: &Replacing) -> bool {
+    matches!(change.property, "EngineVersion" | "Engine")
 }
 
 /// What has to stay because AWS refuses it for now.
@@ -118,6 +131,7 @@ fn keep_shape(group: &Group, observed: &Observed, desired: &mut Desired) {
     } else {
         Topology::Single { nodes }
     };
+    desired.multi_az &= group.shards.iter().all(|shard| shard.member_ids.len() > 1);
     if mode != ClusterMode::Disabled {
         desired.node_type.clone_from(&group.node_type);
         desired.automatic_failover = true;

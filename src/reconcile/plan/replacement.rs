@@ -1,8 +1,9 @@
 //! What cannot be granted: things that belong to somebody else, and changes that AWS does not make in place.
 
+use super::engine::is_newer;
 use super::surroundings::takes_over;
 use super::{Direction, Wish, cluster_mode, engine, nodes, parameter_groups, token, transit};
-use crate::desired::{Auth, Desired, Owner, Parameters, TAG_LOGICAL_ID, TAG_STACK_ID, Topology};
+use crate::desired::{Auth, Desired, Owner, Parameters, TAG_LOGICAL_ID, TAG_STACK_ID, Tls, Topology};
 use crate::engine::Feature;
 use crate::observed::{Group, Member, Observed, Status, same_key};
 use crate::problem::Problem;
@@ -68,17 +69,25 @@ pub struct Replacing {
     pub detour: Option<&'static str>,
     /// Whether the template has not changed, but the group has.
     pub is_drift: bool,
+    /// What makes the template say what the group has.
+    pub line: String,
 }
 
 impl Replacing {
     pub(super) fn new(property: &'static str, is: &dyn ToString, wanted: &dyn ToString) -> Replacing {
         let (is, wanted) = (is.to_string(), wanted.to_string());
-        Replacing { property, is, wanted, unrestorable: None, one_way: false, detour: None, is_drift: false }
+        let line = format!("{property}: {is}");
+        Replacing { line, property, is, wanted, unrestorable: None, one_way: false, detour: None, is_drift: false }
     }
 
     /// A change whose opposite AWS makes in place.
     fn one_way(property: &'static str, is: &dyn ToString, wanted: &dyn ToString) -> Replacing {
         Replacing { one_way: true, ..Replacing::new(property, is, wanted) }
+    }
+
+    fn line(mut self, line: String) -> Replacing {
+        self.line = line;
+        self
     }
 
     fn unrestorable(mut self, why: Option<&'static str>) -> Replacing {
@@ -129,24 +138,16 @@ impl Replacing {
             "is {} and AWS cannot change it in place; the template has not changed here, so this does not replace the cluster",
             self.is
         );
-        let fix = format!("put {} into the template; to get a new cluster, change it in a second update", self.is);
+        let fix = format!("put {} into the template; to get a new cluster, change it in a second update", self.line);
         self.is_drift.then(|| Problem::new(self.property, rule, fix).with_value(&self.wanted))
     }
 
     /// What a rollback leaves as it is, with the line for the template.
     #[must_use]
     pub fn kept(&self) -> String {
-        let minor = |version: &str| version.split('.').take(2).collect::<Vec<_>>().join(".");
-        let line = match (self.property, self.is.split_once(' ')) {
-            ("EngineVersion", _) => format!("EngineVersion: \"{}\"", minor(&self.is)),
-            ("Engine", Some((engine, version))) => {
-                format!("Engine: {engine} and EngineVersion: \"{}\"", minor(version))
-            }
-            (property, _) => format!("{property}: {}", self.is),
-        };
         format!(
-            "{} stays {}, because AWS does not go back to {}: write {line} into the template, else the next update is refused",
-            self.property, self.is, self.wanted
+            "{} stays {}, because AWS does not go back to {}: write {} into the template, else the next update is refused",
+            self.property, self.is, self.wanted, self.line
         )
     }
 
@@ -204,7 +205,7 @@ pub(super) fn obstacles(wish: Wish<'_>, observed: &Observed) -> Obstacles {
     tls(desired, group, observed, replacing);
     dropped_token(wish, group, observed, replacing);
     shape(desired, group, observed, &mut obstacles);
-    if let Some(previous) = wish.previous.filter(|_| wish.direction != Direction::Rollback) {
+    if let Some(previous) = wish.previous.filter(|_| wish.direction != Direction::Rollback && !wish.guessed) {
         for change in &mut obstacles.replacing {
             change.is_drift = is_unchanged(change.property, desired, previous);
         }
@@ -277,14 +278,18 @@ fn key_name(key: Option<&String>) -> String {
 fn downgrade(wish: Wish<'_>, observed: &Observed, member: &Member, replacing: &mut Vec<Replacing>) {
     let desired = wish.desired;
     let (Some(engine), Some(version)) = (member.engine, member.version.as_ref()) else { return };
+    let noted = observed.kept_version().is_some();
+    // Whoever raises the version wants no older one, however far AWS is already.
+    let raised = |before: &Desired| before.engine == desired.engine && is_newer(&desired.version, &before.version);
     let unchanged =
-        observed.kept_version().is_none() && wish.previous.is_none_or(|previous| previous.version == desired.version);
+        wish.previous.map_or(!noted, |previous| raised(previous) || (!noted && previous.version == desired.version));
     if engine == desired.engine {
         let older = (desired.version.major, desired.version.minor) < (version.major, version.minor);
         // An unchanged EngineVersion below the actual one means that AWS upgraded by itself; that is a warning.
         if older && !unchanged {
             let why = "AWS restores no snapshot into an older version";
-            replacing.push(Replacing::one_way("EngineVersion", version, &desired.version).unrestorable(Some(why)));
+            let change = Replacing::one_way("EngineVersion", version, &desired.version).unrestorable(Some(why));
+            replacing.push(change.line(format!("EngineVersion: \"{}.{}\"", version.major, version.minor)));
         }
     } else if engine == crate::engine::Engine::Valkey
         && !((version.major, version.minor) == (7, 2) && (desired.version.major, desired.version.minor) == (7, 1))
@@ -292,7 +297,8 @@ fn downgrade(wish: Wish<'_>, observed: &Observed, member: &Member, replacing: &m
         // The only way back that AWS offers is valkey 7.2 to redis 7.1.
         let (is, wanted) = (format!("{engine} {version}"), format!("{} {}", desired.engine, desired.version));
         let why = "Redis OSS does not read the data of this version of Valkey";
-        replacing.push(Replacing::one_way("Engine", &is, &wanted).unrestorable(Some(why)));
+        let line = format!("Engine: {engine} and EngineVersion: \"{}.{}\"", version.major, version.minor);
+        replacing.push(Replacing::one_way("Engine", &is, &wanted).unrestorable(Some(why)).line(line));
     }
 }
 
@@ -303,13 +309,29 @@ fn tls(desired: &Desired, group: &Group, observed: &Observed, replacing: &mut Ve
         return;
     }
     if !desired.version.has(desired.engine, Feature::TlsChange) {
-        replacing.push(Replacing::new("TransitEncryptionEnabled", &actual, &desired.tls));
+        replacing.push(Replacing::new("TransitEncryptionEnabled", &actual, &desired.tls).line(tls_line(actual)));
     } else if desired.auth == Auth::Open && token::is_optional(group, observed) {
         let change = Replacing::one_way("TransitEncryptionEnabled", &actual, &desired.tls);
         let way = "switch to UserGroupIds, which take away the token that an earlier update added, and remove them in a \
                    second update";
-        replacing.push(change.detour(Some(way)));
+        replacing.push(change.detour(Some(way)).line(tls_line(actual)));
     }
+}
+
+fn tls_line(actual: Tls) -> String {
+    match actual {
+        Tls::Off => "TransitEncryptionEnabled: false".to_owned(),
+        Tls::Preferred | Tls::Required => {
+            format!("TransitEncryptionEnabled: true and TransitEncryptionMode: {actual}")
+        }
+    }
+}
+
+/// The shape of a group with cluster mode.
+fn shards_line(group: &Group) -> String {
+    let replicas = group.shards.iter().map(|shard| shard.member_ids.len().saturating_sub(1)).max().unwrap_or_default();
+    let shards = group.shards.len();
+    format!("ClusterMode: enabled, NumNodeGroups: {shards} and ReplicasPerNodeGroup: {replicas} (no NumCacheNodes)")
 }
 
 /// AWS takes no token away. One that is not required yet locks nobody out: the rollback of the update that added it may
@@ -328,7 +350,12 @@ fn dropped_token(wish: Wish<'_>, group: &Group, observed: &Observed, replacing: 
         Some(Auth::Generated { .. } | Auth::UserGroup(_) | Auth::Open) | None => ("AuthTokenEnabled", "true", "false"),
     };
     let way = "switch to UserGroupIds and remove them in a second update";
-    replacing.push(Replacing::one_way(property, &is, &wanted).detour(Some(way)));
+    let change = Replacing::one_way(property, &is, &wanted).detour(Some(way));
+    let line = match property {
+        "AuthToken" => "the AuthToken of the failed update".to_owned(),
+        _ => change.line.clone(),
+    };
+    replacing.push(change.line(line));
 }
 
 /// AWS upgrades no engine while another node type waits for the maintenance window, and takes back no such change. A
@@ -389,7 +416,7 @@ fn shape(desired: &Desired, group: &Group, observed: &Observed, obstacles: &mut 
         let several = group.shards.len() > 1 && !matches!(desired.topology, Topology::Sharded { .. });
         let why = several.then_some("the data of several shards does not go into one node");
         let change = Replacing::one_way("ClusterMode", &actual.as_str(), &wanted.as_str());
-        obstacles.replacing.push(change.unrestorable(why));
+        obstacles.replacing.push(change.unrestorable(why).line(shards_line(group)));
     } else if !desired.version.has(desired.engine, Feature::ClusterModeChange) {
         let rule = "the cluster mode of a standing group changes from Valkey 7.2 and Redis OSS 7 on";
         let problem = Problem::new("ClusterMode", rule, "raise EngineVersion first");

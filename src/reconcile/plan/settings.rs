@@ -89,7 +89,11 @@ pub(super) fn take_back(pass: &Pass<'_>) -> Vec<Step> {
     let earlier = pass.previous.filter(|previous| !previous.apply_immediately).filter(same_flag);
     let other = earlier.is_some_and(|previous| parameter_groups::parameter_group(previous, pass.observed) != name);
     let asked = pass.observed.asked_parameter_group.as_ref() == Some(&name);
-    let shows = pass.observed.first_member().is_some_and(|member| member.parameter_group == name);
+    // With a version that waits, AWS would take a group of that version's family only.
+    let shows = pass
+        .observed
+        .first_member()
+        .is_some_and(|member| member.parameter_group == name && !member.pending.contains("EngineVersion"));
     let mut change = GroupChange::of(&pass.group.id, false);
     change.parameter_group = (other && shows && !asked).then_some(name);
     modify(change)

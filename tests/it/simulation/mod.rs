@@ -17,6 +17,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use simulator::cloudformation::{Outcome, SERVICE_TOKEN, StackStatus};
+use simulator::readings::TokenDate;
 use simulator::secrets_manager::SecretsManager;
 
 use crate::harness::{CACHE, by_hand, logged, production};
@@ -295,6 +296,8 @@ impl StackLife {
         self.now = match status {
             _ if abandoned => None,
             Some(StackStatus::CreateComplete | StackStatus::UpdateComplete) => expected,
+            // What AWS does not take back stays, and the user has to say so in the template before anything else.
+            Some(StackStatus::UpdateRollbackComplete) if self.keeps_something() => None,
             Some(StackStatus::UpdateRollbackComplete) => self.now.take(),
             // Nothing is known for sure until somebody deploys again.
             _ => None,
@@ -310,6 +313,16 @@ impl StackLife {
         if matches!(status, Some(StackStatus::RollbackComplete | StackStatus::DeleteComplete)) {
             assert_eq!(self.host.aws.leftovers("elasticache-resource:stack-id"), Vec::<String>::new());
         }
+    }
+
+    fn keeps_something(&self) -> bool {
+        let warnings = self.outcomes.last().and_then(|outcome| outcome.get_att("Warnings").ok());
+        // Where no date tells of a SET, a first token that a rollback leaves may be required although it seems optional.
+        let tells = self.host.aws.with(|world, _| world.readings.token_date != TokenDate::Rotate);
+        warnings.is_some_and(|warnings| {
+            warnings.contains("because AWS does not go back")
+                || (!tells && warnings.contains("accepts the token of an update that failed"))
+        })
     }
 
     /// Without any trouble a Delete always succeeds.
