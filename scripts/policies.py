@@ -41,6 +41,8 @@ GLOBAL_KEYS = {"aws:securetransport"}
 
 # What an action takes in the caller's name only for something that the function does not ask for.
 UNUSED_DEPENDENCIES = {
+    # Stacks without their names (API reference of DescribeStacks, StackName).
+    "cloudformation:DescribeStacks": {"cloudformation:ListStacks"},
     # The export of a snapshot to a bucket.
     "elasticache:CreateSnapshot": {"s3:DeleteObject", "s3:GetBucketAcl", "s3:PutObject"},
 }
