@@ -177,14 +177,13 @@ pub enum Feature {
     EngineLog,
     DataTiering,
     UserGroups,
-    TokenChange,
     Durability,
 }
 
 impl Feature {
     /// The first version of an engine that has it; `None` when no version has. From the user guide: "Enabling in-transit
     /// encryption", "Modifying cluster mode", "Choosing a network type", "Log delivery", "Data tiering", "Role-Based Access
-    /// Control", "Authenticating with AUTH", "Durability".
+    /// Control", "Durability".
     fn since(self, engine: Engine) -> Option<(u32, u32, u32)> {
         match (engine, self) {
             (Engine::Valkey, Feature::Durability) => Some((9, 0, 0)),
@@ -193,7 +192,6 @@ impl Feature {
             (Engine::Redis, Feature::ClusterModeChange) => Some((7, 0, 0)),
             (Engine::Redis, Feature::Ipv6 | Feature::EngineLog | Feature::DataTiering) => Some((6, 2, 0)),
             (Engine::Redis, Feature::SlowLog | Feature::UserGroups) => Some((6, 0, 0)),
-            (Engine::Redis, Feature::TokenChange) => Some((5, 0, 6)),
             (Engine::Redis, Feature::Durability) => None,
         }
     }
@@ -281,7 +279,6 @@ mod tests {
             (Feature::EngineLog, "6.0", "6.2"),
             (Feature::DataTiering, "6.0", "6.2"),
             (Feature::UserGroups, "5.0.6", "6.0"),
-            (Feature::TokenChange, "4.0.10", "5.0.6"),
         ] {
             assert!(!has(Engine::Redis, without, feature), "{feature:?}");
             assert!(has(Engine::Redis, with, feature) && has(Engine::Valkey, "7.2", feature), "{feature:?}");

@@ -542,6 +542,17 @@ fn at_rest(p: &Properties, problems: &mut Vec<Problem>) {
         let fix = "set AtRestEncryptionEnabled to true, or remove KmsKeyId";
         problems.push(Problem::new("KmsKeyId", "needs encryption at rest, which is off", fix).with_value(key));
     }
+    for (property, key) in [("KmsKeyId", &p.kms_key_id), ("SecretKmsKeyId", &p.secret_kms_key_id)] {
+        if let Some(key) = key.as_ref().filter(|key| !is_key(key)) {
+            let fix = "write it like arn:aws:kms:us-east-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab";
+            problems.push(Problem::new(property, "must be the ARN or id of a KMS key", fix).with_value(key));
+        }
+    }
+}
+
+/// Whether this can name a key: letters, digits and `:`, `/`, `_`, `-` (API reference of KMS, `KeyId`).
+fn is_key(text: &str) -> bool {
+    text.chars().all(|c| c.is_ascii_alphanumeric() || ":/_-".contains(c))
 }
 
 /// The properties that ask for a login.

@@ -85,6 +85,34 @@ async fn an_upgrade_brings_what_the_old_version_lacks() {
     setup.deleted().await;
 }
 
+/// What changes at once does not come with an upgrade that waits.
+#[tokio::test(start_paused = true)]
+async fn a_feature_of_an_upgrade_that_waits_is_refused() {
+    for (from, to, wish, part) in [
+        ("6.0", "6.2", json!({"LogDelivery": [log("engine-log", "e")]}), "LogDelivery: does not wait"),
+        ("6.2", "7.1", json!({"TransitEncryptionEnabled": true}), "TransitEncryptionEnabled: does not wait"),
+        (
+            "5.0.6",
+            "6.2",
+            json!({"TransitEncryptionEnabled": false, "LogDelivery": [log("slow-log", "e")]}),
+            "LogDelivery: does not wait",
+        ),
+    ] {
+        let (setup, base) = standing(json!({"Engine": "redis", "EngineVersion": from})).await;
+        let upgrade = with(with(base, json!({"EngineVersion": to})), wish);
+        let waits = with(upgrade.clone(), json!({"ApplyImmediately": false}));
+        assert_says(&refused_update(&setup, waits).await, &[part, "set ApplyImmediately to true"]);
+        setup.updated(upgrade).await;
+        setup.deleted().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_cannot_name_a_key_is_refused() {
+    let reason = refused(json!({"KmsKeyId": "not a key", "SecretKmsKeyId": "alias/é", "AuthTokenEnabled": true})).await;
+    assert_says(&reason, &["KmsKeyId (not a key): must be", "SecretKmsKeyId (alias/é): must be"]);
+}
+
 #[tokio::test(start_paused = true)]
 async fn tags_in_any_script_are_taken() {
     let tags = json!([{"Key": "équipe/日本語", "Value": "a b+c-d=e.f_g:h/i@j 7"}, {"Key": "empty"}]);

@@ -211,6 +211,7 @@ pub(super) fn obstacles(wish: Wish<'_>, observed: &Observed) -> Obstacles {
         }
     }
     obstacles.refused.extend(upgrade_while_node_type_waits(desired, group, observed));
+    obstacles.refused.extend(features_that_would_wait(desired, group, observed));
     obstacles
 }
 
@@ -374,6 +375,34 @@ fn upgrade_while_node_type_waits(desired: &Desired, group: &Group, observed: &Ob
         "upgrade after the window, or set NodeType to the one that waits and ApplyImmediately to true"
     };
     Some(Problem::new("EngineVersion", rule, fix).with_value(&desired.version))
+}
+
+/// TLS, logs and user groups change at once, whatever `ApplyImmediately` says; an upgrade that brings them does not.
+fn features_that_would_wait(desired: &Desired, group: &Group, observed: &Observed) -> Vec<Problem> {
+    let member = observed.first_member().filter(|member| engine::upgrades(desired, member));
+    let Some((engine, version)) = member.and_then(|member| member.engine.zip(member.version.as_ref())) else {
+        return Vec::new();
+    };
+    if desired.apply_immediately {
+        return Vec::new();
+    }
+    let user_group = matches!(&desired.auth, Auth::UserGroup(id) if !group.user_group_ids.contains(id));
+    let log = |kind: &str| desired.logs.get(kind).is_some_and(|log| group.logs.get(kind) != Some(log));
+    let wanted = [
+        ("TransitEncryptionEnabled", desired.tls != transit::actual(group), Feature::TlsChange),
+        ("UserGroupIds", user_group, Feature::UserGroups),
+        ("LogDelivery", log("slow-log"), Feature::SlowLog),
+        ("LogDelivery", log("engine-log"), Feature::EngineLog),
+    ];
+    let lacking = wanted.into_iter().filter(|(_, is_wanted, feature)| *is_wanted && !version.has(engine, *feature));
+    let problem = |(property, _, feature): (&str, bool, Feature)| {
+        let rule = format!(
+            "does not wait for the maintenance window, {}, and the upgrade waits (ApplyImmediately is false)",
+            feature.needs()
+        );
+        Problem::new(property, rule, "set ApplyImmediately to true, or make this change after the window")
+    };
+    lacking.map(problem).collect()
 }
 
 /// Whether something changes that AWS does not change while cluster mode is compatible.

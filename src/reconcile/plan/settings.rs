@@ -86,7 +86,9 @@ pub(super) fn take_back(pass: &Pass<'_>) -> Vec<Step> {
     let name = parameter_groups::parameter_group(pass.desired, pass.observed);
     // One with another cluster flag has not been left for the window: it goes with the mode.
     let same_flag = |previous: &&Desired| previous.is_clustered() == pass.desired.is_clustered();
-    let earlier = pass.previous.filter(|previous| !previous.apply_immediately).filter(same_flag);
+    // One of another family waits only together with a version, which shows.
+    let same_family = |previous: &&Desired| previous.family() == pass.desired.family();
+    let earlier = pass.previous.filter(|previous| !previous.apply_immediately).filter(same_flag).filter(same_family);
     let other = earlier.is_some_and(|previous| parameter_groups::parameter_group(previous, pass.observed) != name);
     let asked = pass.observed.asked_parameter_group.as_ref() == Some(&name);
     // With a version that waits, AWS would take a group of that version's family only.
