@@ -127,12 +127,12 @@ impl Run<'_> {
             let ask = self.waiter.persist(|| self.aws.stack_status(&owner.stack_id));
             let why = match timeout(self.waiter.deadline.at_most(PATIENCE), ask).await {
                 Ok(Ok(status)) => {
-                    self.no_update = status.is_some();
                     self.rolls_back = match status.as_deref() {
                         Some("UPDATE_IN_PROGRESS") => Some(false),
                         Some("UPDATE_ROLLBACK_IN_PROGRESS") => Some(true),
                         _ => None,
                     };
+                    self.no_update = self.rolls_back.is_none() && status.is_some();
                     format!("the stack is in {}", status.as_deref().unwrap_or("no known state"))
                 }
                 Ok(Err(error)) => error.to_string(),

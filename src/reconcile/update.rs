@@ -30,6 +30,13 @@ pub struct Update<'a> {
     pub earlier: &'a Value,
 }
 
+/// What was wanted before an Update.
+struct Previous {
+    desired: Option<Desired>,
+    /// Whether that is a guess, because those properties cannot be read.
+    guessed: bool,
+}
+
 impl Update<'_> {
     fn purpose(&self) -> Purpose<'_> {
         Purpose::Update(self.physical_id)
@@ -37,17 +44,14 @@ impl Update<'_> {
 
     /// What was wanted before. Properties that cannot be read, because another release wrote them, are taken to be the
     /// new ones, but for the port, which nothing that stands tells for sure.
-    fn previous(&self) -> Option<Desired> {
+    fn previous(&self) -> Previous {
         let read = |properties: &Value| Desired::new(properties, self.owner, self.purpose()).ok();
-        read(self.earlier).or_else(|| {
-            let mut properties = self.properties.clone();
-            properties["Port"] = self.earlier.get("Port").cloned().unwrap_or_default();
-            read(&properties)
-        })
-    }
-
-    fn has_readable_past(&self) -> bool {
-        Desired::new(self.earlier, self.owner, self.purpose()).is_ok()
+        if let Some(desired) = read(self.earlier) {
+            return Previous { desired: Some(desired), guessed: false };
+        }
+        let mut properties = self.properties.clone();
+        properties["Port"] = self.earlier.get("Port").cloned().unwrap_or_default();
+        Previous { desired: read(&properties), guessed: true }
     }
 
     /// The properties that a next generation may have been made from.
@@ -71,19 +75,14 @@ impl Run<'_> {
             Ok(desired) => desired,
             Err(problems) => return Err(self.update_refused(update, problems).await),
         };
-        let mut previous = update.previous();
+        let Previous { desired: mut previous, guessed } = update.previous();
         if let Some(previous) = &mut previous {
             self.settle_cluster_mode(previous).await?;
         }
         let renamed = desired.renamed(update.properties, update.earlier);
         let direction = self.direction(update.owner).await;
-        let wish = Wish {
-            desired: &desired,
-            previous: previous.as_ref(),
-            guessed: !update.has_readable_past(),
-            renamed: renamed.as_deref(),
-            direction,
-        };
+        let wish =
+            Wish { desired: &desired, previous: previous.as_ref(), guessed, renamed: renamed.as_deref(), direction };
         let (mut observed, mut account) = self.first_look(wish).await?;
         if self.was_replaced(update, wish, &observed).await? {
             return Err(Error::Overtaken);
@@ -120,10 +119,7 @@ impl Run<'_> {
             if plan::is_at_rest(&observed) {
                 self.announce(&Forecast::in_place(wish, &observed, &account), update)?;
             }
-            let refused = matches!(plan::present(wish, &observed, &account), Plan::Refuse(_));
-            if !refused && self.claim(Target::from(wish), &observed).await? {
-                observed = self.look(Target::from(wish)).await?;
-            }
+            observed = self.claimed(wish, observed, &account).await?;
         }
         self.clear_way(update, &generation, Target::from(wish), &mut observed).await?;
         match generation {
@@ -142,10 +138,7 @@ impl Run<'_> {
     /// a late one: what was right while the stack rolled back looks wrong now, and nobody waits for an answer.
     fn refuse(&self, observed: &Observed, problems: Vec<Problem>) -> Error {
         let is_known = observed.subnet_group.as_ref().is_some_and(|group| self.order.has_been_at(&group.tags));
-        if self.no_update && self.rolls_back.is_none() && is_known {
-            return Error::Overtaken;
-        }
-        Error::Refused(problems)
+        if self.no_update && is_known { Error::Overtaken } else { Error::Refused(problems) }
     }
 
     /// Takes back what AWS takes back, and leaves the rest with a warning. What waited for the maintenance window may have
@@ -163,15 +156,10 @@ impl Run<'_> {
             let desired = granted.as_ref().map_or(wish.desired, |(desired, _)| desired);
             let granted_wish = Wish { desired, renamed: None, ..wish };
             observed = self.look(Target::from(granted_wish)).await?;
-            let forecast = Forecast::in_place(granted_wish, &observed, account);
-            if self.done.is_empty() && !forecast.is_empty() && plan::is_at_rest(&observed) {
-                info!(%forecast, "the plan");
+            if plan::is_at_rest(&observed) {
+                self.tell(&Forecast::in_place(granted_wish, &observed, account));
             }
-            if !matches!(plan::present(granted_wish, &observed, account), Plan::Refuse(_))
-                && self.claim(Target::from(granted_wish), &observed).await?
-            {
-                observed = self.look(Target::from(granted_wish)).await?;
-            }
+            observed = self.claimed(granted_wish, observed, account).await?;
             match Box::pin(self.converge(granted_wish, observed, account)).await {
                 Ok(mut converged) => {
                     for stays in granted.iter().flat_map(|(_, kept)| kept).map(Replacing::kept) {
@@ -189,13 +177,30 @@ impl Run<'_> {
     /// Logs what is going to be done, and refuses it when it cannot be done in time. Only at the beginning: what a
     /// request has begun it also tries to end.
     fn announce(&self, forecast: &Forecast, update: Update<'_>) -> Result<(), Error> {
-        if !self.done.is_empty() || forecast.is_empty() {
+        if !self.tell(forecast) {
             return Ok(());
         }
-        info!(%forecast, "the plan");
         forecast
             .too_long(time_to_answer(update.properties))
             .map_or(Ok(()), |problem| Err(Error::Refused(vec![problem])))
+    }
+
+    /// Logs what is going to be done, before the first of it is done; whether there is anything to log.
+    fn tell(&self, forecast: &Forecast) -> bool {
+        let is_news = self.done.is_empty() && !forecast.is_empty();
+        if is_news {
+            info!(%forecast, "the plan");
+        }
+        is_news
+    }
+
+    /// The look, made anew if this request becomes the newest one only now. What is refused claims nothing.
+    async fn claimed(&mut self, wish: Wish<'_>, observed: Observed, account: &Account) -> Result<Observed, Error> {
+        let refused = matches!(plan::present(wish, &observed, account), Plan::Refuse(_));
+        if !refused && self.claim(Target::from(wish), &observed).await? {
+            return self.look(Target::from(wish)).await;
+        }
+        Ok(observed)
     }
 
     /// Goes back to the generation that was replaced, when it still stands and is as the properties say.
