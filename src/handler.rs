@@ -19,7 +19,7 @@ use crate::continuation::Continuation;
 use crate::cost::Price;
 use crate::desired::{Desired, Owner, Purpose, References, Removal};
 use crate::error::{Error, Message};
-use crate::metrics::{self, Ended, Ending, Meter, Phase, timed};
+use crate::metrics::{self, Ended, Ending, Meter, Phase, Work, timed};
 use crate::names;
 use crate::reconcile::Run;
 use crate::reconcile::observe::{self, Target};
@@ -121,14 +121,14 @@ impl Function {
         let meter = Meter::start(invocation.now_epoch_ms);
         let result = metrics::metered(&meter, self.answer(event, reply_to, invocation)).await;
         let known = |kind: &&str| ["Create", "Update", "Delete"].contains(kind);
-        let ending = Ending {
+        let work = Work::Request {
             request_type: event.get("RequestType").and_then(Value::as_str).filter(known).unwrap_or("Unknown"),
-            outcome: *result.as_ref().unwrap_or(&Ended::Undelivered),
-            elapsed: invocation.started().elapsed(),
             request_id: &reply_to.request_id,
             stack_id: &reply_to.stack_id,
             logical_id: &reply_to.logical_id,
         };
+        let outcome = *result.as_ref().unwrap_or(&Ended::Undelivered);
+        let ending = Ending { work, outcome, elapsed: invocation.started().elapsed() };
         info!(target: metrics::TARGET, "{}", meter.line(&ending));
         result.map(drop)
     }
@@ -154,9 +154,18 @@ impl Function {
             continuation,
         };
         let span = info_span!("rotation", secret = event.secret, version = event.version, step = ?event.step);
-        let work = Box::pin(rotation.take(&event)).instrument(span.clone());
-        work.await.map_err(|reason| {
-            span.in_scope(|| error!(reason, "failed"));
+        let meter = Meter::start(now_epoch_ms);
+        let work = AssertUnwindSafe(Box::pin(rotation.take(&event)).instrument(span.clone())).catch_unwind();
+        let result = metrics::metered(&meter, work).await.unwrap_or_else(|_| Err(PANICKED.to_owned()));
+        let ending = Ending {
+            work: Work::Rotation { step: event.step.name(), secret: &event.secret, version: &event.version },
+            outcome: *result.as_ref().unwrap_or(&Ended::Failed),
+            elapsed: continuation.elapsed(now_epoch_ms) + now.elapsed(),
+        };
+        let _entered = span.entered();
+        info!(target: metrics::TARGET, "{}", meter.line(&ending));
+        result.map(drop).map_err(|reason| {
+            error!(reason, "failed");
             lambda_runtime::Error::from(reason)
         })
     }
@@ -265,7 +274,7 @@ impl Function {
                 (desired, converged, price)
             }
             Request::Delete { properties, .. } => {
-                absent(run, properties, &owner, physical_id, request_key.as_str()).await?;
+                Box::pin(absent(run, properties, &owner, physical_id, request_key.as_str())).await?;
                 return Ok(Done::removed(physical_id));
             }
         };

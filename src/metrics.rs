@@ -16,6 +16,8 @@ pub const TARGET: &str = "elasticache_resource::metrics::line";
 pub const NAMESPACE: &str = "ElastiCacheResource";
 /// Each set of dimensions makes its own metrics: by outcome for alarms, and by both for a closer look.
 const DIMENSIONS: [&[&str]; 2] = [&["Outcome"], &["RequestType", "Outcome"]];
+/// A step of a rotation that fails is tried again, and no stack fails with it: it does not count for the alarms.
+const DIMENSIONS_OF_ROTATION: [&[&str]; 2] = [&["RequestType", "Outcome"], &["RequestType", "Step", "Outcome"]];
 
 tokio::task_local! {
     static METER: Arc<Meter>;
@@ -95,26 +97,69 @@ impl Stopwatch {
 /// What an invocation was for and how it ended.
 #[derive(Clone, Copy, Debug)]
 pub struct Ending<'a> {
-    /// `Create`, `Update`, `Delete` or `Unknown`.
-    pub request_type: &'a str,
+    /// What it was for.
+    pub work: Work<'a>,
     /// How it ended.
     pub outcome: Ended,
     /// Since the first invocation for the request began.
     pub elapsed: Duration,
-    /// `RequestId` of the event.
-    pub request_id: &'a str,
-    /// `StackId` of the event.
-    pub stack_id: &'a str,
-    /// `LogicalResourceId` of the event.
-    pub logical_id: &'a str,
+}
+
+/// What an invocation was for.
+#[derive(Clone, Copy, Debug)]
+pub enum Work<'a> {
+    /// A request of CloudFormation.
+    Request {
+        /// `Create`, `Update`, `Delete` or `Unknown`.
+        request_type: &'a str,
+        /// `RequestId` of the event.
+        request_id: &'a str,
+        /// `StackId` of the event.
+        stack_id: &'a str,
+        /// `LogicalResourceId` of the event.
+        logical_id: &'a str,
+    },
+    /// A step of a rotation.
+    Rotation {
+        /// `Step` of the event.
+        step: &'a str,
+        /// `SecretId` of the event.
+        secret: &'a str,
+        /// `ClientRequestToken` of the event.
+        version: &'a str,
+    },
+}
+
+impl Work<'_> {
+    /// Name of the work, and what tells it from other work of that name.
+    fn fields(&self) -> Vec<(&'static str, &str)> {
+        match *self {
+            Work::Request { request_type, request_id, stack_id, logical_id } => vec![
+                ("RequestType", request_type),
+                ("RequestId", request_id),
+                ("StackId", stack_id),
+                ("LogicalResourceId", logical_id),
+            ],
+            Work::Rotation { step, secret, version } => {
+                vec![("RequestType", "Rotation"), ("Step", step), ("SecretId", secret), ("ClientRequestToken", version)]
+            }
+        }
+    }
+
+    fn dimensions(&self) -> [&'static [&'static str]; 2] {
+        match self {
+            Work::Request { .. } => DIMENSIONS,
+            Work::Rotation { .. } => DIMENSIONS_OF_ROTATION,
+        }
+    }
 }
 
 /// How an invocation ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ended {
-    /// CloudFormation has SUCCESS.
+    /// CloudFormation has SUCCESS, or a step of a rotation is taken.
     Success,
-    /// CloudFormation has FAILED.
+    /// CloudFormation has FAILED, or Secrets Manager is told so.
     Failed,
     /// There was an answer that CloudFormation did not get.
     Undelivered,
@@ -160,15 +205,14 @@ impl Meter {
         let mut line = json!({
             "_aws": {
                 "Timestamp": self.started_epoch_ms.saturating_add(ms(self.started.elapsed()).as_u64().unwrap_or_default()),
-                "CloudWatchMetrics": [{"Namespace": NAMESPACE, "Dimensions": DIMENSIONS, "Metrics": metrics}],
+                "CloudWatchMetrics": [{"Namespace": NAMESPACE, "Dimensions": ending.work.dimensions(), "Metrics": metrics}],
             },
-            "RequestType": ending.request_type,
             "Outcome": outcome,
             "CallsByAction": counts.calls,
-            "RequestId": ending.request_id,
-            "StackId": ending.stack_id,
-            "LogicalResourceId": ending.logical_id,
         });
+        for (name, value) in ending.work.fields() {
+            line[name] = json!(value);
+        }
         for (name, _, value) in values {
             line[name] = value;
         }
@@ -235,15 +279,8 @@ mod tests {
     const SECOND: Duration = Duration::from_secs(1);
 
     fn line(meter: &Meter, outcome: Ended) -> Value {
-        let ids = ("r", "s", "l");
-        meter.line(&Ending {
-            request_type: "Create",
-            outcome,
-            elapsed: 90 * SECOND,
-            request_id: ids.0,
-            stack_id: ids.1,
-            logical_id: ids.2,
-        })
+        let work = Work::Request { request_type: "Create", request_id: "r", stack_id: "s", logical_id: "l" };
+        meter.line(&Ending { work, outcome, elapsed: 90 * SECOND })
     }
 
     #[tokio::test(start_paused = true)]

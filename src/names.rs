@@ -9,6 +9,9 @@ use crate::engine::Engine;
 /// What the names of our secrets begin with, unless the template names them; the function's role reaches these.
 pub(crate) const SECRET_PREFIX: &str = "elasticache/";
 
+/// What they end with.
+const SECRET_SUFFIX: &str = "auth-token";
+
 /// Longest replication group id that AWS accepts.
 const MAX_ID: usize = 40;
 /// Longest name of a snapshot that the guide allows.
@@ -54,7 +57,7 @@ impl Names {
     /// Secret with the AUTH token, unless the template gives a name.
     #[must_use]
     pub fn secret(&self) -> String {
-        format!("{SECRET_PREFIX}{}/auth-token", self.replication_group)
+        format!("{SECRET_PREFIX}{}/{SECRET_SUFFIX}", self.replication_group)
     }
 
     /// Our snapshot of this generation, from which generation `next` is made.
@@ -140,6 +143,13 @@ pub fn trailing_number(id: &str) -> u32 {
 #[must_use]
 pub fn given_secret(given: &str, generation: u32) -> String {
     if generation > 1 { format!("{given}-{generation}") } else { given.to_owned() }
+}
+
+/// The replication group that a secret is named for, unless the template named it.
+#[must_use]
+pub fn group_of_secret(name: &str) -> Option<&str> {
+    let (id, rest) = name.strip_prefix(SECRET_PREFIX)?.split_once('/')?;
+    rest.starts_with(SECRET_SUFFIX).then_some(id)
 }
 
 /// Why `id` is not a legal replication group id: 1 to 40 letters, digits and single hyphens, first a letter, last not

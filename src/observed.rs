@@ -326,12 +326,18 @@ pub struct Secret {
     pub changed: Option<String>,
     /// Ids of its versions by their staging label.
     pub stages: BTreeMap<String, String>,
-    /// What its current version says; `None` when it was not read, is empty, or is not our JSON.
+    /// What its current version says; `None` when it was not read, is empty, or has no password that a cache takes.
     pub content: Option<SecretContent>,
+    /// Why the current version, which has a value, has no such password.
+    pub flaw: Option<String>,
     /// The version that a change of the token under way brings in, with what it says.
     pub coming: Option<(String, SecretContent)>,
     /// Whether Secrets Manager rotates it.
     pub rotates: bool,
+    /// Text for people.
+    pub description: String,
+    /// Regions that it is replicated to.
+    pub replicas: Vec<String>,
 }
 
 /// Staging label of the version that readers get.
@@ -340,6 +346,26 @@ pub const STAGE_CURRENT: &str = "AWSCURRENT";
 pub const STAGE_PENDING: &str = "AWSPENDING";
 
 impl Secret {
+    /// Why a secret that nobody needs any more stays: AWS deletes none that has replicas, and what somebody made in other
+    /// regions is not this function's to take away.
+    #[must_use]
+    pub fn kept_for_replicas(&self) -> String {
+        let regions = self.replicas.join(", ");
+        format!(
+            "secret {} was kept because it is replicated to {regions}: remove the replicas, then delete it",
+            self.name
+        )
+    }
+
+    /// Takes over what was read of the current version.
+    pub fn read(&mut self, current: Option<Result<SecretContent, String>>) {
+        (self.content, self.flaw) = match current {
+            Some(Ok(content)) => (Some(content), None),
+            Some(Err(flaw)) => (None, Some(flaw)),
+            None => (None, None),
+        };
+    }
+
     /// Id of the version that readers get.
     #[must_use]
     pub fn current(&self) -> Option<&str> {
@@ -400,6 +426,25 @@ impl Group {
             text = format!("{text}, pending: {}", pending.join(", "));
         }
         text
+    }
+
+    /// `content` with all that this group decides of it; token and what others added stay.
+    #[must_use]
+    pub fn told_in(&self, content: &SecretContent) -> Option<SecretContent> {
+        let endpoint = self.main_endpoint()?;
+        let port = u16::try_from(endpoint.port).unwrap_or_default();
+        let token = content.token();
+        Some(SecretContent {
+            host: endpoint.address.clone(),
+            port,
+            reader_host: match &self.configuration_endpoint {
+                Some(_) => String::new(),
+                None => self.reader_endpoint().map(|reader| reader.address.clone()).unwrap_or_default(),
+            },
+            url: SecretContent::connection_url(&endpoint.address, port, &token),
+            others: content.others.clone(),
+            ..SecretContent::login(&content.engine, &token, &self.id)
+        })
     }
 
     /// Endpoint for writes with cluster mode off.

@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde::Serialize;
+use serde_json::{Map, Value};
 use zeroize::Zeroizing;
 
 /// An AUTH token. Prints as `[redacted]`; its memory is cleared when it is dropped.
@@ -63,9 +63,38 @@ impl fmt::Debug for AuthToken {
     }
 }
 
+/// Keys that others added to the JSON of our secret, with their values. They are kept as they are and never shown.
+#[derive(Clone, Default, PartialEq, Eq, Serialize)]
+#[serde(transparent)]
+pub struct OtherKeys(Map<String, Value>);
+
+impl OtherKeys {
+    /// The keys of a secret's text that are not ours; none when it is no JSON object.
+    #[must_use]
+    pub fn of(text: &str) -> OtherKeys {
+        match serde_json::from_str(text) {
+            Ok(Value::Object(mut map)) => {
+                map.retain(|key, _| !OUR_KEYS.contains(&key.as_str()));
+                OtherKeys(map)
+            }
+            _ => OtherKeys::default(),
+        }
+    }
+}
+
+impl fmt::Debug for OtherKeys {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "[{} redacted]", self.0.len())
+    }
+}
+
+/// The keys that the function writes; a test compares them with [`SecretContent`].
+const OUR_KEYS: [&str; 9] =
+    ["engine", "host", "port", "readerHost", "username", "password", "ssl", "replicationGroupId", "url"];
+
 /// The JSON that our secret holds.
-#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
+#[derive(Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct SecretContent {
     /// `valkey` or `redis`.
     pub engine: String,
@@ -85,6 +114,12 @@ pub struct SecretContent {
     pub replication_group_id: String,
     /// `rediss://` URL with the password, as client libraries take it.
     pub url: Zeroizing<String>,
+    /// What others added.
+    #[serde(flatten)]
+    pub others: OtherKeys,
+    /// Whether every key of ours was there, with a value of its type. What is not so is written anew.
+    #[serde(skip)]
+    pub is_whole: bool,
 }
 
 impl fmt::Debug for SecretContent {
@@ -103,14 +138,68 @@ impl SecretContent {
             password: Zeroizing::new(token.expose().to_owned()),
             ssl: true,
             replication_group_id: replication_group_id.to_owned(),
-            ..SecretContent::default()
+            host: String::new(),
+            port: 0,
+            reader_host: String::new(),
+            url: Zeroizing::default(),
+            others: OtherKeys::default(),
+            is_whole: true,
         }
     }
 
-    /// The token in a secret's text: the `password` of our JSON; `None` when the text is something else.
-    #[must_use]
-    pub fn parse(text: &str) -> Option<SecretContent> {
-        serde_json::from_str::<SecretContent>(text).ok().filter(|content| !content.password.is_empty())
+    /// Reads a secret's text. Only the password must be right: people edit secrets by hand, and the console turns numbers
+    /// into text.
+    ///
+    /// # Errors
+    /// Why no token can be read, without the content.
+    pub fn parse(text: &str) -> Result<SecretContent, String> {
+        let mut map = match serde_json::from_str(text) {
+            Ok(Value::Object(map)) => map,
+            Ok(_) => return Err("its JSON is not an object".to_owned()),
+            Err(_) => return Err("it is not JSON".to_owned()),
+        };
+        // Taken out, so that the only copy is one that is cleared.
+        let password = match map.remove("password") {
+            Some(Value::String(password)) => AuthToken::new(password),
+            Some(Value::Null) | None => return Err("its JSON has no password".to_owned()),
+            Some(_) => return Err("its password is not a string".to_owned()),
+        };
+        if let Some(defect) = password.defect() {
+            return Err(format!("its password {defect}"));
+        }
+        let mut is_whole = true;
+        let mut text = |key: &str| {
+            if let Some(Value::String(text)) = map.remove(key) {
+                return text;
+            }
+            is_whole = false;
+            String::new()
+        };
+        let (engine, host, reader_host) = (text("engine"), text("host"), text("readerHost"));
+        let (username, replication_group_id) = (text("username"), text("replicationGroupId"));
+        let url = Zeroizing::new(text("url"));
+        let port = match map.remove("port") {
+            Some(Value::Number(number)) => number.as_u64().and_then(|port| u16::try_from(port).ok()),
+            Some(Value::String(text)) => {
+                is_whole = false;
+                text.trim().parse().ok()
+            }
+            _ => None,
+        };
+        let ssl = map.remove("ssl").and_then(|ssl| ssl.as_bool());
+        Ok(SecretContent {
+            engine,
+            host,
+            port: port.unwrap_or_default(),
+            reader_host,
+            username,
+            password: password.0,
+            ssl: ssl.unwrap_or(true),
+            replication_group_id,
+            url,
+            others: OtherKeys(map),
+            is_whole: is_whole && port.is_some() && ssl.is_some(),
+        })
     }
 
     /// The JSON text to store.
@@ -126,7 +215,7 @@ impl SecretContent {
             "" => Zeroizing::default(),
             host => SecretContent::connection_url(host, self.port, token),
         };
-        SecretContent { password: Zeroizing::new(token.expose().to_owned()), url, ..self.clone() }
+        SecretContent { password: Zeroizing::new(token.expose().to_owned()), url, is_whole: true, ..self.clone() }
     }
 
     /// The token.
@@ -163,6 +252,10 @@ pub fn foreign_token(text: &str, key: Option<&str>) -> Result<AuthToken, String>
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
+    use serde_json::json;
+
     use super::*;
 
     #[test]
@@ -201,6 +294,59 @@ mod tests {
         );
         let back = SecretContent { password: old.password.clone(), url: old.url.clone(), ..new };
         assert_eq!(back, old);
+    }
+
+    #[test]
+    fn whatever_people_did_to_a_secret_its_password_and_their_keys_are_read() {
+        let login = SecretContent::login("valkey", &AuthToken::new("0123456789abcdef".into()), "g");
+        let whole = SecretContent { host: "h".into(), port: 6379, ..login };
+        let written: Map<String, Value> = serde_json::from_str(&whole.to_json()).unwrap();
+        assert_eq!(written.keys().map(String::as_str).collect::<BTreeSet<_>>(), OUR_KEYS.into());
+        let read = |map: &Map<String, Value>| SecretContent::parse(&Value::Object(map.clone()).to_string()).unwrap();
+        assert_eq!(read(&written), whole);
+        let mut added = written.clone();
+        added.insert("database".into(), json!({"of": ["theirs", 1, null]}));
+        assert!(read(&added).is_whole);
+        let rewritten: Map<String, Value> = serde_json::from_str(&read(&added).to_json()).unwrap();
+        assert_eq!(rewritten, added);
+        for key in OUR_KEYS.into_iter().filter(|key| *key != "password") {
+            for wrong in [None, Some(json!(null)), Some(json!({"a": 1})), Some(json!([])), Some(json!(-1))] {
+                let mut broken = added.clone();
+                broken.remove(key);
+                broken.extend(wrong.map(|wrong| (key.to_owned(), wrong)));
+                let read = read(&broken);
+                assert!(!read.is_whole && read.token() == whole.token(), "{key}: {broken:?}");
+                assert_eq!(read.others, OtherKeys::of(&Value::Object(added.clone()).to_string()), "{key}");
+            }
+        }
+        for (key, text) in [("port", "6379"), ("ssl", "true")] {
+            let mut broken = written.clone();
+            broken.insert(key.into(), json!(text));
+            let read = read(&broken);
+            assert!(!read.is_whole && read.port == 6379 && read.ssl, "{key}");
+        }
+    }
+
+    #[test]
+    fn what_holds_no_password_says_why_without_the_content() {
+        for (text, why) in [
+            ("", "is not JSON"),
+            ("hunter2-hunter2-hunter2", "is not JSON"),
+            ("[\"hunter2\"]", "is not an object"),
+            ("\"hunter2\"", "is not an object"),
+            ("null", "is not an object"),
+            ("{}", "has no password"),
+            (r#"{"Password":"hunter2-hunter2-hunter2"}"#, "has no password"),
+            (r#"{"password":null}"#, "has no password"),
+            (r#"{"password":1234567890123456}"#, "password is not a string"),
+            (r#"{"password":{"hunter2":1}}"#, "password is not a string"),
+            (r#"{"password":""}"#, "must have 16 to 128"),
+            (r#"{"password":"hunter2"}"#, "must have 16 to 128"),
+            (r#"{"password":"hunter2 hunter2 hunter2"}"#, "may hold only"),
+        ] {
+            let reason = SecretContent::parse(text).unwrap_err();
+            assert!(reason.contains(why) && !reason.contains("hunter2"), "{text}: {reason}");
+        }
     }
 
     proptest::proptest! {

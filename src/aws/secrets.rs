@@ -7,7 +7,7 @@ use zeroize::Zeroizing;
 use super::{Aws, Class, Fault, convert};
 use crate::desired::Tags;
 use crate::observed::{ForeignToken, STAGE_PENDING, Secret};
-use crate::secret::{AuthToken, SecretContent, TOKEN_EXCLUDED, TOKEN_LENGTH, foreign_token};
+use crate::secret::{AuthToken, OtherKeys, SecretContent, TOKEN_EXCLUDED, TOKEN_LENGTH, foreign_token};
 
 impl Aws {
     /// The secret of this name, without its content.
@@ -26,13 +26,30 @@ impl Aws {
             stages: stages(output.version_ids_to_stages()),
             rotates: output.rotation_enabled().unwrap_or(false),
             content: None,
+            flaw: None,
             coming: None,
+            description: output.description().unwrap_or_default().to_owned(),
+            replicas: output.replication_status().iter().filter_map(|r| r.region().map(str::to_owned)).collect(),
         }))
     }
 
-    /// What this version of our secret says; `None` when there is none, or it is not our JSON.
-    pub(crate) async fn secret_version(&self, arn: &str, version: &str) -> Result<Option<SecretContent>, Fault> {
-        Ok(self.secret_text(arn, Some(version)).await?.and_then(|(text, _)| SecretContent::parse(&text)))
+    /// What this version of our secret says, or why that is not our JSON; `None` when it has no value.
+    pub(crate) async fn secret_version(
+        &self,
+        arn: &str,
+        version: &str,
+    ) -> Result<Option<Result<SecretContent, String>>, Fault> {
+        let read = self.secret_text(arn, Some(version)).await?;
+        Ok(read.map(|(text, _)| match text {
+            Some(text) => SecretContent::parse(&text),
+            None => Err(BINARY.to_owned()),
+        }))
+    }
+
+    /// The keys that others added to the current version of our secret.
+    pub(crate) async fn other_keys(&self, arn: &str) -> Result<OtherKeys, Fault> {
+        let text = self.secret_text(arn, None).await?.and_then(|(text, _)| text);
+        Ok(text.map(|text| OtherKeys::of(&text)).unwrap_or_default())
     }
 
     /// The token in a secret that we only read, in its current version or the given one; the inner error says why there is
@@ -44,7 +61,10 @@ impl Aws {
         version: Option<&str>,
     ) -> Result<Result<ForeignToken, String>, Fault> {
         match self.secret_text(arn, version).await {
-            Ok(Some((text, version))) => Ok(foreign_token(&text, key).map(|token| ForeignToken { token, version })),
+            Ok(Some((Some(text), version))) => {
+                Ok(foreign_token(&text, key).map(|token| ForeignToken { token, version }))
+            }
+            Ok(Some((None, _))) => Ok(Err(BINARY.to_owned())),
             Ok(None) => Ok(Err("the secret does not exist or has no value".to_owned())),
             Err(fault) if matches!(fault.class, Class::Denied | Class::Busy | Class::Invalid) => {
                 Ok(Err(fault.to_string()))
@@ -53,17 +73,17 @@ impl Aws {
         }
     }
 
-    /// The text of a secret with the version it is in: the current one, or the given one.
+    /// The text of a secret, if it is text, with the version it is in: the current one, or the given one.
     async fn secret_text(
         &self,
         arn: &str,
         version: Option<&str>,
-    ) -> Result<Option<(Zeroizing<String>, String)>, Fault> {
+    ) -> Result<Option<(Option<Zeroizing<String>>, String)>, Fault> {
         let call = self.secrets.get_secret_value().secret_id(arn).set_version_id(version.map(str::to_owned));
         match call.send().await {
             Ok(output) => {
                 let version = output.version_id.unwrap_or_default();
-                Ok(output.secret_string.map(|text| (Zeroizing::new(text), version)))
+                Ok(Some((output.secret_string.map(Zeroizing::new), version)))
             }
             Err(error) => Fault::new("secretsmanager:GetSecretValue", arn, &error).unless_missing(),
         }
@@ -152,6 +172,9 @@ impl Aws {
         result.map(drop).map_err(|e| Fault::new("secretsmanager:UntagResource", arn, &e))
     }
 }
+
+/// Why a secret without text holds no token.
+const BINARY: &str = "it is binary and not text";
 
 /// The fault of a call that carried `content`: without the token, also as the URL in it writes that.
 fn hidden(fault: Fault, content: &SecretContent) -> Fault {

@@ -98,13 +98,15 @@ async fn create_secret(aws: &Aws, secret: &NewSecret, request: &str) -> Result<(
         existing,
         restore,
         version: decided,
+        others,
         tags,
     } = secret;
     let token: AuthToken = match token {
         Some(token) => token.clone(),
         None => aws.random_token().await?,
     };
-    let content = SecretContent::login(engine, &token, replication_group);
+    let login = SecretContent::login(engine, &token, replication_group);
+    let mut content = SecretContent { others: others.clone(), ..login };
     let version = decided.clone().unwrap_or_else(|| version(&[request, name]));
     match existing {
         Some(arn) => {
@@ -112,6 +114,7 @@ async fn create_secret(aws: &Aws, secret: &NewSecret, request: &str) -> Result<(
                 aws.restore_secret(arn).await?;
             }
             aws.tag_secret(arn, tags).await?;
+            content.others = aws.other_keys(arn).await?;
             aws.put_secret(arn, &content, &version).await
         }
         None => aws.create_secret(name, description, kms_key_id.as_deref(), &content, &version, tags).await,

@@ -308,6 +308,10 @@ impl<'a> Run<'a> {
             match plan {
                 Plan::Done if confirmed => return Ok(()),
                 Plan::Done => {
+                    if let Some(secret) = plan::kept_secret(removal, &observed) {
+                        let stays = secret.kept_for_replicas();
+                        warn!(stays, "a secret is left behind");
+                    }
                     let pause = self.waiter.pause(LOOKS_TO_SHOW, "AWS to show what was made last", "", &self.done);
                     // Without time for another look, what was seen has to do.
                     if !seen && pause.await.is_err() {

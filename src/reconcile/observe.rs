@@ -272,7 +272,8 @@ async fn secret(waiter: &Waiter<'_>, target: Target<'_>, name: &str) -> Result<R
     };
     // By its id, so that what is read belongs to the labels that were seen.
     if let Some(current) = secret.current().filter(|_| may_read(target, &secret)) {
-        secret.content = waiter.persist(|| aws.secret_version(&secret.arn, current)).await?;
+        let read = waiter.persist(|| aws.secret_version(&secret.arn, current)).await?;
+        secret.read(read);
     }
     Ok(Ok(Some(secret)))
 }
@@ -293,7 +294,7 @@ async fn coming(
     let listed = secret.stages.values().any(|id| id == wanted) && secret.current() != Some(wanted);
     if listed && progress.origin.is_in(&secret.name) && may_read(target, secret) {
         let content = waiter.persist(|| waiter.aws.secret_version(&secret.arn, wanted)).await?;
-        secret.coming = content.map(|content| (wanted.clone(), content));
+        secret.coming = content.and_then(Result::ok).map(|content| (wanted.clone(), content));
     }
     Ok(())
 }

@@ -33,6 +33,20 @@ pub struct RotationEvent {
     pub after_ms: u64,
 }
 
+impl Step {
+    /// Its name in an event.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Step::Create => "createSecret",
+            Step::Set => "setSecret",
+            Step::Test => "testSecret",
+            Step::Finish => "finishSecret",
+            Step::Retire => RETIRE,
+        }
+    }
+}
+
 impl RotationEvent {
     /// Reads an event: `None` when it is none of a rotation.
     ///
@@ -86,6 +100,7 @@ mod tests {
             ("finishSecret", Step::Finish),
         ] {
             assert_eq!(RotationEvent::read(&event(name)).unwrap().unwrap().step, step);
+            assert_eq!(step.name(), name);
         }
         assert!(RotationEvent::read(&event("else")).unwrap().is_err());
         assert!(RotationEvent::read(&json!({"Step": "setSecret", "SecretId": "arn"})).unwrap().is_err());

@@ -13,8 +13,9 @@ use crate::aws::{Aws, Class, Fault};
 use crate::continuation::Continuation;
 use crate::desired::TAG_LOGIN;
 use crate::group_request::LoginRequest;
-use crate::names::Names;
-use crate::observed::{STAGE_CURRENT, Secret, SubnetGroup};
+use crate::metrics::{self, Ended, Phase, timed};
+use crate::names::{self, Names};
+use crate::observed::{Group, STAGE_CURRENT, Secret, SubnetGroup};
 use crate::reconcile::wait::pause;
 use decide::{Next, Seen};
 use event::RotationEvent;
@@ -40,42 +41,70 @@ pub struct Rotation<'a> {
     pub continuation: &'a Continuation,
 }
 
+/// Looks that AWS is given to show what a step needs.
+const LOOKS_TO_SHOW: u32 = 8;
+
+/// What one thing that was done came to.
+enum Acted {
+    /// It changed something.
+    Changed(&'static str),
+    /// It changed nothing, and something more is known.
+    Nothing,
+    /// What is there already does not show; the reason to give if it never does.
+    NotShown(String),
+}
+
 impl Rotation<'_> {
     /// Takes a step.
     ///
     /// # Errors
     /// Why it could not be taken; Secrets Manager tries it again.
-    pub async fn take(&self, event: &RotationEvent) -> Result<(), String> {
+    pub async fn take(&self, event: &RotationEvent) -> Result<Ended, String> {
         let mut seen = Seen { reaches_caches: self.reaches_caches, ..Seen::default() };
-        let (mut looks, mut was_waiting_for) = (0, "");
+        let (mut looks, mut doubts, mut was_waiting_for) = (0, 0, "");
         loop {
-            let next = match self.look(event, &mut seen).await {
+            let next = match timed(Phase::Look, Box::pin(self.look(event, &mut seen))).await {
                 Ok(()) => decide::next(event, &seen),
                 Err(fault) if passes(&fault) => Next::Wait(waiting(&fault, "an answer of AWS")),
+                // The rights of a new role take some seconds to be known everywhere.
+                Err(fault) if fault.class == Class::Denied => Next::Doubt(fault.to_string()),
                 Err(fault) => return Err(fault.to_string()),
             };
+            let mut doubt = None;
             let waiting_for = match next {
                 Next::Done(why) => {
                     info!(step = ?event.step, why, "the step is taken");
-                    return Ok(());
+                    return Ok(Ended::Success);
                 }
                 Next::Fail(reason) => return Err(reason),
                 Next::Wait(what) => what,
+                Next::Doubt(reason) => {
+                    doubt = Some(reason);
+                    SHOW
+                }
                 Next::Sleep(rest) => {
                     if self.sleep(rest).await {
                         continue;
                     }
                     return self.hand_over(event).await;
                 }
-                change => match self.act(event, &mut seen, &change).await {
-                    Ok(Some(taken)) => {
+                change => match timed(Phase::Act, Box::pin(self.act(event, &mut seen, &change))).await {
+                    Ok(Acted::Changed(taken)) => {
                         info!(taken, "changed");
                         seen.saw_set = false;
-                        looks = 0;
+                        (looks, doubts) = (0, 0);
                         continue;
                     }
-                    Ok(None) => continue,
+                    Ok(Acted::Nothing) => continue,
+                    Ok(Acted::NotShown(reason)) => {
+                        doubt = Some(reason);
+                        SHOW
+                    }
                     Err(fault) if passes(&fault) => waiting(&fault, "AWS to allow the next change"),
+                    Err(fault) if fault.class == Class::Denied => {
+                        doubt = Some(fault.to_string());
+                        "AWS to allow the next change"
+                    }
                     Err(fault) => return Err(fault.to_string()),
                 },
             };
@@ -84,6 +113,12 @@ impl Rotation<'_> {
                 was_waiting_for = waiting_for;
             }
             let pause = pause(looks, self.poll_interval, fastrand::f64());
+            if let Some(reason) = doubt {
+                doubts += 1;
+                if doubts > LOOKS_TO_SHOW || Instant::now() + pause >= self.end {
+                    return Err(reason);
+                }
+            }
             if Instant::now() + pause >= self.end {
                 if event.step == event::Step::Retire {
                     return self.hand_over(event).await;
@@ -91,7 +126,7 @@ impl Rotation<'_> {
                 return Err(format!("not enough time in this invocation: waited for {waiting_for}; try again"));
             }
             looks += 1;
-            tokio::time::sleep(pause).await;
+            timed(Phase::Wait, tokio::time::sleep(pause)).await;
         }
     }
 
@@ -102,16 +137,38 @@ impl Rotation<'_> {
 
     async fn look(&self, event: &RotationEvent, seen: &mut Seen) -> Result<(), Fault> {
         seen.waited_ms = self.waited_ms();
-        let secret = self.secret(event).await?;
-        let group = secret.as_ref().and_then(|secret| secret.content.as_ref()).map(|c| c.replication_group_id.clone());
-        seen.secret = secret;
-        if let Some(id) = group.filter(|id| !id.is_empty()) {
-            let name = Names::of(&id).subnet_group();
-            (seen.group, seen.subnet_group) = tokio::try_join!(self.aws.group(&id), self.subnet_group(&name))?;
+        seen.secret = self.secret(event).await?;
+        if let Some(secret) = &seen.secret {
+            (seen.group, seen.subnet_group) = self.cache_of(secret).await?;
             let status = seen.group.as_ref().and_then(|group| group.auth_token_status.as_deref());
             seen.saw_set |= status == Some("SETTING");
         }
         Ok(())
+    }
+
+    /// The cache that a secret of ours belongs to: what the secret says of it is for people to change, so its name and its
+    /// description tell too. The tags of the subnet group tell which is right.
+    async fn cache_of(&self, secret: &Secret) -> Result<(Option<Group>, Option<SubnetGroup>), Fault> {
+        let Some(owner) = decide::owner(&secret.tags).filter(|_| !secret.deleted) else { return Ok((None, None)) };
+        let said = secret.content.as_ref().map(|content| content.replication_group_id.as_str());
+        let described = secret.description.rsplit(' ').next();
+        let mut found = (None, None);
+        let mut tried: Vec<&str> = Vec::new();
+        for id in [said, names::group_of_secret(&secret.name), described].into_iter().flatten() {
+            if names::id_defect(id).is_some() || tried.contains(&id) {
+                continue;
+            }
+            let name = Names::of(id).subnet_group();
+            let cache = tokio::try_join!(self.aws.group(id), self.subnet_group(&name))?;
+            if cache.1.as_ref().is_some_and(|group| owner.owns(&group.tags)) {
+                return Ok(cache);
+            }
+            if tried.is_empty() {
+                found = cache;
+            }
+            tried.push(id);
+        }
+        Ok(found)
     }
 
     /// The subnet group with its tags, which say whose it is and how far the rotation is.
@@ -128,44 +185,57 @@ impl Rotation<'_> {
             return Ok(Some(secret));
         }
         if let Some(current) = secret.current() {
-            secret.content = self.aws.secret_version(&secret.arn, current).await?;
+            let current = self.aws.secret_version(&secret.arn, current).await?;
+            secret.read(current);
         }
         if secret.pending() == Some(event.version.as_str()) {
             let coming = self.aws.secret_version(&secret.arn, &event.version).await?;
-            secret.coming = coming.map(|content| (event.version.clone(), content));
+            secret.coming = coming.and_then(Result::ok).map(|content| (event.version.clone(), content));
         }
         Ok(Some(secret))
     }
 
-    /// Does one thing. What was done, when it changed something.
-    async fn act(&self, event: &RotationEvent, seen: &mut Seen, next: &Next) -> Result<Option<&'static str>, Fault> {
+    /// Does one thing.
+    async fn act(&self, event: &RotationEvent, seen: &mut Seen, next: &Next) -> Result<Acted, Fault> {
         let (Some(secret), Some(group), Some(subnet_group)) = (&seen.secret, &seen.group, &seen.subnet_group) else {
-            return Ok(None);
+            return Ok(Acted::NotShown("the cache of the secret does not show".to_owned()));
         };
         let token = secret.version(&event.version).map(crate::secret::SecretContent::token);
         match (next, token) {
             (Next::Store, _) => {
-                let Some(content) = &secret.content else { return Ok(None) };
+                let Some(content) = &secret.content else {
+                    return Ok(Acted::NotShown(decide::unreadable(secret)));
+                };
+                // Readers get the new version as it is, so what somebody broke of the current one is put right in it.
+                let content = group.told_in(content).unwrap_or_else(|| content.clone());
                 let content = content.with_token(&self.aws.random_token().await?);
                 match self.aws.stage_secret(&secret.arn, &content, &event.version).await {
                     // Another delivery of the event was quicker; its token stays.
-                    Err(fault) if fault.class == Class::Exists => Ok(None),
-                    result => result.map(|()| Some("stored a new token, pending")),
+                    Err(fault) if fault.class == Class::Exists => {
+                        let why =
+                            "has a value already in which no token can be read: cancel the rotation and rotate again";
+                        Ok(Acted::NotShown(format!("version {} of secret {} {why}", event.version, secret.name)))
+                    }
+                    result => result.map(|()| Acted::Changed("stored a new token, pending")),
                 }
             }
             (Next::Connect, Some(token)) => {
-                let Some(content) = &secret.content else { return Ok(None) };
-                let result = connection::try_token(&content.host, content.port, &token).await;
+                let endpoint = group.main_endpoint();
+                let port = endpoint.and_then(|endpoint| u16::try_from(endpoint.port).ok());
+                let Some((endpoint, port)) = endpoint.zip(port) else {
+                    return Ok(Acted::NotShown(format!("{} shows no endpoint", group.id)));
+                };
+                let result = connection::try_token(&endpoint.address, port, &token).await;
                 seen.connection = Some(result);
-                Ok(None)
+                Ok(Acted::Nothing)
             }
             (Next::Mark(progress), _) => {
                 self.aws.tag_cache(&subnet_group.arn, &progress.tag()).await?;
-                Ok(Some("wrote down how far the rotation is"))
+                Ok(Acted::Changed("wrote down how far the rotation is"))
             }
             (Next::Unmark, _) => {
                 self.aws.untag_cache(&subnet_group.arn, &[TAG_LOGIN.to_owned()].into()).await?;
-                Ok(Some("the rotation leaves nothing to do"))
+                Ok(Acted::Changed("the rotation leaves nothing to do"))
             }
             (Next::Rotate | Next::Set, Some(token)) => {
                 let strategy = if *next == Next::Rotate { "ROTATE" } else { "SET" };
@@ -180,7 +250,7 @@ impl Rotation<'_> {
                 seen.agreed = *next == Next::Set;
                 // AWS may show the change late; until it does, nothing may be concluded.
                 tokio::time::sleep(self.poll_interval.min(Duration::from_secs(1))).await;
-                Ok(Some(if *next == Next::Rotate {
+                Ok(Acted::Changed(if *next == Next::Rotate {
                     "the cache is to take the new token too"
                 } else {
                     "the cache is to take the new token only"
@@ -193,33 +263,37 @@ impl Rotation<'_> {
                 self.aws.invoke(self.function, first.payload(&event.retirement(*after))).await?;
                 let from = secret.current();
                 self.aws.move_stage(&secret.arn, STAGE_CURRENT, Some(&event.version), from).await?;
-                Ok(Some("readers get the new token; the old one goes later"))
+                Ok(Acted::Changed("readers get the new token; the old one goes later"))
             }
             (Next::Promote(from), _) => {
                 self.aws.move_stage(&secret.arn, STAGE_CURRENT, Some(&event.version), from.as_deref()).await?;
-                Ok(Some("readers get the new token"))
+                Ok(Acted::Changed("readers get the new token"))
             }
-            _ => Ok(None),
+            _ => Ok(Acted::NotShown(format!("version {} of secret {} has no value yet", event.version, secret.name))),
         }
     }
 
     /// Sleeps for so many milliseconds, or until the invocation ends; whether the time is over.
     async fn sleep(&self, rest_ms: u64) -> bool {
         let wake = Instant::now() + Duration::from_millis(rest_ms);
-        tokio::time::sleep_until(wake.min(self.end)).await;
+        timed(Phase::Wait, tokio::time::sleep_until(wake.min(self.end))).await;
         wake < self.end
     }
 
-    async fn hand_over(&self, event: &RotationEvent) -> Result<(), String> {
+    async fn hand_over(&self, event: &RotationEvent) -> Result<Ended, String> {
         let hop = self.continuation.hop + 1;
         let started_epoch_ms = self.continuation.started_epoch_ms;
         let next = Continuation { hop, started_epoch_ms, elapsed_ms: self.waited_ms(), ..Continuation::default() };
         let payload = next.payload(&event.retirement(event.after_ms));
         self.aws.invoke(self.function, payload).await.map_err(|fault| fault.to_string())?;
+        metrics::count_hand_over();
         info!(hop, "handed on to the next invocation");
-        Ok(())
+        Ok(Ended::Open)
     }
 }
+
+/// What a step waits for that AWS may show late.
+const SHOW: &str = "AWS to show what the step needs";
 
 fn milliseconds(span: Duration) -> u64 {
     u64::try_from(span.as_millis()).unwrap_or(u64::MAX)

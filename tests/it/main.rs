@@ -33,6 +33,7 @@ mod refusals;
 mod replacement;
 mod rollback;
 mod scheduled_rotation;
+mod secret_content;
 mod shapes;
 mod shared_vpc;
 mod simulation;

@@ -4,11 +4,15 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use simulator::cloudformation::UploadFault;
+use simulator::LocalAws;
+use simulator::cloudformation::{SERVICE_TOKEN, UploadFault};
 use simulator::faults::{Fault, Kind};
 use simulator::journal::Caller;
+use simulator::secrets_manager::{STEPS, SecretsManager, rotate_with};
 
-use crate::harness::{CACHE, Setup, logged, production, quick_start};
+use crate::harness::{
+    CACHE, PANIC_TEXT, Setup, function_that_panics_at, logged, policy, production, quick_start, with,
+};
 
 const UNITS: [&str; 3] = ["Milliseconds", "Count", "None"];
 
@@ -161,4 +165,67 @@ async fn the_outcome_is_that_of_the_answer() {
         setup.stack.send("Create", CACHE, json!({"ResourceProperties": {}})).await.unwrap();
     };
     assert_eq!(ends(Box::new(twice)).await, [end("Create", "UNDELIVERED"), end("Create", "FAILED")]);
+}
+
+/// Each step of a rotation prints a line too, which no alarm about answers counts.
+#[tokio::test(start_paused = true)]
+async fn each_step_of_a_rotation_prints_one_line_of_metrics() {
+    let setup = Setup::new();
+    setup.created(with(production(), json!({"AuthTokenGraceMinutes": 30}))).await;
+    let secret = setup.aws.with(|world, _| world.secrets.secrets().next().unwrap().arn.clone());
+    let rotation = json!({
+        "SecretId": secret, "RotationLambdaARN": SERVICE_TOKEN, "RotationRules": {"AutomaticallyAfterDays": 30},
+    });
+    setup.by_hand(SecretsManager::handle, "RotateSecret", rotation);
+    let before = setup.aws.journal().len();
+    let (result, log) = logged(async {
+        rotate_with(&setup.aws, &*setup.aws.lambda().function(), &secret).await.unwrap();
+        tokio::time::sleep(Duration::from_hours(1)).await;
+        let late = json!({"SecretId": secret, "ClientRequestToken": "no-version-of-it", "Step": "setSecret"});
+        setup.stack.invoke(late).await
+    })
+    .await;
+    assert!(result.unwrap_err().contains("is not pending"));
+    let lines = metrics(&log);
+    let ends: Vec<(&str, &str, &str)> = lines
+        .iter()
+        .map(|line| {
+            assert_eq!(line["RequestType"], "Rotation");
+            assert_eq!(line["SecretId"], secret.as_str());
+            assert!(!line["_aws"].to_string().contains(r#"["Outcome"]"#), "an alarm about answers counts it");
+            (
+                line["Step"].as_str().unwrap(),
+                line["Outcome"].as_str().unwrap(),
+                line["ClientRequestToken"].as_str().unwrap(),
+            )
+        })
+        .collect();
+    let version = ends[0].2;
+    let retire = |outcome| ("retireOldToken", outcome, version);
+    let mut expected: Vec<_> = STEPS.into_iter().map(|step| (step, "SUCCESS", version)).collect();
+    expected.extend([retire("HANDED_OVER"), retire("HANDED_OVER"), retire("SUCCESS")]);
+    expected.push(("setSecret", "FAILED", "no-version-of-it"));
+    assert_eq!(ends, expected);
+    let entries = setup.aws.journal().split_off(before).into_iter().filter(|entry| entry.caller == Caller::Function);
+    let counted: u64 = lines.iter().map(|line| number(line, "Calls") + number(line, "Retries")).sum();
+    assert_eq!(counted, entries.count() as u64);
+    let minutes = |line: &Value, name: &str| number(line, name) / 60_000;
+    assert_eq!((minutes(&lines[5], "Duration"), minutes(&lines[5], "RequestDuration")), (14, 29));
+    assert!(number(&lines[7], "WaitDuration") > 5000 && number(&lines[7], "AnswerDuration") == 0);
+}
+
+/// A bug in a step of a rotation prints its line, too, and tells nothing of itself.
+#[tokio::test(start_paused = true)]
+async fn a_panic_in_a_rotation_prints_its_line() {
+    let aws = LocalAws::new(1.0, Some(policy()));
+    let setup = Setup::with_function(aws.clone(), function_that_panics_at("DescribeReplicationGroups", &aws));
+    let event = json!({"SecretId": "elasticache/a/auth-token", "ClientRequestToken": "v", "Step": "setSecret"});
+    let tags = json!([
+        {"Key": "elasticache-resource:stack-id", "Value": "s"}, {"Key": "elasticache-resource:logical-id", "Value": "l"},
+    ]);
+    let secret = json!({"Name": "elasticache/a/auth-token", "SecretString": "{}", "Tags": tags});
+    setup.by_hand(SecretsManager::handle, "CreateSecret", secret);
+    let (result, log) = logged(setup.stack.invoke(event)).await;
+    assert!(!result.unwrap_err().contains(PANIC_TEXT));
+    assert_eq!(dimensions(&metrics(&log)[0]), ("Rotation", "FAILED"));
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use elasticache_resource::aws::{Class, Fault};
 use elasticache_resource::cfn::request::{ReplyTo, Request};
 use elasticache_resource::error::Error;
-use elasticache_resource::metrics::{Ended, Ending, Meter, NAMESPACE};
+use elasticache_resource::metrics::{Ended, Ending, Meter, NAMESPACE, Work};
 use elasticache_resource::problem::Problem;
 use serde_json::{Value, json};
 
@@ -193,7 +193,8 @@ fn meter() -> std::sync::Arc<Meter> {
 fn line(meter: &Meter, outcome: Ended) -> Value {
     let (request_id, stack_id, logical_id) = ("r", "s", "l");
     let elapsed = Duration::ZERO;
-    meter.line(&Ending { request_type: "Create", outcome, elapsed, request_id, stack_id, logical_id })
+    let work = Work::Request { request_type: "Create", request_id, stack_id, logical_id };
+    meter.line(&Ending { work, outcome, elapsed })
 }
 
 fn line_outcome(meter: &Meter, outcome: Ended) -> String {
@@ -264,11 +265,11 @@ fn every_failure_of_a_rotation_is_explained() {
         page().split_once("### Failures of a rotation").map(|(a, b)| (a.to_owned(), b.to_owned())).unwrap();
     let source = std::fs::read_to_string(project_file("src/rotation/decide/mod.rs")).unwrap();
     let mut known = 0;
-    for call in ["Fail(format!(", "Err(format!(", "let reason = "] {
+    for call in ["Fail(format!(", "Doubt(format!(", "NotShown(format!(", "let reason = ", "    format!("] {
         for text in source.split(call).skip(1).filter_map(|arguments| last_text(arguments.split(';').next()?)) {
             let without_values = text.split('{').map(|part| part.split_once('}').map_or(part, |(_, after)| after));
             let words: Vec<&str> =
-                without_values.map(|part| part.trim_matches([' ', ':'])).filter(|w| w.len() > 8).collect();
+                without_values.map(|part| part.trim_matches([' ', ':', ','])).filter(|w| w.len() > 8).collect();
             let explained = words.is_empty() || words.iter().any(|words| section.contains(words));
             assert!(explained, "{text:?} is not in the page");
             known += 1;

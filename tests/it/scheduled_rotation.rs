@@ -448,3 +448,114 @@ async fn a_rotation_through_an_alias_stays_there() {
     assert_eq!(setup.tokens(GROUP), [password(&setup)]);
     setup.deleted().await;
 }
+
+/// What AWS shows late is looked at again within the invocation: the value of a version, its label, the schedule itself.
+#[tokio::test(start_paused = true)]
+async fn a_version_that_cannot_be_read_at_first_is_looked_at_again() {
+    let missing = || {
+        Kind::error(
+            "ResourceNotFoundException",
+            "Secrets Manager can't find the specified secret value for VersionId: v",
+        )
+    };
+    let faults = [("GetSecretValue", 1), ("GetSecretValue", 2), ("DescribeSecret", 1)];
+    for (action, nth) in faults {
+        for late in STEPS {
+            let setup = scheduled(production()).await;
+            let (old, version) = (password(&setup), announced(&setup));
+            for name in STEPS {
+                if name == late {
+                    setup.aws.fault(Fault::on(action, nth, missing()).times(3));
+                }
+                step(&setup, name, &version).await.unwrap_or_else(|why| panic!("{name} after {action} {nth}: {why}"));
+            }
+            assert_ne!(password(&setup), old);
+            assert_eq!(setup.tokens(GROUP), [old, password(&setup)], "{late} after {action} {nth}");
+            setup.deleted().await;
+        }
+    }
+}
+
+/// The label is not on the version yet when the step comes.
+#[tokio::test(start_paused = true)]
+async fn a_version_that_is_not_pending_at_first_is_looked_at_again() {
+    let label = |setup: &Setup, version: &str, on: bool| {
+        let change = if on { "MoveToVersionId" } else { "RemoveFromVersionId" };
+        let params = json!({"SecretId": SECRET, "VersionStage": "AWSPENDING", change: version});
+        setup.by_hand(SecretsManager::handle, "UpdateSecretVersionStage", params);
+    };
+    for late in STEPS {
+        let setup = scheduled(production()).await;
+        let version = announced(&setup);
+        for name in STEPS {
+            if name != late {
+                step(&setup, name, &version).await.unwrap();
+                continue;
+            }
+            label(&setup, &version, false);
+            let shows = async {
+                tokio::time::sleep(Duration::from_secs(4)).await;
+                label(&setup, &version, true);
+            };
+            let (taken, ()) = tokio::join!(step(&setup, name, &version), shows);
+            taken.unwrap_or_else(|why| panic!("{name}: {why}"));
+        }
+        assert_eq!(setup.tokens(GROUP).last(), Some(&password(&setup)));
+        setup.deleted().await;
+    }
+}
+
+/// What never shows ends the step soon, with the cause and what to do.
+#[tokio::test(start_paused = true)]
+async fn a_version_that_never_shows_ends_the_step_soon() {
+    let setup = scheduled(production()).await;
+    let version = announced(&setup);
+    for (name, of, reason) in [
+        ("setSecret", version.as_str(), "has no value yet"),
+        ("testSecret", "never-heard-of-0123456789abcdef012", "is not pending"),
+        ("finishSecret", "never-heard-of-0123456789abcdef012", "is not pending"),
+    ] {
+        let began = tokio::time::Instant::now();
+        let failure = step(&setup, name, of).await.unwrap_err();
+        for part in [reason, "rotate again", SECRET] {
+            assert!(failure.contains(part), "{part:?} is not in {failure}");
+        }
+        assert!((5..60).contains(&began.elapsed().as_secs()), "{name}: {:?}", began.elapsed());
+    }
+}
+
+/// Somebody else filled the version that is being rotated in: no endless tries.
+#[tokio::test(start_paused = true)]
+async fn a_pending_version_of_somebody_else_ends_the_step() {
+    let setup = scheduled(production()).await;
+    let version = announced(&setup);
+    let value = json!({
+        "SecretId": SECRET, "ClientRequestToken": version, "SecretString": "hunter2", "VersionStages": ["AWSPENDING"],
+    });
+    setup.by_hand(SecretsManager::handle, "PutSecretValue", value);
+    let before = setup.aws.journal().len();
+    let failure = step(&setup, "createSecret", &version).await.unwrap_err();
+    assert!(
+        failure.contains("has a value already in which no token can be read") && !failure.contains("hunter2"),
+        "{failure}"
+    );
+    assert!(setup.aws.journal().len() - before < 100);
+}
+
+/// The rights of a new role take some seconds to be known everywhere; a right that is missing is named.
+#[tokio::test(start_paused = true)]
+async fn a_first_denial_of_a_step_is_tried_again() {
+    let denied = || Kind::error("AccessDeniedException", "not authorized");
+    for action in
+        ["DescribeSecret", "GetSecretValue", "GetRandomPassword", "PutSecretValue", "DescribeReplicationGroups"]
+    {
+        let setup = scheduled(production()).await;
+        let version = announced(&setup);
+        setup.aws.fault(Fault::on(action, 1, denied()).times(3));
+        step(&setup, "createSecret", &version).await.unwrap();
+        assert!(value(&setup, &version).is_some());
+        setup.aws.fault(Fault::on("DescribeSecret", 1, denied()).times(99));
+        let failure = step(&setup, "setSecret", &version).await.unwrap_err();
+        assert!(failure.contains("allow secretsmanager:DescribeSecret in the function's role"), "{failure}");
+    }
+}

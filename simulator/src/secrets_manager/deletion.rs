@@ -21,6 +21,9 @@ impl SecretsManager {
                 "You can't use ForceDeleteWithoutRecovery in conjunction with RecoveryWindowInDays.",
             ));
         }
+        if let Some(secret) = self.secret(text(params, "SecretId").unwrap_or_default()) {
+            secret.check_unreplicated()?;
+        }
         if force { Ok(self.force_delete(call)) } else { self.schedule_deletion(call, recovery_window(window)?) }
     }
 

@@ -1,13 +1,13 @@
 //! The calls that create, describe and tag secrets.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
 use super::secret::{CURRENT, Payload};
 use super::{Secret, SecretsManager, arn_prefix, invalid_parameter, invalid_request};
 use crate::wire::tree::{items, text, texts};
-use crate::world::{Answer, AwsError, Call};
+use crate::world::{Answer, AwsError, Call, REGION};
 
 const TAGS_PER_SECRET: usize = 50;
 
@@ -41,6 +41,7 @@ impl SecretsManager {
             kms_key: text(params, "KmsKeyId").map(str::to_owned),
             tags,
             versions: BTreeMap::new(),
+            replicas: BTreeSet::new(),
             deletion: None,
             rotation: None,
             created: call.now,
@@ -69,6 +70,10 @@ impl SecretsManager {
         let secret = self.addressed(&call.params)?;
         let mut fields = secret.summary();
         fields.insert("VersionIdsToStages".into(), secret.stages_by_version());
+        if !secret.replicas.is_empty() {
+            fields.insert("PrimaryRegion".into(), json!(REGION));
+            fields.insert("ReplicationStatus".into(), secret.replication());
+        }
         Ok(fields.into())
     }
 

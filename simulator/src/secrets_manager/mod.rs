@@ -4,6 +4,7 @@ mod deletion;
 mod lifecycle;
 mod listing;
 mod password;
+mod replication;
 mod rights;
 mod rotate_with;
 mod rotation;
@@ -78,6 +79,8 @@ impl SecretsManager {
             "UntagResource" => service.untag(call),
             "GetRandomPassword" => service.random_password(call),
             "RotateSecret" => service.rotate(call),
+            "ReplicateSecretToRegions" => service.replicate(call),
+            "RemoveRegionsFromReplication" => service.remove_regions(call),
             "CancelRotateSecret" => service.cancel_rotation(call),
             _ => Err(AwsError::new("UnknownOperationException", String::new())),
         }

@@ -39,6 +39,8 @@ pub struct Secret {
     pub tags: BTreeMap<String, String>,
     /// By version id.
     pub versions: BTreeMap<String, Version>,
+    /// Regions that it is replicated to.
+    pub replicas: BTreeSet<String>,
     /// Whether and when it is going to be deleted.
     pub deletion: Option<Deletion>,
     pub(super) rotation: Option<Rotation>,

@@ -36,7 +36,7 @@ pub use generation::{
     stands, successor, unclear_return, undoes_replacement, way_back,
 };
 pub use one_way::concede;
-pub use removal::absent;
+pub use removal::{absent, kept_secret};
 pub use replacement::Replacing;
 pub use step::{LoginChange, NewSecret, SnapshotSource, StagedSecret, Step, TagTarget};
 pub use warnings::warnings;

@@ -3,7 +3,7 @@
 use super::step::Step;
 use super::{Awaited, Plan, is_deletable};
 use crate::desired::Removal;
-use crate::observed::{Observed, Status};
+use crate::observed::{Observed, Secret, Status};
 use crate::problem::Problem;
 
 /// The next steps towards nothing: the group, and when it is gone parameter group and subnet group, security group,
@@ -55,9 +55,17 @@ pub fn absent(removal: &Removal, observed: &Observed) -> Plan {
     if let Some(group) = observed.security_group.as_ref().filter(|group| owner.owns(&group.tags)) {
         return Plan::Act(vec![Step::DeleteSecurityGroup { id: group.id.clone() }]);
     }
-    if let Some(secret) = observed.secret.as_ref().filter(|secret| !secret.deleted && owner.owns(&secret.tags)) {
+    let secret = observed.secret.as_ref().filter(|secret| !secret.deleted && owner.owns(&secret.tags));
+    if let Some(secret) = secret.filter(|secret| secret.replicas.is_empty()) {
         let recovery_window_days = removal.recovery_window_days;
         return Plan::Act(vec![Step::DeleteSecret { arn: secret.arn.clone(), recovery_window_days }]);
     }
     Plan::Done
+}
+
+/// Our secret that stays because AWS deletes none that has replicas in other regions.
+#[must_use]
+pub fn kept_secret<'o>(removal: &Removal, observed: &'o Observed) -> Option<&'o Secret> {
+    let secret = observed.secret.as_ref()?;
+    (!secret.deleted && removal.owner.owns(&secret.tags) && !secret.replicas.is_empty()).then_some(secret)
 }

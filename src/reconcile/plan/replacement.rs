@@ -212,6 +212,9 @@ pub(super) fn obstacles(wish: Wish<'_>, observed: &Observed) -> Obstacles {
     }
     obstacles.refused.extend(upgrade_while_node_type_waits(desired, group, observed));
     obstacles.refused.extend(features_that_would_wait(desired, group, observed));
+    if wish.direction != Direction::Rollback {
+        obstacles.refused.extend(token::unreadable(desired, group, observed));
+    }
     obstacles
 }
 

@@ -6,7 +6,7 @@ use std::fmt;
 use crate::desired::{LogDelivery, Tags, Tls};
 use crate::group_request::{GroupChange, NewGroup, Replicas, join};
 use crate::observed::{IngressRule, Observed};
-use crate::secret::{AuthToken, SecretContent};
+use crate::secret::{AuthToken, OtherKeys, SecretContent};
 
 /// One change at AWS.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -148,6 +148,8 @@ pub struct NewSecret {
     pub restore: bool,
     /// Id of the version to make, when it was decided before; otherwise the request decides it.
     pub version: Option<String>,
+    /// What others added to the secret that the token was in before; an existing secret keeps its own.
+    pub others: OtherKeys,
     pub tags: Tags,
 }
 

@@ -119,7 +119,7 @@ fn secret(wish: Wish<'_>, observed: &Observed, account: &Account) -> Option<Step
         Auth::Generated { .. } | Auth::Open | Auth::Foreign { .. } | Auth::UserGroup(_) => None,
     };
     let create = |existing: Option<String>, restore: bool| {
-        Some(token::new_secret(desired, given.clone(), existing, restore, None))
+        Some(token::new_secret(desired, observed, given.clone(), existing, restore, None))
     };
     // A ROTATE that AWS works on shows in the group's pending changes before the token shows as enabled.
     let unused = observed.group.as_ref().is_none_or(|group| group.pending.is_empty() && !group.auth_token_enabled);
@@ -156,7 +156,7 @@ fn secret_in_use(wish: Wish<'_>, observed: &Observed, account: &Account) -> Opti
     let secret = observed.secret.as_ref();
     let stored = secret.and_then(|secret| secret.content.as_ref()).is_some_and(|content| content.token() == token);
     let existing = secret.map(|secret| secret.arn.clone());
-    (!stored).then(|| token::new_secret(wish.desired, Some(token), existing, false, None))
+    (!stored).then(|| token::new_secret(wish.desired, observed, Some(token), existing, false, None))
 }
 
 /// Another key for a standing secret.
@@ -194,28 +194,22 @@ fn complete_secret(desired: &Desired, group: &Group, observed: &Observed) -> Opt
     }
     let secret = observed.secret.as_ref()?;
     let stored = secret.content.as_ref()?;
-    let endpoint = group.main_endpoint()?;
-    let token = stored.token();
-    let port = u16::try_from(endpoint.port).unwrap_or_default();
-    let mut complete = SecretContent::login(desired.engine.as_str(), &token, &group.id);
-    complete.host.clone_from(&endpoint.address);
-    complete.port = port;
-    complete.reader_host = match &group.configuration_endpoint {
-        Some(_) => String::new(),
-        None => group.reader_endpoint().map(|reader| reader.address.clone()).unwrap_or_default(),
-    };
-    complete.url = SecretContent::connection_url(&endpoint.address, port, &token);
+    let complete = SecretContent { engine: desired.engine.to_string(), ..group.told_in(stored)? };
     (complete != *stored).then(|| Step::PutSecret { arn: secret.arn.clone(), content: complete })
 }
 
 /// Secrets of tokens that the group no longer takes, and the one under a former name.
 fn useless_secrets(desired: &Desired, group: &Group, observed: &Observed) -> Vec<Step> {
     let recovery_window_days = desired.secret.recovery_window_days;
-    // A token that an update added and its rollback could not take away opens the cache still.
-    let done = !group.auth_token_enabled || desired.auth.is_required();
+    // A token that an update added and its rollback could not take away opens the cache still. What its secret holds may
+    // be all that there is of it.
+    let moved = !desired.auth.keeps_secret() || observed.secret.as_ref().is_some_and(|secret| secret.content.is_some());
+    let done = !group.auth_token_enabled || (desired.auth.is_required() && moved);
     let own = observed.secret.as_ref().filter(|_| !desired.auth.keeps_secret());
     let secrets = own.into_iter().chain(&observed.former_secret).filter(|_| done);
-    let ours = secrets.filter(|secret| !secret.deleted && desired.owner.owns(&secret.tags));
+    // AWS deletes no secret that has replicas; a warning tells.
+    let removable = |secret: &&Secret| !secret.deleted && secret.replicas.is_empty();
+    let ours = secrets.filter(removable).filter(|secret| desired.owner.owns(&secret.tags));
     ours.map(|secret| Step::DeleteSecret { arn: secret.arn.clone(), recovery_window_days }).collect()
 }
 

@@ -17,6 +17,7 @@ use crate::desired::{Auth, Desired, TAG_LOGIN, TAG_TOKEN_SOURCE};
 use crate::login::{InForce, Origin, Progress, Stage};
 use crate::names::hash;
 use crate::observed::{Account, ForeignToken, Group, Observed, Secret, SubnetGroup};
+use crate::problem::Problem;
 use crate::secret::{AuthToken, SecretContent};
 
 /// The token that a new group gets, from wherever it is kept.
@@ -113,7 +114,7 @@ fn is_to_change(wish: Wish<'_>, observed: &Observed, account: &Account) -> bool 
         Auth::Literal(token) => {
             // A lost secret is written again, unless the template changed the token in the same moment.
             let elsewhere = !record.origin.is_in(&desired.secret.name);
-            let differs = |previous: &Desired| matches!(&previous.auth, Auth::Literal(before) if before != token);
+            let differs = |previous: &Desired| !matches!(&previous.auth, Auth::Literal(before) if before == token);
             let unknown = elsewhere || wish.previous.is_some_and(differs);
             current.map_or(unknown, |current| current != *token)
         }
@@ -125,6 +126,10 @@ fn is_to_change(wish: Wish<'_>, observed: &Observed, account: &Account) -> bool 
                 None => true,
             }
         }
+        // Somebody broke what the secret says: a new token comes only when it is asked for.
+        Auth::Generated { .. } if flaw(desired, observed).is_some() => {
+            !made_for_same(&record.origin, desired, is_moved(desired, observed))
+        }
         Auth::Generated { .. } => {
             let stored = observed.secret.as_ref().and_then(|secret| secret.content.as_ref());
             let intact = stored.is_some_and(|stored| current.is_none_or(|current| current == stored.token()));
@@ -132,6 +137,29 @@ fn is_to_change(wish: Wish<'_>, observed: &Observed, account: &Account) -> bool 
         }
         Auth::Open | Auth::UserGroup(_) => false,
     }
+}
+
+/// The secret that the token in force is in, if that secret has a value and no token can be read from it, with the reason.
+pub(super) fn flaw<'o>(desired: &Desired, observed: &'o Observed) -> Option<(&'o Secret, &'o str)> {
+    let record = recorded(desired, observed);
+    let secrets = [&observed.secret, &observed.former_secret].into_iter().flatten();
+    let holder = secrets.into_iter().find(|secret| record.origin.is_in(&secret.name))?;
+    holder.flaw.as_deref().map(|flaw| (holder, flaw))
+}
+
+/// What it means for an update that nobody asks for a new generated token and the one in force cannot be read.
+pub(super) fn unreadable(desired: &Desired, group: &Group, observed: &Observed) -> Option<Problem> {
+    let (secret, flaw) = flaw(desired, observed)?;
+    let record = recorded(desired, observed);
+    let asks_for_none = matches!(desired.auth, Auth::Generated { .. })
+        && made_for_same(&record.origin, desired, is_moved(desired, observed))
+        && progress(observed).is_none_or(|progress| !progress.is_of_an_update());
+    if !asks_for_none || !group.auth_token_enabled || secret.deleted {
+        return None;
+    }
+    let rule = format!("is true, and no password can be read from secret {}: {flaw}", secret.name);
+    let fix = "give the secret its JSON with the key password back (Secrets Manager keeps what it held before as                AWSPREVIOUS), or change AuthTokenVersion to have a new password made";
+    Some(Problem::new("AuthTokenEnabled", rule, fix).with_value("true"))
 }
 
 /// Whether a recorded token was generated for the wanted `AuthTokenVersion`, here or in the secret's former place.
@@ -337,7 +365,7 @@ impl Change<'_> {
             }
             other => {
                 let existing = other.map(|secret| secret.arn.clone());
-                vec![new_secret(desired, token, existing, false, Some(version))]
+                vec![new_secret(desired, self.pass.observed, token, existing, false, Some(version))]
             }
         }
     }
@@ -396,11 +424,13 @@ fn promote(secret: &Secret, version: &str) -> Step {
 /// The step that makes a secret of ours, or gives a standing one a value.
 pub(super) fn new_secret(
     desired: &Desired,
+    observed: &Observed,
     token: Option<AuthToken>,
     existing: Option<String>,
     restore: bool,
     version: Option<String>,
 ) -> Step {
+    let former = observed.former_secret.as_ref().and_then(|secret| secret.content.as_ref());
     Step::CreateSecret(Box::new(NewSecret {
         name: desired.secret.name.clone(),
         description: format!("AUTH token of {}", desired.names.replication_group),
@@ -411,6 +441,7 @@ pub(super) fn new_secret(
         existing,
         restore,
         version,
+        others: former.map(|content| content.others.clone()).unwrap_or_default(),
         tags: desired.secret_tags(),
     }))
 }

@@ -7,7 +7,7 @@ use super::surroundings::subnets_in_use;
 use super::{Wish, token};
 use crate::desired::window::overlap;
 use crate::desired::{Auth, Desired};
-use crate::observed::Observed;
+use crate::observed::{Observed, Secret};
 use crate::properties::NodeGroupProperties;
 
 /// The warnings about a converged group. None holds a semicolon, which is what stands between two of them.
@@ -32,6 +32,7 @@ pub fn warnings(wish: Wish<'_>, observed: &Observed) -> Vec<String> {
     for (id, zone) in subnets_in_use(desired, observed) {
         warnings.push(format!("{id} is still in the subnet group, because AWS kept a node in {zone}"));
     }
+    warnings.extend(secrets(desired, observed));
     warnings.extend(waiting(observed));
     warnings.extend(window_in_the_way(desired, observed));
     warnings.extend(failing_logs(desired, observed));
@@ -43,6 +44,20 @@ pub fn warnings(wish: Wish<'_>, observed: &Observed) -> Vec<String> {
         warnings.push("some parameters take effect at the next reboot of the nodes".to_owned());
     }
     warnings
+}
+
+/// Secrets that stay as they are although that helps nobody.
+fn secrets(desired: &Desired, observed: &Observed) -> Vec<String> {
+    let broken = token::flaw(desired, observed).filter(|_| desired.auth.keeps_secret());
+    let broken = broken.map(|(secret, flaw)| {
+        let name = &secret.name;
+        format!("no password can be read from secret {name}: {flaw}: put it back, or change AuthTokenVersion")
+    });
+    let own = observed.secret.as_ref().filter(|_| !desired.auth.keeps_secret());
+    let useless = own.into_iter().chain(&observed.former_secret);
+    let ours = useless.filter(|secret| !secret.deleted && desired.owner.owns(&secret.tags));
+    let replicated = ours.filter(|secret| !secret.replicas.is_empty()).map(Secret::kept_for_replicas);
+    broken.into_iter().chain(replicated).collect()
 }
 
 /// A window that was not set because it overlaps the other one, which the template no longer says and AWS keeps.

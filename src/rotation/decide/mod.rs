@@ -39,6 +39,8 @@ pub enum Next {
     Fail(String),
     /// Look again later; what for.
     Wait(&'static str),
+    /// The step cannot be taken by what was seen, and AWS may show late what it needs: look again a few times.
+    Doubt(String),
     /// Nothing for this many milliseconds.
     Sleep(u64),
     /// Generate a token and store it as this version, pending.
@@ -74,8 +76,23 @@ pub fn next(event: &RotationEvent, seen: &Seen) -> Next {
     }
     match Work::new(event, seen) {
         Ok(work) => work.next(),
-        Err(reason) => Next::Fail(reason),
+        Err(next) => next,
     }
+}
+
+/// Why a secret that somebody broke is not rotated.
+#[must_use]
+pub fn unreadable(secret: &Secret) -> String {
+    let flaw = secret.flaw.as_deref().unwrap_or("it has no value");
+    let fix = "give it its JSON with the key password back, which AWSPREVIOUS may hold, or change AuthTokenVersion in the \
+               template";
+    format!("no password can be read from secret {}: {flaw}: {fix}", secret.name)
+}
+
+fn refused(reason: &str) -> String {
+    format!(
+        "the cache does not take the new token: {reason}: see that the function reaches the cache, and rotate again"
+    )
 }
 
 /// Whether the stack was deleted, or is being deleted.
@@ -96,18 +113,29 @@ struct Work<'a> {
 
 impl<'a> Work<'a> {
     /// Checks that the secret is one of ours with a generated token, and that its cache is the one that belongs to it.
-    fn new(event: &'a RotationEvent, seen: &'a Seen) -> Result<Work<'a>, String> {
+    fn new(event: &'a RotationEvent, seen: &'a Seen) -> Result<Work<'a>, Next> {
         let name = &event.secret;
-        let secret = seen.secret.as_ref().ok_or_else(|| format!("secret {name} does not exist"))?;
-        let owner = owner(&secret.tags).ok_or_else(|| format!("secret {name} was not made by this function"))?;
+        let unscheduled = "remove the rotation schedule, or deploy the cluster's stack again";
+        let Some(secret) = &seen.secret else {
+            return Err(Next::Doubt(format!("secret {name} does not exist: {unscheduled}")));
+        };
+        let Some(owner) = owner(&secret.tags) else {
+            let why = format!("it lacks the tags {TAG_STACK_ID} and {TAG_LOGICAL_ID}");
+            return Err(Next::Fail(format!("secret {name} was not made by this function, {why}: {unscheduled}")));
+        };
         if secret.deleted {
-            return Err(format!("secret {name} is scheduled for deletion"));
+            let fix = "remove the rotation schedule, or restore the secret";
+            return Err(Next::Fail(format!("secret {name} is scheduled for deletion: {fix}")));
+        }
+        if event.step != Step::Retire && secret.flaw.is_some() {
+            return Err(Next::Fail(unreadable(secret)));
         }
         let (Some(group), Some(subnet_group)) = (&seen.group, &seen.subnet_group) else {
-            return Err(format!("the cache of secret {name} does not exist"));
+            return Err(Next::Doubt(format!("the cache of secret {name} does not exist: {unscheduled}")));
         };
         if !owner.owns(&subnet_group.tags) {
-            return Err(format!("{} does not belong to the resource that secret {name} belongs to", group.id));
+            let other = format!("{} does not belong to the resource that secret {name} belongs to", group.id);
+            return Err(Next::Fail(format!("{other}: {unscheduled}")));
         }
         let origin = match InForce::read(&subnet_group.tags) {
             None => Origin::generated(&secret.name, None),
@@ -116,7 +144,7 @@ impl<'a> Work<'a> {
             }
             Some(_) => {
                 let reason = "does not have a generated token from it: change the token where it comes from";
-                return Err(format!("{} {reason}", group.id));
+                return Err(Next::Fail(format!("{} {reason}", group.id)));
             }
         };
         Ok(Work { event, seen, secret, group, origin, progress: Progress::read(&subnet_group.tags) })
@@ -129,10 +157,13 @@ impl<'a> Work<'a> {
             return self.retire(is_current);
         }
         if !self.secret.rotates {
-            return Next::Fail(format!("rotation of secret {} is not enabled", self.secret.name));
+            let name = &self.secret.name;
+            let fix = "give it a schedule again";
+            return Next::Doubt(format!("rotation of secret {name} is not enabled: {fix}"));
         }
         if !is_current && self.secret.pending() != Some(version) {
-            return Next::Fail(format!("version {version} of secret {} is not pending", self.secret.name));
+            let why = "most likely the token was changed meanwhile: rotate again";
+            return Next::Doubt(format!("version {version} of secret {} is not pending, {why}", self.secret.name));
         }
         match self.event.step {
             Step::Finish => self.finish(is_current),
@@ -140,7 +171,10 @@ impl<'a> Work<'a> {
             Step::Create if self.new_content().is_some() => Next::Done("the token is stored"),
             Step::Create => Next::Store,
             Step::Test if self.is_trial() => Next::Done("a trial of the schedule: it brings no new token"),
-            _ if self.new_content().is_none() => Next::Fail(format!("version {version} has no value yet")),
+            _ if self.new_content().is_none() => {
+                let why = "the step that stores the new token came to nothing: rotate again";
+                Next::Doubt(format!("version {version} of secret {} has no value yet, {why}", self.secret.name))
+            }
             Step::Test => self.test(),
             Step::Set | Step::Retire => self.set(),
         }
@@ -167,13 +201,15 @@ impl<'a> Work<'a> {
     /// What has to pass before the cache can be changed.
     fn obstacle(&self) -> Option<Next> {
         if self.group.status == Status::Deleting {
-            return Some(Next::Fail(format!("{} is being deleted", self.group.id)));
+            let fix = "remove the rotation schedule";
+            return Some(Next::Fail(format!("{} is being deleted: {fix}", self.group.id)));
         }
         if !self.group.is_settled() {
             return Some(Next::Wait("the replication group to be available with nothing pending"));
         }
         if !self.group.auth_token_enabled {
-            return Some(Next::Fail(format!("{} takes no token", self.group.id)));
+            let fix = "deploy the cluster's stack again, or remove the rotation schedule";
+            return Some(Next::Fail(format!("{} takes no token: {fix}", self.group.id)));
         }
         None
     }
@@ -210,7 +246,7 @@ impl<'a> Work<'a> {
             return match &self.seen.connection {
                 None => Next::Connect,
                 Some(Ok(())) => Next::Done("a connection with the token works"),
-                Some(Err(reason)) => Next::Fail(format!("the cache does not take the new token: {reason}")),
+                Some(Err(reason)) => Next::Fail(refused(reason)),
             };
         }
         if let Some(obstacle) = self.obstacle() {
@@ -219,8 +255,13 @@ impl<'a> Work<'a> {
         if self.is_taken() {
             Next::Done("AWS reports the token as taken; the function has no network access to try it")
         } else {
-            Next::Fail(format!("{} was not given the token", self.group.id))
+            self.not_given()
         }
+    }
+
+    fn not_given(&self) -> Next {
+        let why = "the step that has the cache take it came to nothing: rotate again";
+        Next::Doubt(format!("{} was not given the token, {why}", self.group.id))
     }
 
     /// Whether AWS has changed the token since this rotation asked for it.
@@ -254,13 +295,13 @@ impl<'a> Work<'a> {
             };
         }
         if !self.is_taken() && !self.seen.reaches_caches {
-            return Next::Fail(format!("{} was not given the token", self.group.id));
+            return self.not_given();
         }
         if self.seen.reaches_caches && self.seen.connection.is_none() {
             return Next::Connect;
         }
         match (&self.seen.connection, grace) {
-            (Some(Err(reason)), _) => Next::Fail(format!("the cache does not take the new token: {reason}")),
+            (Some(Err(reason)), _) => Next::Fail(refused(reason)),
             (_, Some(_)) => self.mark(Stage::Grace),
             (_, None) => promote(),
         }
