@@ -256,7 +256,7 @@ impl Function {
                         return Err(run.refused(problems, &references, None).await);
                     }
                 };
-                run.settle_cluster_mode(&mut desired).await?;
+                run.settle(&mut desired, true).await?;
                 let work = run.present(Wish::new(&desired));
                 let converged = self.priced(Some(&desired), work).await;
                 if converged.is_err() && run.is_swept_away() {

@@ -60,10 +60,12 @@ impl Names {
         format!("{SECRET_PREFIX}{}/{SECRET_SUFFIX}", self.replication_group)
     }
 
-    /// Our snapshot of this generation, from which generation `next` is made.
+    /// Our snapshot of this generation, from which generation `next` is made; `number` is 1 unless that name is not free.
     #[must_use]
-    pub fn seed_snapshot(&self, next: &str) -> String {
-        snapshot(&self.replication_group, &format!("-seed-{}", hash(&[&self.replication_group, next], 8)))
+    pub fn seed_snapshot(&self, next: &str, number: u32) -> String {
+        let made_of = format!("-seed-{}", hash(&[&self.replication_group, next], 8));
+        let number = if number > 1 { format!("-{number}") } else { String::new() };
+        snapshot(&self.replication_group, &format!("{made_of}{number}"))
     }
 
     /// A final snapshot's name: the given one, made unique for the request, because snapshot names are unique in an
@@ -150,6 +152,18 @@ pub fn given_secret(given: &str, generation: u32) -> String {
 pub fn group_of_secret(name: &str) -> Option<&str> {
     let (id, rest) = name.strip_prefix(SECRET_PREFIX)?.split_once('/')?;
     rest.starts_with(SECRET_SUFFIX).then_some(id)
+}
+
+/// Another name for a secret whose usual one is not free.
+#[must_use]
+pub fn numbered_secret(usual: &str, number: u32) -> String {
+    format!("{usual}-{number}")
+}
+
+/// Another name for a snapshot whose own one is not free.
+#[must_use]
+pub fn numbered_snapshot(name: &str, number: u32) -> String {
+    snapshot(name, &format!("-{number}"))
 }
 
 /// Why `id` is not a legal replication group id: 1 to 40 letters, digits and single hyphens, first a letter, last not

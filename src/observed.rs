@@ -666,6 +666,8 @@ fn integers(text: &str) -> Option<(i64, i64)> {
 /// A snapshot to restore.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct FoundSnapshot {
+    /// ARN.
+    pub arn: String,
     /// `available`, `creating`, ...
     pub status: String,
     /// Engine of the group it was taken of.

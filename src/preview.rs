@@ -47,8 +47,8 @@ pub fn update(old: &Value, new: &Value) -> Result<Forecast, Vec<Problem>> {
         Ok(Generation::Same) => Ok(in_time(&id, Forecast::in_place(wish, &observed, &account), new)),
         Ok(Generation::Next(changes)) => {
             let next = next_generations(new, &id, renamed.as_deref()).next().unwrap_or_default();
-            let seed =
-                (desired.replacement_policy == ReplacementPolicy::Snapshot).then(|| desired.names.seed_snapshot(&next));
+            let seed = (desired.replacement_policy == ReplacementPolicy::Snapshot)
+                .then(|| desired.names.seed_snapshot(&next, 1));
             let desired = match Desired::new(new, &owner, Purpose::Replace(&next)) {
                 Ok(desired) => desired.replacing(&id, seed),
                 Err(problems) => return Ok(Forecast::refused(&id, problems)),

@@ -113,6 +113,7 @@ impl Aws {
         match call.customize().config_override(once()).send().await {
             Ok(output) => Ok(match output.snapshots().first() {
                 Some(snapshot) => Lookup::Found(FoundSnapshot {
+                    arn: snapshot.arn().unwrap_or_default().to_owned(),
                     status: snapshot.snapshot_status().unwrap_or_default().to_owned(),
                     engine: snapshot.engine().and_then(Engine::parse),
                     version: snapshot.engine_version().and_then(Version::parse),

@@ -23,7 +23,7 @@ pub use references::References;
 use resolve::{DEFAULT_RECOVERY_DAYS, resolve, zones_of};
 pub use tags::{
     Owner, TAG_CREATING, TAG_GRACE, TAG_KEPT_VERSION, TAG_LOGICAL_ID, TAG_LOGIN, TAG_PREFIX, TAG_REPLACED_BY,
-    TAG_REPLACES, TAG_REQUESTS, TAG_STACK_ID, TAG_TOKEN_SOURCE, Tags,
+    TAG_REPLACES, TAG_REQUESTS, TAG_SECRET, TAG_STACK_ID, TAG_TOKEN_SOURCE, Tags,
 };
 
 /// Whom the security group lets in on the port.
@@ -162,12 +162,55 @@ pub enum Parameters {
 pub struct SecretSettings {
     /// Name.
     pub name: String,
+    /// What it is instead of, when that name was not free.
+    pub numbered: Option<NumberedSecret>,
     /// Customer key, if any.
     pub kms_key_id: Option<String>,
     /// Days between deletion and disappearance; 0 deletes at once.
     pub recovery_window_days: i32,
     /// Minutes that the old token stays valid after a scheduled rotation; `None` until the next one.
     pub grace_minutes: Option<i32>,
+}
+
+impl SecretSettings {
+    /// The name that the secret has unless that was not free.
+    #[must_use]
+    pub fn usual_name(&self) -> &str {
+        self.numbered.as_ref().map_or(&self.name, |numbered| &numbered.usual)
+    }
+}
+
+/// A secret under another name than the usual one, which the secret of a deleted stack had when it was made. The subnet
+/// group says so from before it is made, so that it is found for good, however long the usual name is taken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NumberedSecret {
+    /// The usual name.
+    pub usual: String,
+    /// What comes behind it.
+    pub number: u32,
+}
+
+impl NumberedSecret {
+    /// The name.
+    #[must_use]
+    pub fn name(&self) -> String {
+        names::numbered_secret(&self.usual, self.number)
+    }
+
+    /// Tags of the subnet group that say so.
+    #[must_use]
+    pub fn tag(&self) -> Tags {
+        // A name may be longer than a tag's value.
+        Tags::from([(TAG_SECRET.to_owned(), format!("{} {}", self.number, names::hash(&[&self.usual], 8)))])
+    }
+
+    /// What the tags say about the secret with this usual name.
+    #[must_use]
+    pub fn read(usual: &str, tags: &Tags) -> Option<NumberedSecret> {
+        let number = tags.get(TAG_SECRET)?.split_whitespace().next()?.parse().ok()?;
+        let numbered = NumberedSecret { usual: usual.to_owned(), number };
+        (numbered.tag().get(TAG_SECRET) == tags.get(TAG_SECRET)).then_some(numbered)
+    }
 }
 
 /// Delivery of one log type.
@@ -322,7 +365,14 @@ impl Desired {
     pub fn subnet_group_tags(&self) -> Tags {
         let mut tags = self.tags.clone();
         tags.extend(self.replaces.iter().map(|id| (TAG_REPLACES.to_owned(), id.clone())));
+        tags.extend(self.secret.numbered.iter().flat_map(NumberedSecret::tag));
         tags
+    }
+
+    /// Takes over under which name the secret is.
+    pub fn settle_secret(&mut self, numbered: NumberedSecret) {
+        self.secret.name = numbered.name();
+        self.secret.numbered = Some(numbered);
     }
 
     /// Where the token comes from, if there is one.
@@ -475,6 +525,8 @@ pub struct Removal {
     pub final_snapshot: Option<String>,
     /// Secret's name.
     pub secret_name: String,
+    /// Whether that is not the usual one: then only the subnet group knows it, which has to outlive the secret.
+    pub secret_is_numbered: bool,
     /// Whether the template asks for a token that we keep.
     pub keeps_secret: bool,
     /// Days until the secret is gone; 0 deletes at once.
@@ -504,6 +556,7 @@ impl Removal {
                 Some(given) => names::given_secret(&given, number),
                 None => names.secret(),
             },
+            secret_is_numbered: false,
             keeps_secret: is_set("AuthToken")
                 || (is_set("AuthTokenEnabled") && properties.auth_token_enabled != Some(false)),
             recovery_window_days: properties
@@ -514,6 +567,12 @@ impl Removal {
             names,
             owner: owner.clone(),
         }
+    }
+
+    /// The same with the secret under another name than the usual one.
+    #[must_use]
+    pub fn with_secret(self, numbered: &NumberedSecret) -> Removal {
+        Removal { secret_name: numbered.name(), secret_is_numbered: true, ..self }
     }
 
     /// The same for a generation that was never put to use: nobody's data and nobody's token are in it.

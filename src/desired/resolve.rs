@@ -73,6 +73,7 @@ pub(super) fn resolve(p: Properties, owner: &Owner, purpose: Purpose<'_>) -> Des
                 Some(given) => names::given_secret(given, number),
                 None => names.secret(),
             },
+            numbered: None,
             kms_key_id: p.secret_kms_key_id,
             recovery_window_days: p.secret_recovery_window_in_days.unwrap_or(DEFAULT_RECOVERY_DAYS),
             grace_minutes: p.auth_token_grace_minutes,

@@ -22,6 +22,8 @@ pub const TAG_LOGIN: &str = "elasticache-resource:login";
 pub const TAG_GRACE: &str = "elasticache-resource:auth-token-grace-minutes";
 /// Tag key on the subnet group: where the token in force comes from.
 pub const TAG_TOKEN_SOURCE: &str = "elasticache-resource:auth-token-source";
+/// Tag key on the subnet group: under which number the secret is, when a deleted stack's secret had its usual name.
+pub const TAG_SECRET: &str = "elasticache-resource:secret";
 /// What all keys of our own tags start with; templates may not use it.
 pub const TAG_PREFIX: &str = "elasticache-resource:";
 

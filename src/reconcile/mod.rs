@@ -4,6 +4,7 @@
 //! steps it has taken, to tell a change that AWS shows late from one that it did not make.
 
 pub mod act;
+mod free_name;
 pub mod observe;
 pub mod order;
 pub mod plan;
@@ -23,6 +24,7 @@ use crate::aws::{Aws, Class, Fault};
 use crate::continuation::Memory;
 use crate::desired::{Desired, References, Removal};
 use crate::error::Error;
+use crate::names;
 use crate::observed::{Account, Observed, Status};
 use crate::problem::Problem;
 use observe::{HiddenSecret, Target};
@@ -79,6 +81,8 @@ pub struct Run<'a> {
     updates: Option<String>,
     /// The version whose token AWS was last asked to make the only one, and agreed.
     required_version: Option<String>,
+    /// Names that AWS refused for a final snapshot, because another has them.
+    taken_snapshots: BTreeSet<String>,
 }
 
 /// What is remembered of a step that was taken.
@@ -134,6 +138,7 @@ impl<'a> Run<'a> {
             no_update: false,
             updates: None,
             required_version: None,
+            taken_snapshots: BTreeSet::new(),
         }
     }
 
@@ -249,12 +254,22 @@ impl<'a> Run<'a> {
         through
     }
 
+    /// What of a wish only the account tells: the cluster mode that a parameter group decides, and the name of the secret.
+    /// `is_new` says that no group stands yet.
+    ///
+    /// # Errors
+    /// It cannot be read, or the secret can have no name.
+    pub async fn settle(&mut self, desired: &mut Desired, is_new: bool) -> Result<(), Error> {
+        self.settle_cluster_mode(desired).await?;
+        Box::pin(self.settle_secret(desired, is_new)).await
+    }
+
     /// Asks the parameter group that decides about cluster mode, if one does, until it answers: a fault must not decide what
     /// a standing cluster is. One that is not there is for the checks before the first write.
     ///
     /// # Errors
     /// The group cannot be read.
-    pub async fn settle_cluster_mode(&mut self, desired: &mut Desired) -> Result<(), Error> {
+    async fn settle_cluster_mode(&mut self, desired: &mut Desired) -> Result<(), Error> {
         let Some(name) = desired.mode_decided_by() else { return Ok(()) };
         let ask = || async { self.aws.cluster_enabled(name).await.or_else(Fault::unless_missing) };
         if let Some(enabled) = self.waiter.persist(ask).await? {
@@ -297,18 +312,26 @@ impl<'a> Run<'a> {
     pub async fn absent(&mut self, removal: &Removal) -> Result<(), Error> {
         self.order.removes(&removal.names.subnet_group());
         let group = removal.names.replication_group.clone();
+        let mut removal = removal.clone();
         let (mut seen, mut confirmed) = (false, false);
+        let mut is_named = false;
         loop {
-            let observed = self.look(Target::from(removal)).await?;
+            let mut observed = self.look(Target::from(&removal)).await?;
+            if !is_named && let Some(numbered) = self.numbered_secret(&removal, &observed).await? {
+                removal = removal.with_secret(&numbered);
+                observed = self.look(Target::from(&removal)).await?;
+            }
+            is_named = true;
+            removal.final_snapshot = removal.final_snapshot.map(|name| self.free_snapshot(&name));
             seen |= observed.security_group.is_some();
-            let plan = plan::absent(removal, &observed);
+            let plan = plan::absent(&removal, &observed);
             if !matches!(plan, Plan::Refuse(_) | Plan::Done) {
-                self.claim(Target::from(removal), &observed).await?;
+                self.claim(Target::from(&removal), &observed).await?;
             }
             match plan {
                 Plan::Done if confirmed => return Ok(()),
                 Plan::Done => {
-                    if let Some(secret) = plan::kept_secret(removal, &observed) {
+                    if let Some(secret) = plan::kept_secret(&removal, &observed) {
                         let stays = secret.kept_for_replicas();
                         warn!(stays, "a secret is left behind");
                     }
@@ -323,6 +346,15 @@ impl<'a> Run<'a> {
                 plan => self.follow(plan, &group, &observed).await?,
             }
         }
+    }
+
+    /// This name of a final snapshot, or the next one that AWS has not refused.
+    fn free_snapshot(&self, name: &str) -> String {
+        let others = (2..).map(|number| names::numbered_snapshot(name, number));
+        let mut free = others.filter(|other| !self.taken_snapshots.contains(other));
+        let taken = self.taken_snapshots.contains(name);
+        let other = if taken { free.next() } else { None };
+        other.unwrap_or_else(|| name.to_owned())
     }
 
     /// What it means that AWS did not answer a call until [`Deadline::end`].
@@ -410,6 +442,11 @@ impl<'a> Run<'a> {
                     self.may_exist(step);
                     self.taken.insert(step.to_string(), Taken::of(step));
                     self.done.push(step.to_string());
+                }
+                Err((_, fault)) if fault.class == Class::Exists && final_snapshot(step).is_some() => {
+                    info!(step = %step, %fault, "another name will be tried");
+                    self.taken_snapshots.extend(final_snapshot(step).map(str::to_owned));
+                    passing = Some(fault);
                 }
                 Err((Reaction::AsGoodAsDone, fault))
                     if fault.class == Class::Exists && self.hidden.contains(&step.to_string()) =>
@@ -607,6 +644,14 @@ impl<'a> Run<'a> {
         self.retries += 1;
         let waiting_for = format!("{} to be possible", fault.action);
         self.waiter.pause(self.retries, &waiting_for, &fault.to_string(), &self.done).await
+    }
+}
+
+/// The name of the snapshot that this step has AWS take before it deletes a group.
+fn final_snapshot(step: &Step) -> Option<&str> {
+    match step {
+        Step::DeleteGroup { final_snapshot, .. } => final_snapshot.as_deref(),
+        _ => None,
     }
 }
 

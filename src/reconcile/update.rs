@@ -12,7 +12,7 @@ use super::{Converged, Run, check};
 use crate::cfn::request::time_to_answer;
 use crate::desired::{Desired, Owner, Purpose, References, Removal, Succession, next_generations};
 use crate::error::Error;
-use crate::names::{Names, hash};
+use crate::names::hash;
 use crate::observed::{Account, Observed};
 use crate::problem::Problem;
 use crate::properties::ReplacementPolicy;
@@ -71,13 +71,25 @@ impl Run<'_> {
     /// Brings the account to what an Update wants. The generation that stands then may be another one.
     pub async fn update(&mut self, update: Update<'_>) -> Result<(Desired, Converged), Error> {
         self.updates = Some(update.physical_id.to_owned());
-        let desired = match self.wanted(update, update.purpose()).await? {
+        let mut desired = match self.wanted(update, update.purpose()).await? {
             Ok(desired) => desired,
             Err(problems) => return Err(self.update_refused(update, problems).await),
         };
         let Previous { desired: mut previous, guessed } = update.previous();
         if let Some(previous) = &mut previous {
             self.settle_cluster_mode(previous).await?;
+            if desired.auth.keeps_secret() && previous.secret.name == desired.secret.usual_name() {
+                previous.secret.numbered.clone_from(&desired.secret.numbered);
+                previous.secret.name.clone_from(&desired.secret.name);
+            } else {
+                self.settle_secret(previous, false).await?;
+            }
+            // One that is no longer needed is removed under the name that it has.
+            if let Some(numbered) = &previous.secret.numbered
+                && numbered.usual == desired.secret.name
+            {
+                desired.settle_secret(numbered.clone());
+            }
         }
         let renamed = desired.renamed(update.properties, update.earlier);
         let direction = self.direction(update.owner).await;
@@ -272,7 +284,7 @@ impl Run<'_> {
         next: &str,
         templates: [&Value; 2],
     ) -> Result<(), Error> {
-        let seed = Names::of(replaced).seed_snapshot(next);
+        let seed = self.seed_name(replaced, next, owner).await?;
         // The name of the secret may differ between the templates, everything else is named after the generation.
         let removals = templates.map(|t| Removal::new(t, owner, next, self.order.request().as_str()).of_unfinished());
         for removal in &removals {
@@ -321,7 +333,7 @@ impl Run<'_> {
         next: &str,
         changes: &[Replacing],
     ) -> Result<(Desired, Converged), Error> {
-        let seed = Names::of(update.physical_id).seed_snapshot(next);
+        let seed = self.seed_name(update.physical_id, next, update.owner).await?;
         let carries_data = standing.replacement_policy == ReplacementPolicy::Snapshot;
         let desired = self.wanted(update, Purpose::Replace(next)).await?.map_err(Error::Refused)?;
         let desired = desired.replacing(update.physical_id, carries_data.then(|| seed.clone()));
@@ -406,7 +418,7 @@ impl Run<'_> {
             Ok(desired) => desired,
             Err(problems) => return Ok(Err(problems)),
         };
-        self.settle_cluster_mode(&mut desired).await?;
+        self.settle(&mut desired, matches!(purpose, Purpose::Replace(_))).await?;
         Ok(Ok(desired))
     }
 

@@ -60,7 +60,17 @@ impl Setup {
         Setup::with_function(aws, function)
     }
 
+    /// A stack of another name in this account.
+    pub(crate) fn with_stack_named(aws: LocalAws, name: &str) -> Setup {
+        let function = function(&aws);
+        Setup::with_function_and_stack(aws, function, name)
+    }
+
     pub(crate) fn with_function(aws: LocalAws, function: Function) -> Setup {
+        Setup::with_function_and_stack(aws, function, "app")
+    }
+
+    fn with_function_and_stack(aws: LocalAws, function: Function, name: &str) -> Setup {
         let invocations = Arc::new(Mutex::new(Vec::new()));
         let kill = Arc::new(Mutex::new(None::<Duration>));
         let (ended, planned) = (Arc::clone(&invocations), Arc::clone(&kill));
@@ -83,7 +93,7 @@ impl Setup {
                 result
             }
         };
-        let stack = Stack::new(&aws, ByArn(deliver), "app");
+        let stack = Stack::new(&aws, ByArn(deliver), name);
         Setup { _kept: Kept::to_the_ledger(&aws), aws, stack, invocations, invoked_arns, last_event, kill }
     }
 

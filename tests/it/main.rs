@@ -13,6 +13,7 @@ mod cost;
 mod create;
 mod delete;
 mod examples;
+mod free_names;
 mod hand_over;
 mod harness;
 mod in_place;

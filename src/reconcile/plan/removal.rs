@@ -7,7 +7,7 @@ use crate::observed::{Observed, Secret, Status};
 use crate::problem::Problem;
 
 /// The next steps towards nothing: the group, and when it is gone parameter group and subnet group, security group,
-/// secret. What is not ours stays. The secret goes last, so that a Delete that fails half-way can be tried again
+/// secret. A secret that only the subnet group names goes before that. What is not ours stays. The secret goes last, so that a Delete that fails half-way can be tried again
 /// with the token still at hand.
 #[must_use]
 pub fn absent(removal: &Removal, observed: &Observed) -> Plan {
@@ -36,6 +36,14 @@ pub fn absent(removal: &Removal, observed: &Observed) -> Plan {
             _ => Plan::Wait(Awaited::GroupDeletable),
         };
     }
+    let secret = observed.secret.as_ref().filter(|secret| !secret.deleted && owner.owns(&secret.tags));
+    let secret = secret.filter(|secret| secret.replicas.is_empty()).map(|secret| Step::DeleteSecret {
+        arn: secret.arn.clone(),
+        recovery_window_days: removal.recovery_window_days,
+    });
+    if let Some(secret) = secret.as_ref().filter(|_| removal.secret_is_numbered) {
+        return Plan::Act(vec![secret.clone()]);
+    }
     let mut groups: Vec<Step> = observed
         .parameter_groups
         .iter()
@@ -55,12 +63,7 @@ pub fn absent(removal: &Removal, observed: &Observed) -> Plan {
     if let Some(group) = observed.security_group.as_ref().filter(|group| owner.owns(&group.tags)) {
         return Plan::Act(vec![Step::DeleteSecurityGroup { id: group.id.clone() }]);
     }
-    let secret = observed.secret.as_ref().filter(|secret| !secret.deleted && owner.owns(&secret.tags));
-    if let Some(secret) = secret.filter(|secret| secret.replicas.is_empty()) {
-        let recovery_window_days = removal.recovery_window_days;
-        return Plan::Act(vec![Step::DeleteSecret { arn: secret.arn.clone(), recovery_window_days }]);
-    }
-    Plan::Done
+    secret.map_or(Plan::Done, |secret| Plan::Act(vec![secret]))
 }
 
 /// Our secret that stays because AWS deletes none that has replicas in other regions.

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::step::{Step, TagTarget};
 use super::{Pass, Wish, is_settled, parameter_groups, token};
-use crate::desired::{Auth, Desired, TAG_CREATING, TAG_REPLACES};
+use crate::desired::{Auth, Desired, NumberedSecret, TAG_CREATING, TAG_REPLACES};
 use crate::observed::{Account, Group, IngressRule, Observed, Secret, same_key};
 use crate::secret::SecretContent;
 
@@ -113,6 +113,12 @@ fn secret(wish: Wish<'_>, observed: &Observed, account: &Account) -> Option<Step
     let desired = wish.desired;
     if !desired.auth.keeps_secret() {
         return None;
+    }
+    // Before it is made, so that it is found again whatever happens then.
+    if let (Some(numbered), Some(group)) = (&desired.secret.numbered, &observed.subnet_group)
+        && NumberedSecret::read(&numbered.usual, &group.tags).as_ref() != Some(numbered)
+    {
+        return Some(Step::Tag { target: TagTarget::ElastiCache(group.arn.clone()), tags: numbered.tag() });
     }
     let given = match &desired.auth {
         Auth::Literal(token) => Some(token.clone()),

@@ -57,7 +57,11 @@ fn secrets(desired: &Desired, observed: &Observed) -> Vec<String> {
     let useless = own.into_iter().chain(&observed.former_secret);
     let ours = useless.filter(|secret| !secret.deleted && desired.owner.owns(&secret.tags));
     let replicated = ours.filter(|secret| !secret.replicas.is_empty()).map(Secret::kept_for_replicas);
-    broken.into_iter().chain(replicated).collect()
+    let numbered = desired.secret.numbered.as_ref().map(|numbered| {
+        let (name, usual) = (numbered.name(), &numbered.usual);
+        format!("the password is in secret {name}, because the secret of a deleted stack had the name {usual}")
+    });
+    broken.into_iter().chain(replicated).chain(numbered).collect()
 }
 
 /// A window that was not set because it overlaps the other one, which the template no longer says and AWS keeps.
