@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use tracing::{Instrument, error, info, info_span, warn};
 
 use crate::attributes::attributes;
-use crate::aws::{Aws, Class, Fault};
+use crate::aws::Aws;
 use crate::cfn::reason::Reason;
 use crate::cfn::request::{ReplyTo, Request, margin, time_to_answer};
 use crate::cfn::response::{self, Answer, Data, Outcome};
@@ -314,7 +314,7 @@ impl Function {
             Err(Error::Overtaken) => Ok(overtaken()),
             // What failed may have failed because of a newer request, and nobody waits for this answer any more.
             Err(_) if run.is_overtaken().await => Ok(overtaken()),
-            Err(error) => Err(reason(error.message())),
+            Err(error) => Err(reason(run.explained(error).message())),
         }
     }
 
@@ -349,44 +349,23 @@ impl Function {
                 Err(failure) => failure,
             };
             let pause = (Duration::from_secs(1) * tries).min(HAND_OVER_PAUSE).mul_f64(1.0 - 0.5 * fastrand::f64());
-            if failure.is_final || Instant::now() + pause >= give_up {
+            if Instant::now() + pause >= give_up {
                 let elapsed = deadline.started.elapsed().as_secs();
-                return Err(format!("after {elapsed} s the work could not be handed on: {}", failure.text).into());
+                return Err(format!("after {elapsed} s the work could not be handed on: {failure}").into());
             }
-            warn!(tries, failure = failure.text, "handing on failed");
+            warn!(tries, failure, "handing on failed");
             tokio::time::sleep(pause).await;
         }
         Ok(())
     }
 
     /// One try to hand the work on, which may not take for ever.
-    async fn invoke_next(
-        &self,
-        invocation: &Invocation,
-        payload: &str,
-        give_up: Instant,
-    ) -> Result<(), HandOverFailure> {
+    async fn invoke_next(&self, invocation: &Invocation, payload: &str, give_up: Instant) -> Result<(), String> {
         let until = give_up.min(Instant::now() + HAND_OVER_TIMEOUT);
         match tokio::time::timeout_at(until, self.aws.invoke(&invocation.function, payload.to_owned())).await {
-            Ok(result) => result.map_err(HandOverFailure::from),
-            Err(_) => {
-                Err(HandOverFailure { text: "lambda:InvokeFunction: no answer in time".to_owned(), is_final: false })
-            }
+            Ok(result) => result.map_err(|fault| fault.to_string()),
+            Err(_) => Err("lambda:InvokeFunction: no answer in time".to_owned()),
         }
-    }
-}
-
-/// Why the work was not handed on.
-#[derive(Debug)]
-struct HandOverFailure {
-    text: String,
-    /// Whether another try would fail too.
-    is_final: bool,
-}
-
-impl From<Fault> for HandOverFailure {
-    fn from(fault: Fault) -> HandOverFailure {
-        HandOverFailure { text: fault.to_string(), is_final: fault.class == Class::Denied }
     }
 }
 

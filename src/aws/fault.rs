@@ -24,8 +24,12 @@ pub enum Class {
     Throttled,
     /// AWS failed, or could not be reached.
     Unavailable,
-    /// The function's role may not do that.
+    /// The function's role may not do that, or not yet: a new role, and a change of one, takes seconds to reach every
+    /// service.
     Denied,
+    /// AWS does not take the call for one of this function's, because it was signed too long ago (in a sandbox that was
+    /// frozen, by a clock that has since been set) or with credentials that are too old or too new.
+    Unauthenticated,
     /// A quota of the account is used up.
     Quota,
     /// AWS has no capacity of that kind now.
@@ -117,7 +121,7 @@ impl Fault {
 
     /// Whether the same call may be answered a little later.
     pub(crate) fn passes(&self) -> bool {
-        matches!(self.class, Class::Throttled | Class::Unavailable)
+        matches!(self.class, Class::Throttled | Class::Unavailable | Class::Unauthenticated)
     }
 
     /// Not found is a value; everything else stays an error.
@@ -163,6 +167,11 @@ impl Fault {
             Class::Quota => Some("raise the quota, or remove what is not needed".to_owned()),
             Class::Capacity => Some("try later, another node type or another availability zone".to_owned()),
             Class::Throttled | Class::Unavailable => Some("deploy again later".to_owned()),
+            Class::Unauthenticated => Some(
+                "AWS does not accept the function's clock or credentials: deploy again later, and set no AWS_ variables of \
+                 credentials in its environment"
+                    .to_owned(),
+            ),
             Class::Missing | Class::Exists | Class::Busy | Class::Unchanged | Class::Invalid => None,
         }
     }
@@ -202,19 +211,46 @@ fn innermost(error: &dyn Error) -> String {
     cause.to_string()
 }
 
-/// Whether a code says that there were too many calls. The last one is declared by the service but unknown to the SDK's
-/// own list.
+/// Whether a code says that there were too many calls: the SDK's own list, and the last one, which ElastiCache declares.
 pub(super) fn is_throttling_code(code: &str) -> bool {
     matches!(
         code,
         "Throttling"
             | "ThrottlingException"
             | "RequestLimitExceeded"
+            | "ThrottledException"
+            | "EC2ThrottledException"
             | "TooManyRequestsException"
             | "RequestThrottled"
+            | "RequestThrottledException"
+            | "PriorRequestNotComplete"
+            | "TransactionInProgressException"
+            | "BandwidthLimitExceeded"
+            | "SlowDown"
             | "APICallRateForCustomerExceeded"
     )
 }
+
+/// What the services answer a call that they cannot tell for one of this function's: ElastiCache and the others of the
+/// query protocol (EC2-UG and EC-API "Common errors"), those of the JSON protocols, which end in `Exception`, and S3's.
+const UNAUTHENTICATED: [&str; 16] = [
+    "AuthFailure",
+    "ExpiredToken",
+    "ExpiredTokenException",
+    "IncompleteSignature",
+    "IncompleteSignatureException",
+    "InvalidClientTokenId",
+    "InvalidSignatureException",
+    "InvalidToken",
+    "MissingAuthenticationToken",
+    "MissingAuthenticationTokenException",
+    "RequestExpired",
+    "RequestInTheFutureException",
+    "RequestTimeTooSkewed",
+    "SignatureDoesNotMatch",
+    "TokenRefreshRequired",
+    "UnrecognizedClientException",
+];
 
 /// What each code means. Codes are the strings on the wire, which only partly end in `Fault`.
 fn classify(code: &str, message: &str, status: Option<u16>) -> Class {
@@ -249,14 +285,18 @@ fn classify(code: &str, message: &str, status: Option<u16>) -> Class {
         "NoOperationFault" | "InvalidPermission.NotFound" | "TagNotFound" => Class::Unchanged,
         "InvalidParameterCombination" if message.contains("No modifications were requested") => Class::Unchanged,
         code if is_throttling_code(code) => Class::Throttled,
-        "AccessDenied" | "AccessDeniedException" | "UnauthorizedOperation" | "UnrecognizedClientException" => {
-            Class::Denied
-        }
+        code if UNAUTHENTICATED.contains(&code) => Class::Unauthenticated,
+        "AccessDenied" | "AccessDeniedException" | "UnauthorizedOperation" | "NotAuthorized" => Class::Denied,
         "InsufficientCacheClusterCapacity" => Class::Capacity,
         "LimitExceededException" | "SecurityGroupLimitExceeded" | "RulesPerSecurityGroupLimitExceeded" => Class::Quota,
-        "InternalFailure" | "InternalServiceError" | "InternalError" | "ServiceUnavailable" | "Unavailable" => {
-            Class::Unavailable
-        }
+        "InternalFailure"
+        | "InternalServiceError"
+        | "InternalError"
+        | "ServiceUnavailable"
+        | "Unavailable"
+        | "RequestTimeout"
+        | "RequestTimeoutException"
+        | "RequestAbortedException" => Class::Unavailable,
         _ if code.contains("Quota") && code.contains("Exceeded") => Class::Quota,
         _ => match status {
             Some(429) => Class::Throttled,
@@ -294,6 +334,8 @@ mod tests {
             ("ClusterQuotaForCustomerExceeded", Class::Quota),
             ("APICallRateForCustomerExceeded", Class::Throttled),
             ("InvalidParameterValue", Class::Invalid),
+            ("RequestTimeoutException", Class::Unavailable),
+            ("NotAuthorized", Class::Denied),
         ];
         for (code, class) in cases {
             assert_eq!(classify(code, "", Some(400)), class, "{code}");

@@ -66,9 +66,7 @@ impl Aws {
             }
             Ok(Some((None, _))) => Ok(Err(BINARY.to_owned())),
             Ok(None) => Ok(Err("the secret does not exist or has no value".to_owned())),
-            Err(fault) if matches!(fault.class, Class::Denied | Class::Busy | Class::Invalid) => {
-                Ok(Err(fault.to_string()))
-            }
+            Err(fault) if matches!(fault.class, Class::Busy | Class::Invalid) => Ok(Err(fault.to_string())),
             Err(fault) => Err(fault),
         }
     }

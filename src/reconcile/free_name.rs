@@ -71,13 +71,10 @@ impl Run<'_> {
 
     /// The secret of this name; none when it may not be looked at, which the look at everything reports.
     async fn seen_secret(&self, name: &str) -> Result<Option<Secret>, Error> {
-        let look = || async {
-            match self.aws.secret(name).await {
-                Err(fault) if fault.class == Class::Denied => Ok(None),
-                result => result,
-            }
-        };
-        self.waiter.persist(look).await
+        match self.waiter.answered(|| self.aws.secret(name)).await? {
+            Err(fault) if fault.class == Class::Denied => Ok(None),
+            found => found.map_err(Error::from),
+        }
     }
 
     /// The secret that has to be removed under another name than the usual one: the subnet group says so, or the usual name

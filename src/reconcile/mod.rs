@@ -6,6 +6,7 @@
 pub mod act;
 mod free_name;
 pub mod observe;
+pub mod optional;
 pub mod order;
 pub mod plan;
 mod reaction;
@@ -28,6 +29,7 @@ use crate::names;
 use crate::observed::{Account, Observed, Status};
 use crate::problem::Problem;
 use observe::{HiddenSecret, Target};
+use optional::optional;
 use order::{Order, RequestKey};
 use plan::{Awaited, LoginChange, Plan, Step, Wish};
 use reaction::Reaction;
@@ -40,7 +42,7 @@ const LOOKS_TO_SHOW: u32 = 6;
 const TRIES_WITHOUT_A_LOOK: u32 = 8;
 
 /// Longest that an answer about wrong properties is held up to say what is wrong in the account too.
-const LOOK_BEFORE_REFUSAL: Duration = Duration::from_secs(20);
+const LOOK_BEFORE_REFUSAL: Duration = Duration::from_secs(28);
 
 /// One request's work.
 #[derive(Debug)]
@@ -53,8 +55,6 @@ pub struct Run<'a> {
     retries: u32,
     /// Rounds in a row in which something that a step needs was not there.
     misses: u32,
-    /// Steps that were denied although they may be done already.
-    denied: BTreeMap<String, Fault>,
     /// Steps that make what AWS says is there, and no look shows.
     hidden: BTreeSet<String>,
     /// Groups that were seen standing while this request was worked on.
@@ -124,7 +124,6 @@ impl<'a> Run<'a> {
             done: Vec::new(),
             retries: 0,
             misses: 0,
-            denied: BTreeMap::new(),
             hidden: BTreeSet::new(),
             seen: BTreeSet::new(),
             parameter_groups: BTreeMap::new(),
@@ -223,7 +222,9 @@ impl<'a> Run<'a> {
             };
             self.follow(plan, &group, &observed).await?;
             if !self.shows_already(&steps, &mut observed) {
-                if steps.iter().any(|step| matches!(step, Step::CreateGroup(_)) && self.has_taken(step)) {
+                // What failed beside it is not left until then.
+                let all = steps.iter().all(|step| self.has_taken(step));
+                if all && steps.iter().any(|step| matches!(step, Step::CreateGroup(_))) {
                     self.follow(Plan::Wait(Awaited::GroupMade), &group, &observed).await?;
                 }
                 observed = self.look(Target::from(wish)).await?;
@@ -292,14 +293,13 @@ impl<'a> Run<'a> {
                 None => Ok(Observed::default()),
             }
         };
-        let account = async { Box::pin(observe::account(&self.waiter, references)).await.map_err(Error::from) };
+        let account = Box::pin(observe::account(&self.waiter, references));
         let looks = async { tokio::try_join!(standing, account) };
         let mut problems = problems;
-        let longest = self.waiter.deadline.at_most(LOOK_BEFORE_REFUSAL);
-        match tokio::time::timeout(longest, Box::pin(looks)).await {
+        match optional(self.waiter.deadline.at_most(LOOK_BEFORE_REFUSAL), looks).await {
             Ok(Ok((observed, account))) => problems.extend(plan::account_problems(references, &observed, &account)),
             Ok(Err(error)) => warn!(%error, "the account could not be checked too"),
-            Err(_) => warn!("there was no time to check the account too"),
+            Err(why) => warn!(%why, "the account could not be checked too"),
         }
         Error::Refused(problems)
     }
@@ -335,7 +335,7 @@ impl<'a> Run<'a> {
                         let stays = secret.kept_for_replicas();
                         warn!(stays, "a secret is left behind");
                     }
-                    let pause = self.waiter.pause(LOOKS_TO_SHOW, "AWS to show what was made last", "", &self.done);
+                    let pause = self.waiter.pause(LOOKS_TO_SHOW, "AWS to show what was made last", "");
                     // Without time for another look, what was seen has to do.
                     if !seen && pause.await.is_err() {
                         return Ok(());
@@ -369,7 +369,18 @@ impl<'a> Run<'a> {
 
     fn timed_out(&self, waiting_for: String) -> Error {
         let elapsed = self.waiter.deadline.started.elapsed();
-        Error::TimedOut { waiting_for, last: String::new(), elapsed, done: self.done.clone() }
+        Error::TimedOut { waiting_for, last: String::new(), elapsed, done: Vec::new() }
+    }
+
+    /// The error with the steps that were taken before it, where they help to understand it.
+    #[must_use]
+    pub fn explained(&self, error: Error) -> Error {
+        match error {
+            Error::TimedOut { waiting_for, last, elapsed, done: _ } => {
+                Error::TimedOut { waiting_for, last, elapsed, done: self.done.clone() }
+            }
+            other => other,
+        }
     }
 
     /// Whether a Delete took away what this request was making.
@@ -399,7 +410,7 @@ impl<'a> Run<'a> {
             Plan::Wait(awaited) => {
                 info!(group, "waiting for {awaited}");
                 let watch = Watch { kept_at: &self.order_kept_at, order: &self.order };
-                self.waiter.until(&awaited, group, &self.done, watch).await
+                self.waiter.until(&awaited, group, watch).await
             }
             Plan::Act(steps) => self.take(steps, observed).await,
         }
@@ -411,11 +422,6 @@ impl<'a> Run<'a> {
             steps.into_iter().partition(|step| self.taken.contains_key(&step.to_string()));
         if fresh.is_empty() {
             return self.await_effect(&repeated, observed).await;
-        }
-        // Denied before, and a look has shown that it is still to be done.
-        let denied: Vec<Fault> = fresh.iter().filter_map(|step| self.denied.get(&step.to_string())).cloned().collect();
-        if !denied.is_empty() {
-            return Err(Error::Calls(denied));
         }
         // An event that comes when nobody waits any more, a repeated one most likely, must not begin anything.
         if Instant::now() >= self.waiter.deadline.answer_by && fresh.iter().any(Step::creates) {
@@ -461,9 +467,7 @@ impl<'a> Run<'a> {
                     let existed = fault.class == Class::Exists;
                     self.taken.insert(step.to_string(), Taken { existed, ..Taken::of(step) });
                 }
-                Err((reaction @ (Reaction::TryAgain | Reaction::TryAFewTimes), fault))
-                    if reaction == Reaction::TryAgain || self.misses < LOOKS_TO_SHOW =>
-                {
+                Err((reaction, fault)) if self.is_worth_a_try(reaction, &fault) => {
                     info!(step = %step, %fault, "will be tried again");
                     missed |= reaction == Reaction::TryAFewTimes;
                     passing = Some(fault);
@@ -472,12 +476,7 @@ impl<'a> Run<'a> {
                     warn!(step = %step, %fault, "AWS does not reset this");
                     self.leave_parameters(step, &fault);
                 }
-                Err((Reaction::FailIfStillPlanned, fault)) => {
-                    info!(step = %step, %fault, "looking whether it is done");
-                    self.denied.insert(step.to_string(), fault.clone());
-                    passing = Some(fault);
-                }
-                Err((Reaction::TryAgain | Reaction::TryAFewTimes | Reaction::Fail, fault)) => {
+                Err((_, fault)) => {
                     warn!(step = %step, %fault, "failed");
                     fatal.push(fault);
                 }
@@ -494,16 +493,26 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
+    /// Whether a step that failed may work later, after a look.
+    fn is_worth_a_try(&self, reaction: Reaction, fault: &Fault) -> bool {
+        match reaction {
+            Reaction::TryAgain => true,
+            Reaction::TryAFewTimes => self.misses < LOOKS_TO_SHOW,
+            Reaction::TryForAWhile => self.waiter.may_pass(fault),
+            Reaction::AsGoodAsDone | Reaction::Fail => false,
+        }
+    }
+
     /// Takes a step. One that is throttled is asked for again alone: nothing has changed by it, and a whole look for
     /// every try would cost more calls than AWS gives.
     async fn attempt(&self, step: &Step) -> Result<(), Fault> {
         for tries in 0.. {
-            match act::act(self.aws, step, self.order.request().as_str()).await {
+            match Box::pin(act::act(self.aws, step, self.order.request().as_str())).await {
                 Err(fault) if fault.class == Class::Throttled && tries < TRIES_WITHOUT_A_LOOK => {
                     info!(step = %step, %fault, "throttled");
                     self.waiter.heed(Some(&fault));
                     // Without time for another try the run decides what comes next.
-                    if self.waiter.pause(tries, fault.action, "", &[]).await.is_err() {
+                    if self.waiter.pause(tries, fault.action, "").await.is_err() {
                         return Err(fault);
                     }
                 }
@@ -539,7 +548,7 @@ impl<'a> Run<'a> {
         let waiting_for =
             format!("AWS to show: {}", repeated.iter().map(Step::to_string).collect::<Vec<_>>().join(", "));
         self.retries += 1;
-        self.waiter.pause(self.retries, &waiting_for, "", &self.done).await
+        self.waiter.pause(self.retries, &waiting_for, "").await
     }
 
     /// What is there, and what the properties point at.
@@ -548,7 +557,7 @@ impl<'a> Run<'a> {
         let looks = async {
             tokio::try_join!(
                 observe::observe(&self.waiter, self.known(Target::from(wish))),
-                self.waiter.persist(|| observe::account(&self.waiter, &references)),
+                observe::account(&self.waiter, &references),
             )
         };
         let (observed, mut account) = Box::pin(looks).await?;
@@ -589,13 +598,7 @@ impl<'a> Run<'a> {
     }
 
     async fn glance(&mut self, target: Target<'_>) -> Result<Observed, Error> {
-        let looked = Box::pin(observe::observe(&self.waiter, self.known(target))).await;
-        let observed = looked.map_err(|error| match error {
-            Error::TimedOut { waiting_for, last, elapsed, .. } => {
-                Error::TimedOut { waiting_for, last, elapsed, done: self.done.clone() }
-            }
-            other => other,
-        })?;
+        let observed = Box::pin(observe::observe(&self.waiter, self.known(target))).await?;
         self.knows(target, &observed);
         Ok(self.remembered(observed))
     }
@@ -642,8 +645,7 @@ impl<'a> Run<'a> {
     /// Pauses after a failure that may pass.
     async fn retry_pause(&mut self, fault: &Fault) -> Result<(), Error> {
         self.retries += 1;
-        let waiting_for = format!("{} to be possible", fault.action);
-        self.waiter.pause(self.retries, &waiting_for, &fault.to_string(), &self.done).await
+        self.waiter.pause_after(fault, self.retries, &format!("{} to be possible", fault.action)).await
     }
 }
 

@@ -4,9 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use futures_util::future::try_join_all;
-use tokio::time::{Instant, timeout};
+use tokio::time::Instant;
 use tracing::{info, warn};
 
+use super::optional::optional;
 use super::plan::Wish;
 use super::wait::{Waiter, pause};
 use crate::aws::{Aws, Class, Fault};
@@ -18,7 +19,8 @@ use crate::login::{InForce, Progress};
 use crate::metrics::{Phase, timed};
 use crate::names::{self, Names};
 use crate::observed::{
-    Account, FoundSnapshot, Group, Lookup, Member, Observed, ParameterGroup, Secret, SecurityGroup, Status, SubnetGroup,
+    Account, ForeignToken, FoundSnapshot, Group, Lookup, Member, Observed, ParameterGroup, Secret, SecurityGroup,
+    Status, SubnetGroup,
 };
 use crate::problem::Problem;
 use crate::secret::AuthToken;
@@ -261,13 +263,15 @@ async fn members(waiter: &Waiter<'_>, ids: &[String]) -> Result<BTreeMap<String,
 /// The secret; the inner error says that it may not be looked at.
 async fn secret(waiter: &Waiter<'_>, target: Target<'_>, name: &str) -> Result<Result<Option<Secret>, Fault>, Error> {
     let aws = waiter.aws;
-    let denial = |result: Result<Option<Secret>, Fault>| match result {
-        Err(fault) if fault.class == Class::Denied => Ok(Err(fault)),
-        Err(fault) => Err(fault),
-        Ok(found) => Ok(Ok(found)),
+    let look = || aws.secret(name);
+    let found = match target.hidden_secret {
+        // None is missed, so a right that is not there is none that will come.
+        HiddenSecret::Absent => waiter.inquire(look).await?,
+        HiddenSecret::Fails | HiddenSecret::AbsentIfAlone => waiter.answered(look).await?,
     };
-    let mut secret = match waiter.persist(|| async { denial(aws.secret(name).await) }).await? {
+    let mut secret = match found {
         Ok(Some(secret)) => secret,
+        Err(fault) if fault.class != Class::Denied => return Err(fault.into()),
         nothing => return Ok(nothing),
     };
     // By its id, so that what is read belongs to the labels that were seen.
@@ -324,7 +328,7 @@ pub async fn token_in_force(
     });
     let Some((arn, key)) = named else { return Ok(None) };
     let (key, version) = (key.as_deref(), in_force.version.as_deref());
-    let read = waiter.persist(|| waiter.aws.foreign_token(&arn, key, version)).await?;
+    let read = foreign_token(waiter, &arn, key, version).await?;
     let read = read.inspect_err(|reason| warn!(reason, "the token in force cannot be read any more"));
     Ok(read.ok().map(|read| (in_force, read.token)))
 }
@@ -339,16 +343,34 @@ async fn seed(waiter: &Waiter<'_>, name: Option<&str>) -> Result<Option<FoundSna
 
 /// Looks up what the properties point at, side by side. What cannot be looked up is not checked, with a log line; only
 /// a token that is needed must be readable.
-pub async fn account(waiter: &Waiter<'_>, references: &References) -> Result<Account, Fault> {
-    let found = timed(Phase::Look, Box::pin(referenced(waiter.aws, references))).await?;
+///
+/// # Errors
+/// There is no time for that token.
+pub async fn account(waiter: &Waiter<'_>, references: &References) -> Result<Account, Error> {
+    let found = timed(Phase::Look, Box::pin(referenced(waiter, references))).await?;
     Ok(Account { id: waiter.account.clone(), ..found })
 }
 
-async fn referenced(aws: &Aws, references: &References) -> Result<Account, Fault> {
+/// The token in a secret that we only read; the inner error says why there is none.
+async fn foreign_token(
+    waiter: &Waiter<'_>,
+    arn: &str,
+    key: Option<&str>,
+    version: Option<&str>,
+) -> Result<Result<ForeignToken, String>, Error> {
+    match waiter.answered(|| waiter.aws.foreign_token(arn, key, version)).await? {
+        Ok(read) => Ok(read),
+        Err(fault) if fault.class == Class::Denied => Ok(Err(fault.to_string())),
+        Err(fault) => Err(fault.into()),
+    }
+}
+
+async fn referenced(waiter: &Waiter<'_>, references: &References) -> Result<Account, Error> {
+    let aws = waiter.aws;
     let security_groups = references.all_security_groups();
     let foreign = async {
         match &references.token_secret {
-            Some((arn, key)) => aws.foreign_token(arn, key.as_deref(), None).await.map(Some),
+            Some((arn, key)) => foreign_token(waiter, arn, key.as_deref(), None).await.map(Some),
             None => Ok(None),
         }
     };
@@ -387,8 +409,11 @@ async fn offers(aws: &Aws, references: &References) -> Account {
 /// Tries of one look-up that only checks, when AWS answers that it could not now.
 const CHECKS: u32 = 4;
 
-/// Longest that such tries may hold up the first write.
+/// How long they are begun.
 const CHECK_PATIENCE: Duration = Duration::from_secs(3);
+
+/// Longest that a look-up that only checks may hold up the first write.
+const CHECK_AT_MOST: Duration = Duration::from_secs(10);
 
 /// A look-up, if it is wanted and possible. One fault that passes must not let through what would be refused.
 async fn checked<T, F>(wanted: bool, look: impl Fn() -> F) -> Option<T>
@@ -398,51 +423,67 @@ where
     if !wanted {
         return None;
     }
-    let began = Instant::now();
-    for tries in 1.. {
-        match look().await {
-            Ok(found) => return Some(found),
-            Err(fault) if fault.passes() && tries < CHECKS && began.elapsed() < CHECK_PATIENCE => {
-                tokio::time::sleep(pause(tries, CHECK_PATIENCE, fastrand::f64())).await;
-            }
-            Err(fault) => {
-                warn!(%fault, "a check before the first write was not possible");
-                return None;
-            }
-        }
-    }
+    let why = match optional(CHECK_AT_MOST, tried_a_few_times(look)).await {
+        Ok(Ok(found)) => return Some(found),
+        Ok(Err(fault)) => fault.to_string(),
+        Err(why) => why.to_string(),
+    };
+    warn!(why, "a check before the first write was not possible");
     None
 }
 
-/// The newest events of a group; none when they may not be read, because they only explain.
-pub async fn events(waiter: &Waiter<'_>, group: &Group) -> Vec<String> {
-    match waiter.persist(|| waiter.aws.events(group)).await {
-        Ok(events) => events,
-        Err(error) => {
-            warn!(%error, "the events that would explain this could not be read");
-            Vec::new()
+/// What AWS answers one of a few tries in a short time.
+async fn tried_a_few_times<T, F>(look: impl Fn() -> F) -> Result<T, Fault>
+where
+    F: Future<Output = Result<T, Fault>>,
+{
+    let began = Instant::now();
+    let mut tries = 1;
+    loop {
+        match look().await {
+            Err(fault) if fault.passes() && tries < CHECKS && began.elapsed() < CHECK_PATIENCE => {
+                tokio::time::sleep(pause(tries, CHECK_PATIENCE, fastrand::f64())).await;
+                tries += 1;
+            }
+            result => return result,
         }
     }
 }
 
+/// Longest that events may be looked for.
+const EVENTS_AT_MOST: Duration = Duration::from_secs(20);
+
+/// The newest events of a group; none when they may not be read, because they only explain.
+pub async fn events(waiter: &Waiter<'_>, group: &Group) -> Vec<String> {
+    let ask = waiter.inquire(|| waiter.aws.events(group));
+    let why = match optional(waiter.deadline.at_most(EVENTS_AT_MOST), ask).await {
+        Ok(Ok(Ok(events))) => return events,
+        Ok(Ok(Err(fault))) => fault.to_string(),
+        Ok(Err(error)) => error.to_string(),
+        Err(why) => why.to_string(),
+    };
+    warn!(why, "the events that would explain this could not be read");
+    Vec::new()
+}
+
 /// Longest that a price may be looked for, all tries and pages together.
-const PRICE_PATIENCE: Duration = Duration::from_secs(2);
+const PRICE_AT_MOST: Duration = Duration::from_secs(2);
 
 /// What one node costs: from the built-in table, else from the price list. Not knowing is never a failure.
 pub async fn price(aws: &Aws, desired: &Desired) -> Option<Price> {
     let kind = NodeKind { region: aws.region(), engine: desired.engine, node_type: &desired.node_type };
-    if let Some(price) = kind.built_in_price() {
-        return Some(price);
-    }
-    match timeout(PRICE_PATIENCE, Box::pin(aws.price_documents(kind))).await {
-        Ok(Ok(documents)) => kind.listed_price(&documents),
-        Ok(Err(fault)) => {
-            info!(%fault, "the price list could not be read; the cost is not estimated");
-            None
+    let look = async {
+        if let Some(price) = kind.built_in_price() {
+            return Ok(Some(price));
         }
-        Err(_) => {
-            info!("the price list did not answer in time; the cost is not estimated");
-            None
-        }
-    }
+        let documents = tried_a_few_times(|| aws.price_documents(kind)).await?;
+        Ok::<_, Fault>(kind.listed_price(&documents))
+    };
+    let why = match optional(PRICE_AT_MOST, look).await {
+        Ok(Ok(price)) => return price,
+        Ok(Err(fault)) => fault.to_string(),
+        Err(why) => why.to_string(),
+    };
+    info!(why, "the price list could not be read; the cost is not estimated");
+    None
 }

@@ -10,11 +10,12 @@
 //! | exists | as good as done: the next look shows whose it is | fail | fail |
 //! | unchanged | as good as done | as good as done | as good as done |
 //! | busy, throttled, unavailable | try again until time runs out | the same | the same |
-//! | denied, quota, capacity, invalid | fail, naming action and remedy | the same | the same |
+//! | denied, unauthenticated | try again for a while: rights and credentials take seconds to reach every service | the same | the same |
+//! | quota, capacity, invalid | fail, naming action and remedy | the same | the same |
 //!
-//! Three exceptions: a SET of a token that is the only one already is as good as done, a parameter group that the template
-//! names is not going to appear by waiting, and some rights hang on the tag of what they are about, so that AWS denies them
-//! on what is gone already.
+//! Two exceptions: a SET of a token that is the only one already is as good as done, and a parameter group that the template
+//! names is not going to appear by waiting. Every new try is made after a look, so that a right which hangs on the tag of
+//! something, and is denied on what has gone, ends with it.
 
 use super::plan::{LoginChange, Step};
 use crate::aws::{Class, Fault};
@@ -26,10 +27,10 @@ pub(super) enum Reaction {
     AsGoodAsDone,
     /// It may work in a moment; a few tries show.
     TryAFewTimes,
+    /// It may work within [`ACCESS_PATIENCE`](super::wait::ACCESS_PATIENCE).
+    TryForAWhile,
     /// It will work later.
     TryAgain,
-    /// It will not work, unless a look shows that there is nothing left to do.
-    FailIfStillPlanned,
     /// It will not work.
     Fail,
 }
@@ -44,10 +45,10 @@ impl Reaction {
                 Reaction::Fail
             }
             Class::Missing => Reaction::TryAFewTimes,
-            Class::Denied if fault.hangs_on_a_tag() => Reaction::FailIfStillPlanned,
             Class::Exists if step.creates() => Reaction::AsGoodAsDone,
             Class::Busy | Class::Throttled | Class::Unavailable => Reaction::TryAgain,
-            Class::Exists | Class::Denied | Class::Quota | Class::Capacity | Class::Invalid => Reaction::Fail,
+            Class::Denied | Class::Unauthenticated => Reaction::TryForAWhile,
+            Class::Exists | Class::Quota | Class::Capacity | Class::Invalid => Reaction::Fail,
         }
     }
 }
@@ -87,110 +88,114 @@ mod tests {
         Step::DeleteSubnetGroup { name: "g".to_owned() }
     }
 
+    use Reaction::{AsGoodAsDone as Done, Fail, TryAFewTimes as Few, TryAgain as Again, TryForAWhile as While};
+
     /// Every code that ElastiCache, EC2 and Secrets Manager are documented to answer a write with, by what becomes of a
     /// step that makes, changes, or removes something.
+    const TABLE: &[(&[&str], [Reaction; 3])] = &[
+        (
+            &[
+                "ReplicationGroupNotFoundFault",
+                "CacheClusterNotFound",
+                "CacheSubnetGroupNotFoundFault",
+                "CacheParameterGroupNotFound",
+                "ServiceLinkedRoleNotFoundFault",
+                "InvalidGroup.NotFound",
+                "ResourceNotFoundException",
+            ],
+            [Few, Few, Done],
+        ),
+        (
+            &[
+                "ReplicationGroupAlreadyExists",
+                "CacheSubnetGroupAlreadyExists",
+                "CacheParameterGroupAlreadyExists",
+                "SnapshotAlreadyExistsFault",
+                "InvalidGroup.Duplicate",
+                "InvalidPermission.Duplicate",
+                "ResourceExistsException",
+            ],
+            [Done, Fail, Fail],
+        ),
+        (&["NoOperationFault", "InvalidPermission.NotFound", "TagNotFound"], [Done; 3]),
+        (
+            &[
+                "InvalidReplicationGroupState",
+                "InvalidCacheClusterState",
+                "InvalidCacheParameterGroupState",
+                "InvalidUserGroupState",
+                "CacheSubnetGroupInUse",
+                "DependencyViolation",
+                "ConcurrentTagAccess",
+                "Throttling",
+                "ThrottlingException",
+                "RequestLimitExceeded",
+                "APICallRateForCustomerExceeded",
+                "InternalFailure",
+                "InternalServiceError",
+                "ServiceUnavailable",
+            ],
+            [Again; 3],
+        ),
+        (
+            &[
+                "AccessDenied",
+                "AccessDeniedException",
+                "UnauthorizedOperation",
+                "NotAuthorized",
+                "AuthFailure",
+                "ExpiredToken",
+                "ExpiredTokenException",
+                "IncompleteSignature",
+                "InvalidClientTokenId",
+                "InvalidSignatureException",
+                "RequestExpired",
+                "SignatureDoesNotMatch",
+                "UnrecognizedClientException",
+            ],
+            [While; 3],
+        ),
+        (
+            &[
+                "InsufficientCacheClusterCapacity",
+                "ClusterQuotaForCustomerExceeded",
+                "NodeQuotaForClusterExceeded",
+                "NodeQuotaForCustomerExceeded",
+                "NodeGroupsPerReplicationGroupQuotaExceeded",
+                "CacheSubnetGroupQuotaExceeded",
+                "CacheSubnetQuotaExceededFault",
+                "CacheParameterGroupQuotaExceeded",
+                "TagQuotaPerResourceExceeded",
+                "SnapshotQuotaExceededFault",
+                "LimitExceededException",
+                "SecurityGroupLimitExceeded",
+                "RulesPerSecurityGroupLimitExceeded",
+                "InvalidParameterValue",
+                "InvalidParameterCombination",
+                "InvalidSubnet",
+                "SubnetNotAllowedFault",
+                "SubnetInUse",
+                "InvalidVPCNetworkStateFault",
+                "InvalidKMSKeyFault",
+                "UserGroupNotFound",
+                "SnapshotFeatureNotSupportedFault",
+                "InvalidPermission.Malformed",
+                "InvalidVpcID.NotFound",
+                "ValidationError",
+            ],
+            [Fail; 3],
+        ),
+    ];
+
     #[test]
     fn every_documented_code_has_its_reaction() {
-        use Reaction::{AsGoodAsDone as Done, Fail, TryAFewTimes as Few, TryAgain as Again};
-        let table: &[(&[&str], [Reaction; 3])] = &[
-            (
-                &[
-                    "ReplicationGroupNotFoundFault",
-                    "CacheClusterNotFound",
-                    "CacheSubnetGroupNotFoundFault",
-                    "CacheParameterGroupNotFound",
-                    "ServiceLinkedRoleNotFoundFault",
-                    "InvalidGroup.NotFound",
-                    "ResourceNotFoundException",
-                ],
-                [Few, Few, Done],
-            ),
-            (
-                &[
-                    "ReplicationGroupAlreadyExists",
-                    "CacheSubnetGroupAlreadyExists",
-                    "CacheParameterGroupAlreadyExists",
-                    "SnapshotAlreadyExistsFault",
-                    "InvalidGroup.Duplicate",
-                    "InvalidPermission.Duplicate",
-                    "ResourceExistsException",
-                ],
-                [Done, Fail, Fail],
-            ),
-            (&["NoOperationFault", "InvalidPermission.NotFound", "TagNotFound"], [Done; 3]),
-            (
-                &[
-                    "InvalidReplicationGroupState",
-                    "InvalidCacheClusterState",
-                    "InvalidCacheParameterGroupState",
-                    "InvalidUserGroupState",
-                    "CacheSubnetGroupInUse",
-                    "DependencyViolation",
-                    "ConcurrentTagAccess",
-                    "Throttling",
-                    "ThrottlingException",
-                    "RequestLimitExceeded",
-                    "APICallRateForCustomerExceeded",
-                    "InternalFailure",
-                    "InternalServiceError",
-                    "ServiceUnavailable",
-                ],
-                [Again; 3],
-            ),
-            (
-                &[
-                    "AccessDenied",
-                    "AccessDeniedException",
-                    "UnauthorizedOperation",
-                    "UnrecognizedClientException",
-                    "InsufficientCacheClusterCapacity",
-                    "ClusterQuotaForCustomerExceeded",
-                    "NodeQuotaForClusterExceeded",
-                    "NodeQuotaForCustomerExceeded",
-                    "NodeGroupsPerReplicationGroupQuotaExceeded",
-                    "CacheSubnetGroupQuotaExceeded",
-                    "CacheSubnetQuotaExceededFault",
-                    "CacheParameterGroupQuotaExceeded",
-                    "TagQuotaPerResourceExceeded",
-                    "SnapshotQuotaExceededFault",
-                    "LimitExceededException",
-                    "SecurityGroupLimitExceeded",
-                    "RulesPerSecurityGroupLimitExceeded",
-                    "InvalidParameterValue",
-                    "InvalidParameterCombination",
-                    "InvalidSubnet",
-                    "SubnetNotAllowedFault",
-                    "SubnetInUse",
-                    "InvalidVPCNetworkStateFault",
-                    "InvalidKMSKeyFault",
-                    "UserGroupNotFound",
-                    "SnapshotFeatureNotSupportedFault",
-                    "InvalidPermission.Malformed",
-                    "InvalidVpcID.NotFound",
-                    "ValidationError",
-                ],
-                [Fail; 3],
-            ),
-        ];
-        for (codes, expected) in table {
+        for (codes, expected) in TABLE {
             for code in *codes {
                 let fault = Fault::answered("elasticache:Action", "g", code, "", 400);
                 let reactions = [making(), changing(), removing()].map(|step| Reaction::to(&step, &fault));
                 assert_eq!(reactions, *expected, "{code}");
             }
         }
-    }
-
-    /// A second try of a delete that took effect is refused for lack of rights, because the tags are gone with the group,
-    /// and so is the change of a group that somebody deleted meanwhile.
-    #[test]
-    fn a_right_that_hangs_on_a_tag_goes_with_it() {
-        let reaction = |action, step| Reaction::to(step, &Fault::answered(action, "g", "AccessDenied", "", 403));
-        let delete = Step::DeleteSecurityGroup { id: "sg-1".to_owned() };
-        assert_eq!(reaction("ec2:DeleteSecurityGroup", &delete), Reaction::FailIfStillPlanned);
-        let change = Step::ModifyGroup(Box::default());
-        assert_eq!(reaction("elasticache:ModifyReplicationGroup", &change), Reaction::FailIfStillPlanned);
-        assert_eq!(reaction("elasticache:DeleteCacheSubnetGroup", &removing()), Reaction::Fail);
     }
 
     /// The cause decides, not the step: a subnet group that is not visible yet is waited for, whatever parameter group

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use tokio::time::timeout;
 use tracing::info;
 
 use super::observe::Target;
+use super::optional::optional;
 use super::order::Turn;
 use super::plan::Direction;
 use super::{LOOK_BEFORE_REFUSAL, LOOKS_TO_SHOW, Run};
@@ -36,7 +36,7 @@ impl Run<'_> {
                     return Err(Error::DeletedMeanwhile { group: target.names.replication_group.clone() });
                 }
                 Turn::Gone => {
-                    self.waiter.pause(look, "AWS to show the subnet group", "", &self.done).await?;
+                    self.waiter.pause(look, "AWS to show the subnet group", "").await?;
                     observed = self.glance(target).await?;
                 }
             }
@@ -84,7 +84,7 @@ impl Run<'_> {
                 // Gone since the look; the next one tells what that means.
                 Err(Error::Calls(faults)) if faults.iter().all(|fault| fault.class == Class::Missing) => break,
                 Err(Error::Calls(faults)) if faults.iter().all(|fault| fault.class == Class::Busy) => {
-                    self.waiter.pause(tries, "the subnet group to take a tag", "", &self.done).await?;
+                    self.waiter.pause(tries, "the subnet group to take a tag", "").await?;
                 }
                 Err(error) => return Err(error),
             }
@@ -99,21 +99,22 @@ impl Run<'_> {
     async fn has_ended(&self, owner: &Owner) -> bool {
         let Some(issued) = self.order.request().issued() else { return false };
         for look in 0.. {
-            let ask = self.waiter.persist(|| self.aws.resource_status(&owner.stack_id, &owner.logical_id));
-            let why = match timeout(PATIENCE, ask).await {
-                Ok(Ok(Told::Status(status))) => {
+            let ask = self.waiter.inquire(|| self.aws.resource_status(&owner.stack_id, &owner.logical_id));
+            let why = match optional(PATIENCE, ask).await {
+                Ok(Ok(Ok(Told::Status(status)))) => {
                     return status.ends(issued) || self.updates.as_deref().is_some_and(|id| status.is_past(id));
                 }
-                Ok(Ok(Told::NoResource)) if self.waiter.deadline.started.elapsed() >= FRESH => return true,
-                Ok(Ok(Told::NoResource)) => {
-                    match self.waiter.pause(look, "CloudFormation to show the resource", "", &self.done).await {
+                Ok(Ok(Ok(Told::NoResource))) if self.waiter.deadline.started.elapsed() >= FRESH => return true,
+                Ok(Ok(Ok(Told::NoResource))) => {
+                    match self.waiter.pause(look, "CloudFormation to show the resource", "").await {
                         Ok(()) => continue,
                         Err(error) => error.to_string(),
                     }
                 }
-                Ok(Ok(Told::Nothing)) => return false,
+                Ok(Ok(Ok(Told::Nothing))) => return false,
+                Ok(Ok(Err(fault))) => fault.to_string(),
                 Ok(Err(error)) => error.to_string(),
-                Err(_) => format!("no answer within {} s", PATIENCE.as_secs()),
+                Err(why) => why.to_string(),
             };
             info!(why, "CloudFormation does not say whether it waits for this request; going on");
             return false;
@@ -124,9 +125,9 @@ impl Run<'_> {
     /// Which way CloudFormation goes with the stack. It is asked once for a request.
     pub(super) async fn direction(&mut self, owner: &Owner) -> Direction {
         if self.rolls_back.is_none() {
-            let ask = self.waiter.persist(|| self.aws.stack_status(&owner.stack_id));
-            let why = match timeout(self.waiter.deadline.at_most(PATIENCE), ask).await {
-                Ok(Ok(status)) => {
+            let ask = self.waiter.inquire(|| self.aws.stack_status(&owner.stack_id));
+            let why = match optional(self.waiter.deadline.at_most(PATIENCE), ask).await {
+                Ok(Ok(Ok(status))) => {
                     self.rolls_back = match status.as_deref() {
                         Some("UPDATE_IN_PROGRESS") => Some(false),
                         Some("UPDATE_ROLLBACK_IN_PROGRESS") => Some(true),
@@ -135,8 +136,9 @@ impl Run<'_> {
                     self.no_update = self.rolls_back.is_none() && status.is_some();
                     format!("the stack is in {}", status.as_deref().unwrap_or("no known state"))
                 }
+                Ok(Ok(Err(fault))) => fault.to_string(),
                 Ok(Err(error)) => error.to_string(),
-                Err(_) => format!("no answer within {} s", PATIENCE.as_secs()),
+                Err(why) => why.to_string(),
             };
             if self.rolls_back.is_none() {
                 info!(
@@ -155,6 +157,6 @@ impl Run<'_> {
     /// Whether a newer request took over, as far as can be told now.
     pub async fn is_overtaken(&self) -> bool {
         let look = self.waiter.is_overtaken(&self.order_kept_at, &self.order);
-        timeout(self.waiter.deadline.at_most(LOOK_BEFORE_REFUSAL), look).await.unwrap_or(false)
+        optional(self.waiter.deadline.at_most(LOOK_BEFORE_REFUSAL), look).await.unwrap_or(false)
     }
 }

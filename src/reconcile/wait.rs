@@ -1,6 +1,6 @@
 //! Waiting: deadline and pauses. Calls AWS, one look at a time.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -38,10 +38,10 @@ impl Deadline {
         self.give_up_at.min(self.break_off_at)
     }
 
-    /// `longest`, or less where the answer would come too late.
+    /// `longest`, or less where the answer, or handing on, would come too late.
     #[must_use]
     pub fn at_most(&self, longest: Duration) -> Duration {
-        longest.min(self.give_up_at.saturating_duration_since(Instant::now()))
+        longest.min(self.end().saturating_duration_since(Instant::now()))
     }
 }
 
@@ -57,6 +57,38 @@ const FIRST_PAUSE: Duration = Duration::from_millis(500);
 pub fn pause(look: u32, longest: Duration, jitter: f64) -> Duration {
     let grown = FIRST_PAUSE.mul_f64(1.5_f64.powi(i32::try_from(look.min(20)).unwrap_or(20)));
     grown.min(longest).mul_f64(1.0 - 0.2 * jitter.clamp(0.0, 1.0))
+}
+
+/// How long a call is tried again whose right is missing, or whose signature is not accepted: so long may the policy of a
+/// new role, or a change of one, take to reach every service (reports are of seconds).
+pub(super) const ACCESS_PATIENCE: Duration = Duration::from_secs(25);
+
+/// Longest pause between two such tries.
+const ACCESS_PAUSE: Duration = Duration::from_secs(2);
+
+/// So long after the last refusal of an action another one is a new one: tries follow each other more closely.
+const ACCESS_SILENCE: Duration = Duration::from_secs(10);
+
+/// When each action was refused first and last, by whether a right was missing or the signature was not accepted.
+#[derive(Debug, Default)]
+pub struct Refusals(Mutex<BTreeMap<(&'static str, bool), (Instant, Instant)>>);
+
+impl Refusals {
+    /// Whether the call may work in a moment. The time counts from the first refusal of an action on; one long after the
+    /// last is a first one again.
+    pub fn may_pass(&self, fault: &Fault) -> bool {
+        if !matches!(fault.class, Class::Denied | Class::Unauthenticated) {
+            return false;
+        }
+        let mut times = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = Instant::now();
+        let (first, last) = times.entry((fault.action, fault.class == Class::Denied)).or_insert((now, now));
+        if last.elapsed() > ACCESS_SILENCE {
+            *first = now;
+        }
+        *last = now;
+        first.elapsed() + ACCESS_PAUSE < ACCESS_PATIENCE
+    }
 }
 
 /// Looks between two looks at who is the newest: about a minute at the usual pause.
@@ -90,6 +122,8 @@ pub struct Waiter<'a> {
     throttled: AtomicBool,
     /// How much sooner the work is handed on then.
     sooner: Duration,
+    /// What was refused that may pass.
+    refusals: Refusals,
 }
 
 /// Most doublings of the longest pause: at the usual 5 s looks come every 80 s then.
@@ -114,6 +148,7 @@ impl<'a> Waiter<'a> {
             throttled: AtomicBool::new(false),
             sooner,
             shown: Mutex::default(),
+            refusals: Refusals::default(),
         }
     }
 
@@ -137,10 +172,27 @@ impl<'a> Waiter<'a> {
         self.slower.store(next, Ordering::Relaxed);
     }
 
+    /// Whether a call that was refused for lack of a right, or for its signature, is worth another try.
+    pub(super) fn may_pass(&self, fault: &Fault) -> bool {
+        self.refusals.may_pass(fault)
+    }
+
     /// Sleeps before look number `look`, or fails when there is no time for it.
-    pub(super) async fn pause(&self, look: u32, waiting_for: &str, last: &str, done: &[String]) -> Result<(), Error> {
+    pub(super) async fn pause(&self, look: u32, waiting_for: &str, last: &str) -> Result<(), Error> {
         let slower = self.slower.load(Ordering::Relaxed);
-        let longest = self.poll_interval * 2_u32.pow(slower);
+        self.pause_at_most(self.poll_interval * 2_u32.pow(slower), look, waiting_for, last).await
+    }
+
+    /// Sleeps before another try of a call that failed, or fails when there is no time for it.
+    pub(super) async fn pause_after(&self, fault: &Fault, tries: u32, waiting_for: &str) -> Result<(), Error> {
+        let last = fault.to_string();
+        if matches!(fault.class, Class::Denied | Class::Unauthenticated) {
+            return self.pause_at_most(ACCESS_PAUSE, tries, waiting_for, &last).await;
+        }
+        self.pause(tries, waiting_for, &last).await
+    }
+
+    async fn pause_at_most(&self, longest: Duration, look: u32, waiting_for: &str, last: &str) -> Result<(), Error> {
         let sooner = if self.throttled.load(Ordering::Relaxed) { self.sooner } else { Duration::ZERO };
         let pause = pause(look, longest, fastrand::f64());
         if Instant::now() + pause >= self.deadline.answer_by {
@@ -148,7 +200,7 @@ impl<'a> Waiter<'a> {
                 waiting_for: waiting_for.to_owned(),
                 last: last.to_owned(),
                 elapsed: self.deadline.started.elapsed(),
-                done: done.to_vec(),
+                done: Vec::new(),
             });
         }
         if Instant::now() + pause + sooner >= self.deadline.hand_over_at {
@@ -158,37 +210,67 @@ impl<'a> Waiter<'a> {
         Ok(())
     }
 
-    /// Repeats one look-up until AWS answers it.
+    /// Repeats one look-up until AWS answers it: as long as it takes where AWS cannot now, for a while where it may not.
     pub(super) async fn persist<T, F>(&self, call: impl Fn() -> F) -> Result<T, Error>
     where
         F: Future<Output = Result<T, Fault>>,
     {
-        let mut look = 0;
+        self.answered(call).await?.map_err(Error::from)
+    }
+
+    /// The same, with the fault that stays as a value.
+    pub(super) async fn answered<T, F>(&self, call: impl Fn() -> F) -> Result<Result<T, Fault>, Error>
+    where
+        F: Future<Output = Result<T, Fault>>,
+    {
+        self.repeat(call, |fault| self.passes(fault)).await
+    }
+
+    /// The same for a look-up that the work can do without: what is denied is not waited for.
+    pub(super) async fn inquire<T, F>(&self, call: impl Fn() -> F) -> Result<Result<T, Fault>, Error>
+    where
+        F: Future<Output = Result<T, Fault>>,
+    {
+        self.repeat(call, |fault| fault.class != Class::Denied && self.passes(fault)).await
+    }
+
+    async fn repeat<T, F>(
+        &self,
+        call: impl Fn() -> F,
+        passes: impl Fn(&Fault) -> bool,
+    ) -> Result<Result<T, Fault>, Error>
+    where
+        F: Future<Output = Result<T, Fault>>,
+    {
+        let mut tries = 0;
         loop {
             match call().await {
-                Err(fault) if matches!(fault.class, Class::Throttled | Class::Unavailable) => {
+                Err(fault) if passes(&fault) => {
                     debug!(%fault, "looking again");
                     self.heed(Some(&fault));
-                    self.pause(look, &format!("an answer to {}", fault.action), &fault.to_string(), &[]).await?;
-                    look += 1;
+                    self.pause_after(&fault, tries, &format!("an answer to {}", fault.action)).await?;
+                    tries += 1;
                 }
-                result => return result.map_err(Error::from),
+                result => return Ok(result),
             }
         }
     }
 
+    /// Whether the same look-up may be answered later.
+    fn passes(&self, fault: &Fault) -> bool {
+        matches!(fault.class, Class::Throttled | Class::Unavailable) || self.may_pass(fault)
+    }
+
     /// Looks until what is awaited has happened. Every change of what is seen is a log line.
-    pub(super) async fn until(
-        &self,
-        awaited: &Awaited,
-        group: &str,
-        done: &[String],
-        watch: Watch<'_>,
-    ) -> Result<(), Error> {
+    pub(super) async fn until(&self, awaited: &Awaited, group: &str, watch: Watch<'_>) -> Result<(), Error> {
         let waiting_for = awaited.to_string();
         let mut last = String::new();
+        let mut refused: Option<Fault> = None;
         for look in 0.. {
-            self.pause(look, &waiting_for, &last, done).await?;
+            match refused.take() {
+                Some(fault) => self.pause_after(&fault, look, &waiting_for).await?,
+                None => self.pause(look, &waiting_for, &last).await?,
+            }
             let (over, seen) = match timed(Phase::Look, self.look(awaited, group)).await {
                 Ok(result) => {
                     self.heed(None);
@@ -197,9 +279,11 @@ impl<'a> Waiter<'a> {
                     }
                     result
                 }
-                Err(fault) if matches!(fault.class, Class::Throttled | Class::Unavailable) => {
+                Err(fault) if self.passes(&fault) => {
                     self.heed(Some(&fault));
-                    (false, fault.to_string())
+                    let seen = fault.to_string();
+                    refused = Some(fault);
+                    (false, seen)
                 }
                 Err(fault) => return Err(fault.into()),
             };

@@ -66,8 +66,7 @@ impl Rotation<'_> {
             let next = match timed(Phase::Look, Box::pin(self.look(event, &mut seen))).await {
                 Ok(()) => decide::next(event, &seen),
                 Err(fault) if passes(&fault) => Next::Wait(waiting(&fault, "an answer of AWS")),
-                // The rights of a new role take some seconds to be known everywhere.
-                Err(fault) if fault.class == Class::Denied => Next::Doubt(fault.to_string()),
+                Err(fault) if may_come(&fault) => Next::Doubt(fault.to_string()),
                 Err(fault) => return Err(fault.to_string()),
             };
             let mut doubt = None;
@@ -101,7 +100,7 @@ impl Rotation<'_> {
                         SHOW
                     }
                     Err(fault) if passes(&fault) => waiting(&fault, "AWS to allow the next change"),
-                    Err(fault) if fault.class == Class::Denied => {
+                    Err(fault) if may_come(&fault) => {
                         doubt = Some(fault.to_string());
                         "AWS to allow the next change"
                     }
@@ -303,6 +302,12 @@ fn milliseconds(span: Duration) -> u64 {
 fn waiting(fault: &Fault, what: &'static str) -> &'static str {
     warn!(%fault, "a step of the rotation will be tried again");
     what
+}
+
+/// Whether the call may be allowed in some seconds: the rights of a new role take so long to be known everywhere, and a call
+/// that was signed too late is signed anew.
+fn may_come(fault: &Fault) -> bool {
+    matches!(fault.class, Class::Denied | Class::Unauthenticated)
 }
 
 /// Whether the same call may work later.

@@ -266,7 +266,7 @@ async fn a_service_error_is_cut_in_the_middle() {
     let setup = Setup::new();
     let message = format!("BEGIN {} FINISH", "日本語 ".repeat(600));
     let denied = Kind::Error { status: 403, code: "AccessDenied".into(), message };
-    setup.aws.fault(Fault::on("CreateReplicationGroup", 1, denied));
+    setup.aws.fault(Fault::on("CreateReplicationGroup", 1, denied).times(usize::MAX));
     let outcome = setup.create(quick_start()).await;
     assert_eq!(outcome.status, StackStatus::RollbackComplete, "{}", outcome.reason);
     let answer = &outcome.answers[0];

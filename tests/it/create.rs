@@ -376,7 +376,7 @@ async fn a_denied_call_is_named_with_its_action() {
         ("CreateCacheSubnetGroup", "elasticache:CreateCacheSubnetGroup"),
     ] {
         let setup = Setup::new();
-        setup.aws.fault(Fault::on(action, 1, Kind::Denied));
+        setup.aws.fault(Fault::on(action, 1, Kind::Denied).times(usize::MAX));
         let outcome = setup.create(production()).await;
         assert_eq!(outcome.status, StackStatus::RollbackComplete, "{}", outcome.reason);
         let reason = outcome.answers[0].reason();

@@ -19,6 +19,7 @@ use lambda_runtime::{Context, LambdaEvent};
 use serde_json::{Value, json};
 use simulator::LocalAws;
 use simulator::cloudformation::{Outcome, Stack, StackStatus};
+use simulator::faults::{Fault, Kind};
 use simulator::in_process::InProcess;
 use simulator::journal::{Caller, Entry};
 use simulator::lambda::ByArn;
@@ -212,6 +213,12 @@ impl Setup {
     pub(crate) fn write_names(&self) -> Vec<String> {
         names(&self.writes())
     }
+}
+
+/// A right that is missing from the nth call of `action` on, for longer than the function waits for one, and is there again
+/// when the stack goes on.
+pub(crate) fn missing(action: impl Into<String>, nth: usize) -> Fault {
+    Fault::on(action, nth, Kind::Denied).lasting(Duration::from_secs(26))
 }
 
 /// What somebody else does in an account: past rights, faults and journal.

@@ -12,12 +12,11 @@ use simulator::LocalAws;
 use simulator::cloudformation::Outcome;
 use simulator::elasticache::ElastiCache;
 use simulator::elasticache::user_groups::UserGroup;
-use simulator::faults::{Fault, Kind};
 use simulator::policy::Policy;
 use simulator::secrets_manager::SecretsManager;
 use simulator::world::{Call, Right, World};
 
-use crate::harness::{APPS, CACHE, SUBNETS, Setup, policy, production, project_file, with};
+use crate::harness::{APPS, CACHE, SUBNETS, Setup, missing, policy, production, project_file, with};
 
 const KEY: &str = "arn:aws:kms:us-east-1:123456789012:key/11111111-2222-3333-4444-555555555555";
 
@@ -300,7 +299,7 @@ async fn a_group_that_lost_its_tags_is_refused_with_the_tags_to_put_back() {
 async fn a_right_that_hangs_on_the_tag_is_denied_with_a_word_about_it() {
     let setup = Setup::new();
     setup.created(production()).await;
-    setup.aws.fault(Fault::on("ModifyReplicationGroup", 1, Kind::Denied));
+    setup.aws.fault(missing("ModifyReplicationGroup", 1));
     let (outcome, _) = setup.rolled_back(with(production(), json!({"Description": "changed"}))).await;
     let reason = outcome.answers[0].reason();
     let advice = "allow elasticache:ModifyReplicationGroup in the function's role; it is allowed only on what has the tag \

@@ -9,7 +9,7 @@ use simulator::faults::{Fault, Kind};
 use simulator::journal::Entry;
 use simulator::secrets_manager::SecretsManager;
 
-use crate::harness::{CACHE, Setup, calls, logged, production, quick_start, with};
+use crate::harness::{CACHE, Setup, calls, logged, missing, production, quick_start, with};
 
 const GROUP: &str = "production-myapp-valkey";
 const SECRET: &str = "elasticache/production-myapp-valkey/auth-token";
@@ -378,7 +378,7 @@ async fn a_denied_look_at_the_secret_leaves_none_behind() {
     for nth in 1.. {
         let setup = Setup::new();
         setup.created(production()).await;
-        setup.aws.fault(Fault::on("DescribeSecret", nth, Kind::Denied));
+        setup.aws.fault(missing("DescribeSecret", nth));
         let outcome = setup.stack.delete(CACHE).await;
         if outcome.status == StackStatus::DeleteComplete {
             assert!(nth > 2, "{nth}");

@@ -11,7 +11,7 @@ use simulator::journal::Entry;
 use simulator::secrets_manager::SecretsManager;
 use tokio::task::JoinHandle;
 
-use crate::harness::{Setup, calls, logged, names, production, with};
+use crate::harness::{Setup, calls, logged, missing, names, production, with};
 
 const GROUP: &str = "production-myapp-valkey";
 const SECRET: &str = "elasticache/production-myapp-valkey/auth-token";
@@ -214,7 +214,10 @@ async fn disturbed(before: &Value, after: &Value, kind: &Kind, each: impl Fn(&Se
         let setup = Setup::new();
         setup.created(before.clone()).await;
         let witness = Witness::of(&setup.aws);
-        setup.aws.fault(Fault::on(action.clone(), *nth, kind.clone()));
+        setup.aws.fault(match kind {
+            Kind::Denied => missing(action.clone(), *nth),
+            kind => Fault::on(action.clone(), *nth, kind.clone()),
+        });
         if matches!(kind, Kind::Slow(_)) {
             // The invocation dies while it waits for the answer.
             setup.kill_next_after(Duration::from_mins(14));
@@ -395,7 +398,10 @@ async fn a_move_between_sources_is_rolled_back_or_goes_on_from_everywhere() {
                     if matches!(kind, Kind::Slow(_)) {
                         setup.kill_next_after(Duration::from_mins(14));
                     }
-                    setup.aws.fault(Fault::on(action, nth, kind));
+                    setup.aws.fault(match kind {
+                        Kind::Denied => missing(action, nth),
+                        kind => Fault::on(action, nth, kind),
+                    });
                     let outcome = setup.update(to.wish(&theirs)).await;
                     let (end, done) = match outcome.status {
                         StackStatus::UpdateComplete => (to, Some(&outcome)),
@@ -425,9 +431,10 @@ async fn a_new_value_in_a_foreign_secret_is_taken_over() {
     assert_rotated_once(&writes, SECOND);
     assert_eq!(setup.tokens(GROUP), [SECOND]);
     // An unreadable secret is no reason to change anything.
-    setup.aws.fault(Fault::on("GetSecretValue", 1, Kind::Denied).times(9));
+    setup.aws.fault(Fault::on("GetSecretValue", 1, Kind::Denied).times(usize::MAX));
     let (_, writes) = setup.updated(with(foreign(&theirs), json!({"Description": "other"}))).await;
     assert_eq!(names(&writes), [MODIFY]);
+    setup.aws.clear_faults();
     setup.deleted().await;
 }
 

@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::cloudformation::CloudFormation;
 use crate::ec2::Ec2;
 use crate::elasticache::ElastiCache;
-use crate::faults::Kind;
+use crate::faults::{Kind, Met};
 use crate::journal::{Caller, Entry};
 use crate::lambda::Lambda;
 use crate::local_aws::{Cut, LocalAws};
@@ -71,7 +71,10 @@ impl Exchange<'_> {
             Err(error) => return Ok(self.service.encode("", &Err(error), &request_id)),
         };
         let fault = match self.caller {
-            Caller::Function => self.aws.checks().faults.meet(self.service.signing_name(), &action),
+            Caller::Function => {
+                let now = self.aws.clock().now();
+                self.aws.checks().faults.meet(now, self.service.signing_name(), &action)
+            }
             Caller::Administrator => None,
         };
         let mut invoked = None;
@@ -90,7 +93,7 @@ impl Exchange<'_> {
                     if status.is_success() { Ok(Value::Null) } else { Err(AwsError::new(status.as_str(), "")) }
                 }
             });
-            let outcome = match (&fault, &answer) {
+            let outcome = match (fault.as_ref().map(|met| &met.kind), &answer) {
                 (Some(Kind::CutBefore), _) => Err("CutBefore".into()),
                 (Some(Kind::CutAfter), _) => Err("CutAfter".into()),
                 (_, Ok(tree)) if self.aws.keeps_outputs() => Ok(tree.clone()),
@@ -109,8 +112,9 @@ impl Exchange<'_> {
             });
             answer
         });
-        match fault {
+        match fault.map(|met| met.kind) {
             Some(Kind::CutBefore | Kind::CutAfter) => return Err(Cut),
+            Some(Kind::Panics) => planned_panic(&action),
             Some(Kind::Slow(span)) => self.aws.clock().sleep(span).await,
             _ => {}
         }
@@ -131,23 +135,26 @@ impl Exchange<'_> {
     }
 
     /// Whether the call gets as far as the service: ledger, fault, rate, rights, in this order.
-    fn admit(&self, world: &World, call: &Call, fault: Option<&Kind>) -> Result<(), AwsError> {
+    fn admit(&self, world: &World, call: &Call, fault: Option<&Met>) -> Result<(), AwsError> {
         if self.caller == Caller::Administrator {
             return Ok(());
         }
         self.aws.checks().admit_shape(self.service.signing_name(), call)?;
-        match fault {
+        match fault.map(|met| &met.kind) {
             Some(Kind::Error { status, code, message }) => {
                 return Err(AwsError { status: *status, code: code.clone(), message: message.clone() });
             }
             Some(Kind::Throttled) => return Err(self.service.throttled()),
+            Some(Kind::SignedLate) => {
+                return Err(self.service.signed_late(fault.map_or(0, |met| met.before)));
+            }
             Some(Kind::Denied) => {
                 let needed = self.rights(world, call).into_iter().next();
                 let fallback = || Right::new(format!("{}:{}", self.service.signing_name(), call.action), "*");
                 return Err(self.service.denied(&needed.unwrap_or_else(fallback)));
             }
             // Never sent on: what the service would say does not matter.
-            Some(Kind::CutBefore) => return Err(AwsError::new("CutBefore", "")),
+            Some(Kind::CutBefore | Kind::Panics) => return Err(AwsError::new("CutBefore", "")),
             Some(Kind::CutAfter | Kind::Slow(_)) | None => {}
         }
         let rights = self.rights(world, call);
@@ -171,6 +178,12 @@ impl Exchange<'_> {
             Service::Lambda => vec![Right::new("lambda:InvokeFunction", invoked_function(&call.params))],
         }
     }
+}
+
+/// A bug in the code of the function that makes the call, which runs on the same stack in process.
+#[allow(clippy::panic, reason = "it is what was asked for")]
+fn planned_panic(action: &str) -> ! {
+    panic!("planned at {action}")
 }
 
 /// The ARN of the function in an Invoke, which may be given by name, partial ARN or ARN.

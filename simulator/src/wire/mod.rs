@@ -132,6 +132,44 @@ impl Service {
         AwsError { status, code: code.into(), message: message.into() }
     }
 
+    /// What a call is answered that is not taken for one of the function's, because it was signed too long ago or with
+    /// credentials that are not good any more: the codes of the service in turn. Those of the query protocols are in their
+    /// lists of common errors; those of the JSON protocols are what public reports show.
+    #[must_use]
+    pub fn signed_late(self, turn: usize) -> AwsError {
+        let codes: &[(u16, &str)] = match self {
+            Service::ElastiCache | Service::CloudFormation => &[
+                (400, "RequestExpired"),
+                (403, "SignatureDoesNotMatch"),
+                (403, "ExpiredToken"),
+                (403, "InvalidClientTokenId"),
+                (400, "IncompleteSignature"),
+            ],
+            Service::Ec2 => &[
+                (400, "RequestExpired"),
+                (401, "AuthFailure"),
+                (403, "SignatureDoesNotMatch"),
+                (400, "MissingAuthenticationToken"),
+            ],
+            Service::SecretsManager | Service::PriceList => &[
+                (400, "InvalidSignatureException"),
+                (400, "ExpiredTokenException"),
+                (400, "UnrecognizedClientException"),
+                (400, "IncompleteSignatureException"),
+                (400, "RequestExpired"),
+            ],
+            Service::Lambda => &[
+                (403, "InvalidSignatureException"),
+                (403, "ExpiredTokenException"),
+                (403, "UnrecognizedClientException"),
+                (403, "MissingAuthenticationTokenException"),
+            ],
+        };
+        let (status, code) = codes.get(turn % codes.len()).copied().unwrap_or_default();
+        let message = "Signature expired: 20261101T000000Z is now earlier than 20261101T000500Z";
+        AwsError { status, code: code.into(), message: message.into() }
+    }
+
     /// The error of a call that the function's policy does not allow.
     #[must_use]
     pub fn denied(self, missing: &Right) -> AwsError {

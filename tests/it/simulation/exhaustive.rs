@@ -13,7 +13,7 @@ use simulator::secrets_manager::{SecretsManager, rotate_with};
 use super::host::{Host, Life};
 use super::promises::GROUP;
 use super::{in_virtual_time, on_all_processors, promises};
-use crate::harness::{CACHE, by_hand, production, quick_start, with};
+use crate::harness::{CACHE, by_hand, missing, production, quick_start, with};
 
 /// What happens to one call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -145,7 +145,10 @@ fn do_harm(host: &Host, nth: usize, harm: Harm, timeout: Duration) {
         Harm::Failed => Kind::http_500(),
         Harm::CutBefore => Kind::CutBefore,
         Harm::CutAfter => Kind::CutAfter,
-        Harm::Denied => Kind::Denied,
+        Harm::Denied => {
+            host.aws.fault(missing("*", nth));
+            return;
+        }
         Harm::KilledAfter => return,
     };
     host.aws.fault(Fault::on("*", nth, kind));

@@ -115,13 +115,21 @@ impl Schedule {
         host.aws.clear_faults();
         let twins = rng.u8(..4) == 0;
         host.stack.deliver_twice(twins);
+        let mut denied = false;
         for _ in 0..rng.usize(0..6) {
             let (nth, times) = (rng.usize(1..120), rng.usize(1..4));
             // A right that one of two twins has and the other lacks does not exist.
             let planned = fault(rng, nth, times);
-            if !(twins && planned.kind == Kind::Denied) {
+            let is_missing = planned.lasts.is_some_and(|span| span > PASSES);
+            // Two that pass, one soon after the other, may seem to be one that does not.
+            let is_second = planned.lasts.is_some() && denied;
+            denied |= planned.lasts.is_some();
+            if !(is_second || twins && is_missing) {
                 host.aws.fault(planned);
             }
+        }
+        if rng.u8(..8) == 0 {
+            host.aws.fault(Fault::on("DescribeStacks", 1, Kind::Denied).times(usize::MAX));
         }
         // Of two twins one may see AWS give up and the other try again with success; the first answer counts.
         if !twins && rng.u8(..10) == 0 {
@@ -198,15 +206,33 @@ fn change(rng: &mut Rng, now: &Value) -> Value {
     }
 }
 
+/// A denial that lasts no longer is waited for by the function.
+pub(crate) const PASSES: Duration = Duration::from_secs(12);
+
+/// Look-ups that a request can do without, even when the code for them is at fault.
+const OPTIONAL: [&str; 8] = [
+    "DescribeCacheEngineVersions",
+    "DescribeEngineDefaultParameters",
+    "DescribeEvents",
+    "DescribeStackResource",
+    "DescribeStacks",
+    "DescribeSubnets",
+    "DescribeUserGroups",
+    "GetProducts",
+];
+
 fn fault(rng: &mut Rng, nth: usize, times: usize) -> Fault {
-    let kind = match rng.u8(..24) {
+    let kind = match rng.u8(..30) {
         0..6 => Kind::Throttled,
         6..10 => Kind::http_500(),
         10..14 => Kind::CutBefore,
         14..19 => Kind::CutAfter,
         // An answer that takes longer than one try of a hand-over may is none, which `CutAfter` stands for.
         19..23 => Kind::Slow(Duration::from_secs(rng.u64(1..6))),
-        _ => return Fault::on("*", nth, Kind::Denied),
+        23..26 => return Fault::on("*", nth, Kind::Denied).lasting(rng.choice([PASSES / 2, PASSES]).unwrap_or(PASSES)),
+        26 => return Fault::on("*", nth, Kind::Denied).lasting(Duration::from_secs(rng.u64(26..90))),
+        27 => return Fault::on(OPTIONAL[rng.usize(..OPTIONAL.len())], 1, Kind::Panics).times(usize::MAX),
+        _ => Kind::SignedLate,
     };
     Fault::on("*", nth, kind).times(times)
 }
