@@ -257,12 +257,13 @@ impl Function {
                     }
                 };
                 run.settle(&mut desired, true).await?;
-                let work = run.present(Wish::new(&desired));
+                let made = &desired.names.replication_group;
+                let removal = Removal::new(properties, &owner, made, request_key.as_str());
+                let work = Box::pin(run.present(Wish::new(&desired), removal.clone()));
                 let converged = self.priced(Some(&desired), work).await;
                 if converged.is_err() && run.is_swept_away() {
                     // The Delete that came across did not see what this run was just making, and none will follow.
-                    let made = &desired.names.replication_group;
-                    run.absent(&Removal::new(properties, &owner, made, request_key.as_str())).await?;
+                    run.absent(&removal).await?;
                 }
                 let (converged, price) = converged?;
                 (desired, converged, price)
@@ -470,14 +471,15 @@ async fn absent(
     match derived {
         Some(stem) if !(is_possible && run.owns_anything(Target::from(&removal)).await?) => {
             info!(physical_id, stem, "nothing of ours has this id; removing what the properties name");
-            run.remove(&Removal::new(properties, owner, &stem, request_key), properties).await
+            let removal = Removal::new(properties, owner, &stem, request_key);
+            Box::pin(run.remove(&removal, properties)).await
         }
         // AWS refuses to look for such a name.
         None if !is_possible => {
             info!(physical_id, "nothing of ours can have this id, and the properties name nothing");
             Ok(())
         }
-        Some(_) | None => run.remove(&removal, properties).await,
+        Some(_) | None => Box::pin(run.remove(&removal, properties)).await,
     }
 }
 

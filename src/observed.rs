@@ -38,6 +38,8 @@ pub struct Observed {
     pub required_version: Option<String>,
     /// Our snapshot from which a new generation is made, when one is looked for.
     pub seed: Option<FoundSnapshot>,
+    /// When the request that looks was asked for, in milliseconds since the epoch.
+    pub asked_epoch_ms: Option<u64>,
 }
 
 /// The pending change of a group's log delivery.
@@ -52,6 +54,8 @@ pub struct Group {
     pub arn: String,
     /// Status of the whole group.
     pub status: Status,
+    /// When it was asked for, in milliseconds since the epoch.
+    pub created_epoch_ms: Option<u64>,
     /// Description.
     pub description: String,
     /// Member ids.
@@ -530,6 +534,24 @@ impl Observed {
             || self.security_group.as_ref().is_some_and(|group| owner.owns(&group.tags))
             || self.parameter_groups.iter().any(|group| owner.owns(&group.tags))
             || self.secret.as_ref().is_some_and(|secret| !secret.deleted && owner.owns(&secret.tags))
+    }
+
+    /// Whether an earlier request was to make the group and never came to its end: CloudFormation knows nothing of it, and
+    /// nobody has been told where it is.
+    #[must_use]
+    pub fn is_left_behind(&self) -> bool {
+        let created = self.group.as_ref().and_then(|group| group.created_epoch_ms);
+        self.is_being_created() && created.zip(self.asked_epoch_ms).is_some_and(|(created, asked)| created < asked)
+    }
+
+    /// Whether a request that never came to its end began to make this in another VPC. Neither subnet group nor security
+    /// group can move.
+    #[must_use]
+    pub fn was_begun_outside(&self, vpc_id: &str, owner: &Owner) -> bool {
+        let unfinished = self.is_being_created() || self.group.is_none() && self.subnet_group.is_none();
+        let subnets = self.subnet_group.as_ref().map(|group| (&group.vpc_id, &group.tags));
+        let security = self.security_group.as_ref().map(|group| (&group.vpc_id, &group.tags));
+        unfinished && [subnets, security].into_iter().flatten().any(|(vpc, tags)| vpc != vpc_id && owner.owns(tags))
     }
 
     /// Whether the replication group is ours. Its own tags decide; while AWS does not list them, the tags of the

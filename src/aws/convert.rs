@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use aws_sdk_ec2::types as ec2;
 use aws_sdk_elasticache::types as ec;
+use aws_smithy_types::DateTime;
 
 use crate::desired::{LogDelivery, Source, Tags};
 use crate::engine::{Engine, Version};
@@ -61,6 +62,7 @@ pub(super) fn group(group: &ec::ReplicationGroup) -> Group {
         id: group.replication_group_id().unwrap_or_default().to_owned(),
         arn: group.arn().unwrap_or_default().to_owned(),
         status: status(group.status()),
+        created_epoch_ms: group.replication_group_create_time().and_then(epoch_ms),
         description: group.description().unwrap_or_default().to_owned(),
         member_ids: group.member_clusters().iter().cloned().collect(),
         shards: group.node_groups().iter().map(shard).collect(),
@@ -93,6 +95,11 @@ pub(super) fn group(group: &ec::ReplicationGroup) -> Group {
         pending: pending(group),
         tags: None,
     }
+}
+
+/// A moment in milliseconds since the epoch.
+pub(super) fn epoch_ms(date: &DateTime) -> Option<u64> {
+    date.to_millis().ok().and_then(|ms| u64::try_from(ms).ok())
 }
 
 fn shard(node_group: &ec::NodeGroup) -> Shard {

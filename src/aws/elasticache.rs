@@ -4,9 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use aws_sdk_elasticache::types::{
     AuthTokenUpdateStrategyType, CloudWatchLogsDestinationDetails, ClusterMode, ConfigureShard, DestinationDetails,
-    DestinationType, Durability, IpDiscovery, KinesisFirehoseDestinationDetails, LogDeliveryConfigurationRequest,
-    LogFormat, LogType, NetworkType, NodeGroupConfiguration, ParameterNameValue, SourceType, TransitEncryptionMode,
+    DestinationType, Durability, Event, IpDiscovery, KinesisFirehoseDestinationDetails,
+    LogDeliveryConfigurationRequest, LogFormat, LogType, NetworkType, NodeGroupConfiguration, ParameterNameValue,
+    SourceType, TransitEncryptionMode,
 };
+
+use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 
 use super::{Aws, Class, Fault, convert};
 use crate::desired::{LogDelivery, Tags, Tls, Topology};
@@ -23,6 +26,8 @@ fn list(ids: &BTreeSet<String>) -> Vec<String> {
 
 /// Minutes of events that a failed creation is explained from.
 const EVENT_MINUTES: i32 = 120;
+/// Members whose events are asked for side by side: a group may have ninety, and AWS counts calls.
+const EVENT_LOOKS_AT_ONCE: usize = 8;
 
 impl Aws {
     /// The group, without its tags.
@@ -128,21 +133,27 @@ impl Aws {
         Ok(Some(values))
     }
 
-    /// The newest events of a group and its members, newest first.
-    pub(crate) async fn events(&self, group: &Group) -> Result<Vec<String>, Fault> {
-        let mut texts = Vec::new();
+    /// The newest events of a group and its members, newest first. What came about before `since_epoch_ms` belongs to an
+    /// earlier request, or to a group that had the name before.
+    pub(crate) async fn events(&self, group: &Group, since_epoch_ms: Option<u64>) -> Result<Vec<String>, Fault> {
+        let since = group.created_epoch_ms.max(since_epoch_ms);
         let sources = [(SourceType::ReplicationGroup, group.id.as_str())].into_iter();
         let members = group.member_ids.iter().map(|id| (SourceType::CacheCluster, id.as_str()));
-        for (kind, id) in sources.chain(members) {
-            let call =
-                self.elasticache.describe_events().source_type(kind).source_identifier(id).duration(EVENT_MINUTES);
-            let output = call.send().await.map_err(|e| Fault::new("elasticache:DescribeEvents", id, &e))?;
-            let dated =
-                output.events().iter().filter_map(|event| Some((event.date().copied(), event.message()?.to_owned())));
-            texts.extend(dated);
-        }
+        let looks: Vec<_> = sources.chain(members).map(|(kind, id)| self.events_of(kind, id)).collect();
+        let found: Vec<Vec<_>> = stream::iter(looks).buffer_unordered(EVENT_LOOKS_AT_ONCE).try_collect().await?;
+        let mut texts: Vec<_> = found.into_iter().flatten().collect();
+        texts.retain(|(at, _)| at.is_none() || *at >= since);
         texts.sort_by(|a, b| b.cmp(a));
         Ok(texts.into_iter().map(|(_, text)| text).collect())
+    }
+
+    /// Texts with their dates, in milliseconds since the epoch.
+    async fn events_of(&self, kind: SourceType, id: &str) -> Result<Vec<(Option<u64>, String)>, Fault> {
+        let call = self.elasticache.describe_events().source_type(kind).source_identifier(id);
+        let output = call.duration(EVENT_MINUTES).send().await;
+        let output = output.map_err(|e| Fault::new("elasticache:DescribeEvents", id, &e))?;
+        let dated = |event: &Event| Some((event.date().and_then(convert::epoch_ms), event.message()?.to_owned()));
+        Ok(output.events().iter().filter_map(dated).collect())
     }
 
     pub(crate) async fn create_subnet_group(

@@ -69,14 +69,19 @@ impl ResponseUrl {
     /// [`ResponseUrl::issued`] in milliseconds since the epoch.
     #[must_use]
     pub fn issued_epoch_ms(&self) -> Option<u64> {
-        let date = self.issued()?;
-        let part = |range: std::ops::Range<usize>| date.get(range).unwrap_or_default();
-        let (year, month, day) = (part(0..4), part(4..6), part(6..8));
-        let (hour, minute, second) = (part(9..11), part(11..13), part(13..15));
-        let rfc3339 = format!("{year}-{month}-{day}T{hour}:{minute}:{second}Z");
-        let issued = DateTime::from_str(&rfc3339, Format::DateTime).ok()?;
-        u64::try_from(issued.to_millis().ok()?).ok()
+        signed_at(self.issued()?)
     }
+}
+
+/// A date of a signature, such as `20261101T000000Z`, in milliseconds since the epoch.
+#[must_use]
+pub fn signed_at(date: &str) -> Option<u64> {
+    let part = |range: std::ops::Range<usize>| date.get(range).unwrap_or_default();
+    let (year, month, day) = (part(0..4), part(4..6), part(6..8));
+    let (hour, minute, second) = (part(9..11), part(11..13), part(13..15));
+    let rfc3339 = format!("{year}-{month}-{day}T{hour}:{minute}:{second}Z");
+    let issued = DateTime::from_str(&rfc3339, Format::DateTime).ok()?;
+    u64::try_from(issued.to_millis().ok()?).ok()
 }
 
 impl fmt::Debug for ResponseUrl {

@@ -182,10 +182,16 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// Brings the account to what is wanted.
-    pub async fn present(&mut self, wish: Wish<'_>) -> Result<Converged, Error> {
-        let (observed, account) = self.first_look(wish).await?;
+    /// Brings the account to what a Create wants. What an earlier one began in another VPC
+    /// is removed first.
+    pub async fn present(&mut self, wish: Wish<'_>, removal: Removal) -> Result<Converged, Error> {
+        let (mut observed, mut account) = self.first_look(wish).await?;
         check(wish, &observed, &account)?;
+        if observed.was_begun_outside(&wish.desired.vpc_id, &wish.desired.owner) {
+            info!("an earlier request began this in another VPC; removing what it left");
+            Box::pin(self.absent(&removal.of_unfinished())).await?;
+            (observed, account) = self.first_look(wish).await?;
+        }
         Box::pin(self.converge(wish, observed, &account)).await
     }
 
@@ -199,7 +205,10 @@ impl<'a> Run<'a> {
             // A Delete that overtook this run must not be undone by it.
             let stands = observed.group.as_ref().is_some_and(|group| group.status != Status::Deleting);
             if stands {
-                self.seen.insert(group.clone());
+                // One that an earlier request left behind may have to go.
+                if !observed.is_left_behind() {
+                    self.seen.insert(group.clone());
+                }
             } else if self.seen.contains(&group) || self.waiter.shown().contains(&group) {
                 return Err(Error::DeletedMeanwhile { group });
             }
@@ -402,7 +411,7 @@ impl<'a> Run<'a> {
             Plan::NotAchieved { step, reasons } => Err(Error::NotAchieved { step, events: reasons }),
             Plan::CreateFailed => {
                 let events = match &observed.group {
-                    Some(group) => observe::events(&self.waiter, group).await,
+                    Some(group) => observe::events(&self.waiter, group, self.order.request().issued_epoch_ms()).await,
                     None => Vec::new(),
                 };
                 Err(Error::CreateFailed { group: group.to_owned(), events })
@@ -534,7 +543,7 @@ impl<'a> Run<'a> {
             }
             if step.changes_group() {
                 let events = match &observed.group {
-                    Some(group) => observe::events(&self.waiter, group).await,
+                    Some(group) => observe::events(&self.waiter, group, self.order.request().issued_epoch_ms()).await,
                     None => Vec::new(),
                 };
                 return Err(Error::NotAchieved { step: text, events });
@@ -611,6 +620,7 @@ impl<'a> Run<'a> {
             unresettable: self.unresettable.clone(),
             resets_singly: self.resets_singly,
             required_version: self.required_version.clone(),
+            asked_epoch_ms: self.order.request().issued_epoch_ms(),
             ..observed
         }
     }
@@ -670,7 +680,7 @@ fn check(wish: Wish<'_>, observed: &Observed, account: &Account) -> Result<(), E
     let references = references(wish);
     let mut problems = match (wish.previous, &observed.group) {
         // A Create that finds its group checked everything before it made it.
-        (None, Some(_)) => plan::network_problems(&references, observed, account),
+        (None, Some(_)) if !observed.is_left_behind() => plan::network_problems(&references, observed, account),
         _ => plan::account_problems(&references, observed, account),
     };
     if problems.is_empty() {

@@ -145,6 +145,7 @@ async fn everything(waiter: &Waiter<'_>, target: Target<'_>) -> Result<Observed,
         asked_logs: BTreeSet::new(),
         unresettable: BTreeSet::new(),
         resets_singly: false,
+        asked_epoch_ms: None,
         required_version: None,
     };
     observed.secret = match secret {
@@ -453,9 +454,9 @@ where
 /// Longest that events may be looked for.
 const EVENTS_AT_MOST: Duration = Duration::from_secs(20);
 
-/// The newest events of a group; none when they may not be read, because they only explain.
-pub async fn events(waiter: &Waiter<'_>, group: &Group) -> Vec<String> {
-    let ask = waiter.inquire(|| waiter.aws.events(group));
+/// The newest events of a group since then, in milliseconds since the epoch; none when they may not be read, because they only explain.
+pub async fn events(waiter: &Waiter<'_>, group: &Group, since_epoch_ms: Option<u64>) -> Vec<String> {
+    let ask = waiter.inquire(|| waiter.aws.events(group, since_epoch_ms));
     let why = match optional(waiter.deadline.at_most(EVENTS_AT_MOST), ask).await {
         Ok(Ok(Ok(events))) => return events,
         Ok(Ok(Err(fault))) => fault.to_string(),

@@ -7,6 +7,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::cfn::request::signed_at;
 use crate::desired::{Owner, TAG_REQUESTS};
 use crate::names::hash;
 use crate::observed::{Observed, SubnetGroup};
@@ -56,6 +57,12 @@ impl RequestKey {
     #[must_use]
     pub fn issued(&self) -> Option<&str> {
         self.issued.as_deref()
+    }
+
+    /// The same in milliseconds since the epoch.
+    #[must_use]
+    pub fn issued_epoch_ms(&self) -> Option<u64> {
+        self.issued().and_then(signed_at)
     }
 
     fn mark(&self) -> &str {

@@ -71,7 +71,13 @@ const ACCESS_SILENCE: Duration = Duration::from_secs(10);
 
 /// When each action was refused first and last, by whether a right was missing or the signature was not accepted.
 #[derive(Debug, Default)]
-pub struct Refusals(Mutex<BTreeMap<(&'static str, bool), (Instant, Instant)>>);
+pub struct Refusals(Mutex<BTreeMap<(&'static str, bool), Refused>>);
+
+#[derive(Debug)]
+struct Refused {
+    first: Instant,
+    last: Instant,
+}
 
 impl Refusals {
     /// Whether the call may work in a moment. The time counts from the first refusal of an action on; one long after the
@@ -82,12 +88,13 @@ impl Refusals {
         }
         let mut times = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let now = Instant::now();
-        let (first, last) = times.entry((fault.action, fault.class == Class::Denied)).or_insert((now, now));
-        if last.elapsed() > ACCESS_SILENCE {
-            *first = now;
+        let key = (fault.action, fault.class == Class::Denied);
+        let refused = times.entry(key).or_insert(Refused { first: now, last: now });
+        if refused.last.elapsed() > ACCESS_SILENCE {
+            refused.first = now;
         }
-        *last = now;
-        first.elapsed() + ACCESS_PAUSE < ACCESS_PATIENCE
+        refused.last = now;
+        refused.first.elapsed() + ACCESS_PAUSE < ACCESS_PATIENCE
     }
 }
 

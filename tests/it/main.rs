@@ -19,6 +19,7 @@ mod hand_over;
 mod harness;
 mod in_place;
 mod ledger;
+mod left_behind;
 mod live_rotation;
 mod metrics;
 mod model;

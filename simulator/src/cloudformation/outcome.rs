@@ -13,6 +13,8 @@ use crate::clock::Time;
 pub enum StackStatus {
     /// Created.
     CreateComplete,
+    /// Creation failed, and what was made stays.
+    CreateFailed,
     /// Creation failed, and what was made is gone.
     RollbackComplete,
     /// Creation failed, and what was made could not be deleted.
@@ -33,6 +35,7 @@ impl fmt::Display for StackStatus {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             StackStatus::CreateComplete => "CREATE_COMPLETE",
+            StackStatus::CreateFailed => "CREATE_FAILED",
             StackStatus::RollbackComplete => "ROLLBACK_COMPLETE",
             StackStatus::RollbackFailed => "ROLLBACK_FAILED",
             StackStatus::UpdateComplete => "UPDATE_COMPLETE",

@@ -39,6 +39,7 @@ struct State {
     twice: bool,
     fails_elsewhere: bool,
     retains: bool,
+    keeps_failed: bool,
 }
 
 /// What CloudFormation knows of a resource.
@@ -82,6 +83,12 @@ impl Stack {
         self.lock().retains = retains;
     }
 
+    /// A Create that fails is not rolled back, as with `--disable-rollback`: what it made stays, and the next Create of the
+    /// resource finds it.
+    pub fn keep_failed(&self, keeps: bool) {
+        self.lock().keeps_failed = keeps;
+    }
+
     pub(super) fn retains_replaced(&self) -> bool {
         self.lock().retains
     }
@@ -102,6 +109,9 @@ impl Stack {
             // that have no name.
             Err(failure) => (failure.physical_id.unwrap_or_else(|| self.made_up_id(logical_id)), failure.reason),
         };
+        if self.lock().keeps_failed {
+            return operation.end(StackStatus::CreateFailed, reason);
+        }
         operation.begin("ROLLBACK_IN_PROGRESS");
         let rollback = Ask { physical_id: Some(&physical_id), properties: &properties, ..Ask::new("Delete") };
         if operation.ask(rollback).await.is_ok() {

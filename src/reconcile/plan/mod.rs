@@ -220,10 +220,14 @@ pub fn present(wish: Wish<'_>, observed: &Observed, account: &Account) -> Plan {
     }
     match observed.group.as_ref().map(|group| &group.status) {
         Some(Status::Deleting) => return Plan::Wait(Awaited::GroupGone),
+        Some(Status::CreateFailed) if observed.is_left_behind() => return removal::left_behind(observed),
         Some(Status::CreateFailed) => return Plan::CreateFailed,
         _ => {}
     }
     let impossible = replacement::obstacles(wish, observed).refused();
+    if !impossible.is_empty() && observed.is_left_behind() {
+        return removal::left_behind(observed);
+    }
     if !impossible.is_empty() {
         return Plan::Refuse(impossible);
     }

@@ -66,6 +66,17 @@ pub fn absent(removal: &Removal, observed: &Observed) -> Plan {
     secret.map_or(Plan::Done, |secret| Plan::Act(vec![secret]))
 }
 
+/// The next steps to be rid of a group that an earlier request left behind: nothing is saved of what nobody has used.
+pub(super) fn left_behind(observed: &Observed) -> Plan {
+    match &observed.group {
+        Some(group) if is_deletable(group) => {
+            Plan::Act(vec![Step::DeleteGroup { group: group.id.clone(), final_snapshot: None }])
+        }
+        Some(_) => Plan::Wait(Awaited::GroupDeletable),
+        None => Plan::Done,
+    }
+}
+
 /// Our secret that stays because AWS deletes none that has replicas in other regions.
 #[must_use]
 pub fn kept_secret<'o>(removal: &Removal, observed: &'o Observed) -> Option<&'o Secret> {

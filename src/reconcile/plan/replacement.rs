@@ -246,9 +246,9 @@ fn create_only(wish: Wish<'_>, observed: &Observed, group: &Group, replacing: &m
     }
     // A rollback carries the port that the group has, whatever the previous wish was, so both must differ.
     let port = group.main_endpoint().map(|endpoint| endpoint.port);
-    if let (Some(port), Some(previous)) = (port, wish.previous)
+    if let Some(port) = port
         && port != desired.port
-        && previous.port != desired.port
+        && wish.previous.is_none_or(|previous| previous.port != desired.port)
     {
         add("Port", &port, &desired.port);
     }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use fastrand::Rng;
 use serde_json::{Value, json};
 use simulator::LocalAws;
+use simulator::cloudformation::UploadFault;
 use simulator::faults::{Fault, Kind};
 use simulator::readings::{GoneResources, Readings, RepeatedSet, ServiceTimeoutPlace, TokenDate, ViaService, WayBack};
 
@@ -18,6 +19,8 @@ use crate::harness::{APPS, VPC, with};
 pub(crate) enum Operation {
     /// The stack is made; another resource of it may fail afterwards.
     Create { fails_elsewhere: bool },
+    /// The stack is made in vain, is left as it is, and is made once more with these properties.
+    CreateAgain { with: Value },
     /// The stack is changed; another resource of it may fail afterwards.
     Update { to: Value, fails_elsewhere: bool },
     /// The stack is changed, and CloudFormation goes back before there is an answer.
@@ -37,6 +40,8 @@ pub(crate) struct Schedule {
     pub(crate) operations: Vec<Operation>,
     /// Whether the next operation begins while deliveries of the one before may still go on.
     pub(crate) hurries: bool,
+    /// Whether CloudFormation keeps what an Update replaces.
+    pub(crate) retains: bool,
     rng: Rng,
     /// Words of failures that were planned so far.
     texts: Vec<String>,
@@ -50,8 +55,13 @@ impl Schedule {
         if rng.u8(..8) == 0 {
             operations.push(Operation::Abandon { after: Duration::from_secs(rng.u64(0..400)) });
         } else {
-            operations.push(Operation::Create { fails_elsewhere: rng.u8(..12) == 0 });
             let mut now = base.clone();
+            if rng.u8(..8) == 0 {
+                now = with(now.clone(), change(&mut rng, &now));
+                operations.push(Operation::CreateAgain { with: now.clone() });
+            } else {
+                operations.push(Operation::Create { fails_elsewhere: rng.u8(..12) == 0 });
+            }
             for _ in 0..rng.usize(0..=2) {
                 let to = with(now.clone(), change(&mut rng, &now));
                 operations.push(match rng.u8(..8) {
@@ -68,7 +78,8 @@ impl Schedule {
             operations.push(Operation::Delete);
         }
         let hurries = rng.u8(..3) == 0;
-        Schedule { base, operations, hurries, rng, texts: Vec::new() }
+        let retains = rng.u8(..6) == 0;
+        Schedule { base, operations, hurries, retains, rng, texts: Vec::new() }
     }
 
     /// Quicker or as usual, and later than usual, for the whole run.
@@ -131,8 +142,12 @@ impl Schedule {
         if rng.u8(..8) == 0 {
             host.aws.fault(Fault::on("DescribeStacks", 1, Kind::Denied).times(usize::MAX));
         }
+        for _ in 0..rng.usize(0..6).saturating_sub(3) {
+            host.aws.answers().fail_uploads([UploadFault::Redirect(if rng.bool() { 307 } else { 308 }, "")]);
+        }
         // Of two twins one may see AWS give up and the other try again with success; the first answer counts.
-        if !twins && rng.u8(..10) == 0 {
+        let in_vain = matches!(operation, Operation::CreateAgain { .. });
+        if in_vain || !twins && rng.u8(..10) == 0 {
             self.texts.extend(gives_up(rng, &host.aws, operation));
         }
         if let Operation::Update { to, .. } | Operation::Cancel { to, .. } = operation
@@ -199,7 +214,7 @@ fn change(rng: &mut Rng, now: &Value) -> Value {
         }
         11 | 12 => {
             let policy = *rng.choice(["Snapshot", "Empty"].iter()).unwrap();
-            json!({"Port": rng.u16(7000..7009), "ReplacementPolicy": policy})
+            json!({"Port": rng.u16(7000..7003), "ReplacementPolicy": policy})
         }
         _ => json!({"SnapshotRetentionLimit": rng.usize(1..=9), "NumCacheNodes": nodes, "Description": "several",
             "Tags": [{"Key": "Several", "Value": "yes"}]}),
@@ -241,14 +256,15 @@ fn fault(rng: &mut Rng, nth: usize, times: usize) -> Fault {
 fn gives_up(rng: &mut Rng, aws: &LocalAws, operation: &Operation) -> Option<String> {
     let text = format!("AWS gave up for reason {}", rng.u16(..));
     aws.with(|world, _| match operation {
-        Operation::Create { .. } => world.elasticache.fail_next_create(text.clone()),
+        Operation::Create { .. } | Operation::CreateAgain { .. } => world.elasticache.fail_next_create(text.clone()),
         Operation::Update { .. } => {
             let action = ["ModifyReplicationGroup", "IncreaseReplicaCount", "DecreaseReplicaCount"];
             world.elasticache.roll_back_next(*rng.choice(action.iter()).unwrap(), text.clone());
         }
         Operation::Cancel { .. } | Operation::Abandon { .. } | Operation::Delete => {}
     });
-    matches!(operation, Operation::Create { .. } | Operation::Update { .. }).then_some(text)
+    let creates = matches!(operation, Operation::Create { .. } | Operation::CreateAgain { .. });
+    (creates || matches!(operation, Operation::Update { .. })).then_some(text)
 }
 
 /// How invocations live: some start late, some have little time, some die; no event dies so often that Lambda gives up.
