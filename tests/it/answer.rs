@@ -174,7 +174,7 @@ async fn redirects_without_end_are_left_to_the_next_delivery() {
     assert_eq!((second, seen.uploads().len()), (Ok(()), 49));
 }
 
-/// S83, S85: the upload itself may hang or panic; the next try brings the same answer.
+/// The upload itself may hang or panic; the next try brings the same answer.
 #[tokio::test(start_paused = true)]
 async fn an_upload_that_hangs_or_panics_is_tried_again() {
     let aws = LocalAws::new(1.0, Some(policy()));
@@ -191,7 +191,7 @@ async fn an_upload_that_hangs_or_panics_is_tried_again() {
     setup.deleted().await;
 }
 
-/// S85: tries are bounded in number and in time; then the invocation fails, so that Lambda brings the event again.
+/// Tries are bounded in number and in time; then the invocation fails, so that Lambda brings the event again.
 #[tokio::test(start_paused = true)]
 async fn an_upload_that_never_answers_is_left_to_the_next_delivery() {
     let aws = LocalAws::new(1.0, Some(policy()));
@@ -207,7 +207,7 @@ async fn an_upload_that_never_answers_is_left_to_the_next_delivery() {
     assert!((Duration::from_secs(140)..Duration::from_secs(200)).contains(&took), "{took:?}");
 }
 
-/// S85: after every kind of refusal there are few tries, close to each other.
+/// After every kind of refusal there are few tries, close to each other.
 #[tokio::test(start_paused = true)]
 async fn a_refused_url_is_given_up_within_seconds() {
     for status in [400, 403, 404] {
@@ -239,7 +239,7 @@ async fn a_busy_bucket_is_tried_until_it_takes_the_answer() {
     }
 }
 
-/// S87: a list of problems loses whole items, says how many, and ends with the log stream's name.
+/// A list of problems loses whole items, says how many, and ends with the log stream's name.
 #[tokio::test(start_paused = true)]
 async fn a_list_of_problems_is_cut_between_items() {
     for filler in ["x", "ü", "日", "\""] {
@@ -260,7 +260,7 @@ async fn a_list_of_problems_is_cut_between_items() {
     }
 }
 
-/// S87: several long errors of one round: the beginning of the first and the advice of the last are there.
+/// Several long errors of one round: the beginning of the first and the advice of the last are there.
 #[tokio::test(start_paused = true)]
 async fn a_service_error_is_cut_in_the_middle() {
     let setup = Setup::new();

@@ -166,7 +166,7 @@ async fn every_attribute_with_cluster_mode_on() {
     setup.deleted().await;
 }
 
-/// S86: ninety members with long names and a secret with the longest name.
+/// Ninety members with long names and a secret with the longest name.
 #[tokio::test(start_paused = true)]
 async fn a_full_answer_keeps_all_keys_and_drops_the_examples_first() {
     let setup = Setup::new();

@@ -146,7 +146,7 @@ async fn the_production_example_keeps_its_token_to_itself() {
     account.check_process(&[&created, &updated, &deleted], &[&token]);
 }
 
-/// S78.
+/// AWS has no capacity: the reason is that of its event, and the Delete that follows removes everything.
 #[tokio::test]
 async fn a_failed_create_is_rolled_back() {
     let account = Account::open().await;

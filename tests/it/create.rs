@@ -88,7 +88,7 @@ async fn the_attributes_have_the_same_keys_in_every_mode() {
     assert_eq!(keys[0], keys[1]);
 }
 
-/// S02: the group carries no version, so the patch version is read from a member.
+/// The group carries no version, so the patch version is read from a member.
 #[tokio::test(start_paused = true)]
 async fn engine_and_version_are_sent_as_given_and_the_patch_is_read_from_a_member() {
     let setup = Setup::new();
@@ -105,7 +105,7 @@ async fn engine_and_version_are_sent_as_given_and_the_patch_is_read_from_a_membe
     setup.deleted().await;
 }
 
-/// S03
+/// Primary and reader endpoints are both there and differ, in a group with Multi-AZ and backups.
 #[tokio::test(start_paused = true)]
 async fn two_nodes_with_failover_have_a_reader_endpoint_of_their_own() {
     let setup = Setup::new();
@@ -130,7 +130,6 @@ async fn two_nodes_with_failover_have_a_reader_endpoint_of_their_own() {
     setup.deleted().await;
 }
 
-/// S11
 #[tokio::test(start_paused = true)]
 async fn a_customer_key_is_sent_with_encryption_at_rest_and_reported() {
     let key = "arn:aws:kms:us-east-1:123456789012:key/0c0ffee0-1111-2222-3333-444455556666";
@@ -142,7 +141,7 @@ async fn a_customer_key_is_sent_with_encryption_at_rest_and_reported() {
     setup.deleted().await;
 }
 
-/// S14
+/// Also the members of the group, which ElastiCache tags by itself.
 #[tokio::test(start_paused = true)]
 async fn everything_that_is_made_carries_the_tags_of_template_and_owner() {
     let setup = Setup::new();
@@ -199,7 +198,7 @@ async fn exactly_the_allow_lists_are_let_in_on_the_port() {
     setup.deleted().await;
 }
 
-/// S78: the stack learns at once what ElastiCache says, and nothing stays behind.
+/// The stack learns at once what ElastiCache says, and nothing stays behind.
 #[tokio::test(start_paused = true)]
 async fn a_group_that_cannot_be_made_fails_with_its_event_and_leaves_nothing() {
     let setup = Setup::new();
@@ -220,7 +219,7 @@ async fn a_group_that_cannot_be_made_fails_with_its_event_and_leaves_nothing() {
     setup.assert_nothing_left();
 }
 
-/// S78: the answer to the Create never arrives, so CloudFormation deletes under an id that it made up.
+/// The answer to the Create never arrives, so CloudFormation deletes under an id that it made up.
 #[tokio::test(start_paused = true)]
 async fn a_rollback_under_a_made_up_id_finds_what_the_properties_name() {
     for fails in [true, false] {
@@ -249,7 +248,7 @@ async fn a_stack_that_fails_elsewhere_takes_the_cluster_with_it() {
     setup.assert_nothing_left();
 }
 
-/// S80: Lambda's queue may bring the event again when it has been answered long ago.
+/// Lambda's queue may bring the event again when it has been answered long ago.
 #[tokio::test(start_paused = true)]
 async fn the_same_create_again_changes_nothing_and_answers_the_same() {
     for properties in [quick_start(), production()] {

@@ -41,7 +41,7 @@ fn token(setup: &Setup) -> String {
     serde_json::from_str::<Value>(&text).unwrap()["password"].as_str().unwrap().to_owned()
 }
 
-/// S70. Security groups stay in use for a while after the group is gone, so a refusal is part of every Delete.
+/// Security groups stay in use for a while after the group is gone, so a refusal is part of every Delete.
 #[tokio::test(start_paused = true)]
 async fn everything_goes_in_the_order_of_its_dependencies() {
     let setup = standing(with(production(), json!({"Parameters": {"timeout": "30"}}))).await;
@@ -78,7 +78,7 @@ async fn a_security_group_that_is_gone_already_is_no_lack_of_rights() {
     assert_eq!(outcome.status, StackStatus::DeleteComplete, "{}", outcome.reason);
 }
 
-/// S73.
+/// ElastiCache refuses to delete a group that it works on.
 #[tokio::test(start_paused = true)]
 async fn a_busy_group_is_waited_for_and_deleted_once() {
     for status in [Status::Creating, Status::Modifying, Status::Snapshotting] {
@@ -92,7 +92,7 @@ async fn a_busy_group_is_waited_for_and_deleted_once() {
     }
 }
 
-/// S73: the group was deletable at the look and no longer at the call; and somebody else deletes it.
+/// The group was deletable at the look and no longer at the call; and somebody else deletes it.
 #[tokio::test(start_paused = true)]
 async fn a_state_fault_on_the_delete_is_retried_and_a_deleting_group_left_to_it() {
     let setup = standing(quick_start()).await;
@@ -115,7 +115,7 @@ async fn a_state_fault_on_the_delete_is_retried_and_a_deleting_group_left_to_it(
     assert!(calls(&writes, "DeleteReplicationGroup").is_empty());
 }
 
-/// S73, S78: CloudFormation rolls back a Create whose group is still being made.
+/// CloudFormation rolls back a Create whose group is still being made.
 #[tokio::test(start_paused = true)]
 async fn the_rollback_of_a_create_that_ran_out_of_time_waits_for_the_group() {
     let setup = Setup::new();
@@ -132,7 +132,6 @@ async fn the_rollback_of_a_create_that_ran_out_of_time_waits_for_the_group() {
     setup.assert_nothing_left();
 }
 
-/// S74.
 #[tokio::test(start_paused = true)]
 async fn what_was_never_made_is_deleted_without_a_call() {
     let setup = Setup::new();
@@ -145,7 +144,7 @@ async fn what_was_never_made_is_deleted_without_a_call() {
     assert_eq!(setup.write_names(), Vec::<String>::new());
 }
 
-/// S74: a Create that got as far as the surroundings.
+/// A Create that got as far as the surroundings.
 #[tokio::test(start_paused = true)]
 async fn leftovers_without_a_group_are_removed() {
     let setup = Setup::new();
@@ -190,7 +189,7 @@ async fn delete_alone(setup: &Setup) {
     assert_eq!(outcome.status, StackStatus::DeleteComplete, "{}", outcome.reason);
 }
 
-/// S78: there is nothing to save, and AWS would refuse.
+/// There is nothing to save, and AWS would refuse.
 #[tokio::test(start_paused = true)]
 async fn a_failed_create_leaves_no_snapshot() {
     let setup = Setup::new();
@@ -229,7 +228,6 @@ async fn a_secret_in_its_recovery_window_is_restored_with_a_new_token() {
     setup.deleted().await;
 }
 
-/// S76.
 #[tokio::test(start_paused = true)]
 async fn deletion_protection_holds_until_it_is_turned_off() {
     let protected = with(quick_start(), json!({"DeletionProtection": true}));
@@ -243,7 +241,6 @@ async fn deletion_protection_holds_until_it_is_turned_off() {
     setup.deleted().await;
 }
 
-/// S76.
 #[tokio::test(start_paused = true)]
 async fn deletion_protection_does_not_hold_back_the_rollback_of_a_create() {
     let setup = Setup::new();
@@ -272,7 +269,7 @@ async fn a_second_delete_finds_nothing_to_do() {
     setup.assert_nothing_left();
 }
 
-/// S94: what an older release wrote, or nobody can read, does not hold a Delete back.
+/// What an older release wrote, or nobody can read, does not hold a Delete back.
 #[tokio::test(start_paused = true)]
 async fn properties_that_no_longer_read_do_not_hold_a_delete_back() {
     let broken = [
@@ -336,7 +333,7 @@ async fn an_id_that_no_cluster_can_have_is_deleted_without_a_call() {
     }
 }
 
-/// S78: no answer of the Create ever arrived, so CloudFormation made an id up.
+/// No answer of the Create ever arrived, so CloudFormation made an id up.
 #[tokio::test(start_paused = true)]
 async fn a_delete_under_a_made_up_id_finds_what_the_properties_name() {
     for properties in [production(), with(production(), json!({"ReplicationGroupId": "Sessions"}))] {
@@ -382,8 +379,7 @@ async fn a_security_group_that_others_refer_to_is_waited_for() {
     assert_eq!(names(&writes).last().map(String::as_str), Some("DeleteSecurityGroup"));
 }
 
-/// S91, as far as one invocation sees it: a Create that waits for a group which a Delete took away stops, and makes
-/// nothing again.
+/// A Create that waits for a group which a Delete took away stops, and makes nothing again.
 #[tokio::test(start_paused = true)]
 async fn a_create_whose_group_is_deleted_meanwhile_makes_nothing_again() {
     let setup = Setup::new();

@@ -31,7 +31,7 @@ fn hand_overs(setup: &Setup) -> Vec<Entry> {
     calls(&setup.aws.journal(), "Invoke").into_iter().filter(|entry| entry.outcome.is_ok()).cloned().collect()
 }
 
-/// S81: nearly an hour, over several invocations; the group is asked for once and there is one answer.
+/// Nearly an hour, over several invocations; the group is asked for once and there is one answer.
 #[tokio::test(start_paused = true)]
 async fn fifty_five_minutes_pass_over_four_invocations() {
     // A minute comes on top for TLS.

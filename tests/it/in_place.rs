@@ -100,7 +100,7 @@ fn tls_on() -> Value {
     json!({"TransitEncryptionEnabled": true})
 }
 
-/// S32.
+/// The first call adds the token beside access without one, the second requires it.
 #[tokio::test(start_paused = true)]
 async fn a_first_token_is_added_and_then_required() {
     let (setup, plain) = standing(tls_on()).await;
@@ -118,7 +118,7 @@ async fn a_first_token_is_added_and_then_required() {
     setup.deleted().await;
 }
 
-/// S32, wherever an invocation dies: the event is tried again and goes on.
+/// Wherever an invocation dies, the event is tried again and goes on.
 #[tokio::test(start_paused = true)]
 async fn a_first_token_survives_the_death_of_an_invocation() {
     for milliseconds in [300, 900, 2_000, 60_000, 299_000, 302_000, 304_000, 306_000, 310_000, 500_000, 595_000] {
@@ -150,7 +150,6 @@ async fn a_token_that_never_became_required_is_set_by_the_next_update() {
     setup.deleted().await;
 }
 
-/// S36.
 #[tokio::test(start_paused = true)]
 async fn another_user_group_comes_and_the_old_one_goes_in_one_call() {
     let (setup, with_g0) = standing(json!({"UserGroupIds": ["g0"]})).await;
@@ -241,7 +240,7 @@ async fn a_token_cannot_be_dropped_without_a_user_group() {
     setup.deleted().await;
 }
 
-/// S37, S38.
+/// From off over preferred to required and back, each waited for; the group is never replaced.
 #[tokio::test(start_paused = true)]
 async fn tls_moves_one_step_at_a_time_in_both_directions() {
     for engine in [json!({}), json!({"EngineVersion": "7.2"})] {
@@ -261,7 +260,7 @@ async fn tls_moves_one_step_at_a_time_in_both_directions() {
     }
 }
 
-/// S38: with a token in place TLS cannot go, and nothing is begun.
+/// With a token in place TLS cannot go, and nothing is begun.
 #[tokio::test(start_paused = true)]
 async fn tls_cannot_go_while_a_token_is_in_place() {
     let (setup, _) = standing(json!({"AuthTokenEnabled": true})).await;
@@ -273,7 +272,7 @@ async fn tls_cannot_go_while_a_token_is_in_place() {
     setup.deleted().await;
 }
 
-/// TLS and a first token in one Update, over several invocations (S81): four moves of 30 minutes.
+/// TLS and a first token in one Update, over several invocations: four moves of 30 minutes.
 #[tokio::test(start_paused = true)]
 async fn tls_and_a_first_token_come_in_one_update() {
     let (setup, off) = standing(json!({})).await;
@@ -297,7 +296,7 @@ async fn tls_and_a_first_token_come_in_one_update() {
     setup.deleted().await;
 }
 
-/// S40.
+/// No call changes the access to the cache and nothing is written to the secret.
 #[tokio::test(start_paused = true)]
 async fn a_new_description_leaves_the_token_alone() {
     let (setup, token) = standing(json!({"AuthTokenEnabled": true})).await;
@@ -307,7 +306,7 @@ async fn a_new_description_leaves_the_token_alone() {
     setup.deleted().await;
 }
 
-/// S45: up goes before, down after what else changes.
+/// Up goes before, down after what else changes.
 #[tokio::test(start_paused = true)]
 async fn a_larger_node_type_comes_before_and_a_smaller_one_after_the_rest() {
     let (setup, small) = standing(json!({})).await;
@@ -325,7 +324,7 @@ fn nodes(count: u32) -> Value {
     json!({"NumCacheNodes": count, "AutomaticFailoverEnabled": count > 1, "MultiAzEnabled": count > 1})
 }
 
-/// S48.
+/// Replicas are removed when everything else is done.
 #[tokio::test(start_paused = true)]
 async fn nodes_go_last() {
     let (setup, four) = standing(nodes(4)).await;
@@ -336,7 +335,7 @@ async fn nodes_go_last() {
     setup.deleted().await;
 }
 
-/// S49.
+/// The node that goes is never the primary.
 #[tokio::test(start_paused = true)]
 async fn a_primary_with_the_highest_number_stays() {
     for going in [2, 1] {
@@ -354,7 +353,7 @@ async fn a_primary_with_the_highest_number_stays() {
     }
 }
 
-/// S50: the group is available before its new member is.
+/// The group is available before its new member is.
 #[tokio::test(start_paused = true)]
 async fn a_member_that_is_still_being_made_holds_back_the_next_change() {
     let (setup, two) = standing(nodes(2)).await;
@@ -379,7 +378,7 @@ fn shards(count: u32, replicas: u32) -> Value {
     json!({"NumNodeGroups": count, "ReplicasPerNodeGroup": replicas})
 }
 
-/// S51, S52.
+/// New members carry the tags. Which shards go is read from AWS: their ids may have gaps.
 #[tokio::test(start_paused = true)]
 async fn shards_come_and_the_highest_go() {
     let tags = json!({"Tags": [{"Key": "Team", "Value": "shop"}]});
@@ -459,7 +458,7 @@ async fn shards_and_replicas_change_together() {
     setup.deleted().await;
 }
 
-/// S54.
+/// One call for each mode, together with the parameter group that fits it.
 #[tokio::test(start_paused = true)]
 async fn cluster_mode_goes_through_compatible_to_enabled() {
     let (setup, off) = standing(nodes(2)).await;
@@ -714,7 +713,7 @@ fn redis(changes: Value) -> Value {
     with(json!({"Engine": "redis", "EngineVersion": "7.1"}), changes)
 }
 
-/// S56.
+/// With a version given or ours by default, and with the user's parameters in a group of the new family.
 #[tokio::test(start_paused = true)]
 async fn redis_becomes_valkey_in_one_call_under_the_same_id() {
     let id = "development-myapp-redis";
@@ -756,7 +755,6 @@ async fn valkey_7_2_goes_back_to_redis_7_1() {
     setup.deleted().await;
 }
 
-/// S58.
 #[tokio::test(start_paused = true)]
 async fn an_upgrade_by_hand_that_the_template_follows_is_no_change() {
     let (setup, old) = standing(redis(json!({"EngineVersion": "7.0", "ReplicationGroupId": ID}))).await;
@@ -766,7 +764,7 @@ async fn an_upgrade_by_hand_that_the_template_follows_is_no_change() {
     setup.deleted().await;
 }
 
-/// S58: AWS says that nothing changes.
+/// AWS says that nothing changes.
 #[tokio::test(start_paused = true)]
 async fn nothing_to_modify_is_no_failure() {
     let (setup, base) = standing(json!({})).await;
@@ -787,7 +785,6 @@ fn log(kind: &str, destination: &str) -> Value {
     json!({"LogType": kind, "DestinationType": "cloudwatch-logs", "Destination": destination})
 }
 
-/// S60.
 #[tokio::test(start_paused = true)]
 async fn a_log_that_is_no_longer_wanted_is_disabled_in_a_call_of_its_own() {
     let both = json!({"LogDelivery": [log("slow-log", "slow"), log("engine-log", "engine")]});
@@ -809,7 +806,7 @@ async fn a_log_that_is_no_longer_wanted_is_disabled_in_a_call_of_its_own() {
     setup.deleted().await;
 }
 
-/// S60: two logs change places, which AWS refuses when it sees only one of them.
+/// Two logs change places, which AWS refuses when it sees only one of them.
 #[tokio::test(start_paused = true)]
 async fn logs_change_destination_and_format() {
     let (setup, base) = standing(json!({"LogDelivery": [log("slow-log", "a"), log("engine-log", "b")]})).await;
@@ -822,7 +819,7 @@ async fn logs_change_destination_and_format() {
     setup.deleted().await;
 }
 
-/// S61.
+/// Slow logs came with Redis OSS 6.
 #[tokio::test(start_paused = true)]
 async fn an_upgrade_comes_before_the_logs_that_need_it() {
     let (setup, old) = standing(redis(json!({"EngineVersion": "5.0.6", "ReplicationGroupId": ID}))).await;
@@ -834,7 +831,6 @@ async fn an_upgrade_comes_before_the_logs_that_need_it() {
     setup.deleted().await;
 }
 
-/// S62.
 #[tokio::test(start_paused = true)]
 async fn tags_come_while_available_and_new_members_have_them() {
     let (setup, two) = standing(with(nodes(2), json!({"Tags": [{"Key": "Old", "Value": "1"}]}))).await;
@@ -848,7 +844,7 @@ async fn tags_come_while_available_and_new_members_have_them() {
     setup.deleted().await;
 }
 
-/// S67, for the changes that are not a plain Modify.
+/// Also a change that is not a plain Modify.
 #[tokio::test(start_paused = true)]
 async fn every_kind_of_change_waits_for_a_backup() {
     let changes =
@@ -864,7 +860,7 @@ async fn every_kind_of_change_waits_for_a_backup() {
     }
 }
 
-/// S89: replicas were added, then the node type is refused; the rollback meets a busy group.
+/// Replicas were added, then the node type is refused; the rollback meets a busy group.
 #[tokio::test(start_paused = true)]
 async fn a_half_done_update_is_taken_back_while_the_group_is_busy() {
     let (setup, two) = standing(nodes(2)).await;
@@ -911,7 +907,7 @@ async fn silent_roll_backs_are_told_and_not_repeated() {
     }
 }
 
-/// S81: a change that takes longer than one invocation may is handed on, asked for once and answered once.
+/// A change that takes longer than one invocation may is handed on, asked for once and answered once.
 #[tokio::test(start_paused = true)]
 async fn an_update_of_an_hour_goes_on_over_several_invocations() {
     let (setup, base) = standing(redis(json!({"ReplicationGroupId": ID}))).await;

@@ -1,6 +1,6 @@
 //! The function against the local AWS, in process and in virtual time; `binary` runs the compiled program over HTTP.
 //!
-//! Tests are named for the behaviour; the scenario that one proves stands in its comment.
+//! Tests are named for the behaviour that they prove. A comment says what the name leaves open: why, or in which case.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "clippy excepts test functions and not what they share")]
 

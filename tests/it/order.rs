@@ -44,7 +44,7 @@ fn answers_to(setup: &Setup, request_id: &str) -> usize {
     setup.aws.answers().uploads().iter().filter(|upload| upload.request_id.as_deref() == Some(request_id)).count()
 }
 
-/// S79, S30: Lambda delivers every event of a life twice at once; two instances of the function run side by side.
+/// Lambda delivers every event of a life twice at once; two instances of the function run side by side.
 #[tokio::test(start_paused = true)]
 async fn twin_deliveries_make_one_set_and_answers_that_agree() {
     for base in [quick_start(), production()] {
@@ -69,7 +69,7 @@ async fn twin_deliveries_make_one_set_and_answers_that_agree() {
     }
 }
 
-/// S80: nothing is written, and the answer is the same.
+/// Nothing is written, and the answer is the same.
 #[tokio::test(start_paused = true)]
 async fn an_event_that_comes_again_after_its_answer_changes_nothing() {
     let setup = Setup::new();
@@ -86,7 +86,6 @@ async fn an_event_that_comes_again_after_its_answer_changes_nothing() {
     assert_eq!(setup.write_names().len(), writes);
 }
 
-/// S80
 #[tokio::test(start_paused = true)]
 async fn a_create_that_comes_again_is_answered_with_the_same_attributes() {
     let setup = Setup::new();
@@ -98,7 +97,7 @@ async fn a_create_that_comes_again_is_answered_with_the_same_attributes() {
     assert_eq!(setup.aws.journal().iter().filter(|entry| entry.is_write()).count(), writes);
 }
 
-/// S90: the update is cancelled while it waits for its nodes, and CloudFormation sends the way back under a new id.
+/// The update is cancelled while it waits for its nodes, and CloudFormation sends the way back under a new id.
 #[tokio::test(start_paused = true)]
 async fn a_cancelled_update_stops_without_writing_or_answering() {
     let setup = Setup::new();
@@ -116,7 +115,7 @@ async fn a_cancelled_update_stops_without_writing_or_answering() {
     setup.deleted().await;
 }
 
-/// S90: the run notices soon, not only when AWS is done.
+/// The run notices soon, not only when AWS is done.
 #[tokio::test(start_paused = true)]
 async fn a_long_wait_notices_that_it_was_overtaken() {
     let setup = Setup::new();
@@ -137,7 +136,7 @@ async fn a_long_wait_notices_that_it_was_overtaken() {
     assert!(waited < Duration::from_mins(7), "{waited:?}");
 }
 
-/// S91: before the group is asked for, while it is made, and with everything.
+/// Before the group is asked for, while it is made, and with everything.
 #[tokio::test(start_paused = true)]
 async fn a_delete_stops_the_create_that_it_overtakes() {
     for (wait, base) in [(1, production()), (3, quick_start()), (60, production()), (200, quick_start())] {
@@ -189,7 +188,7 @@ async fn a_create_that_was_swept_away_does_not_begin_anew_in_its_next_invocation
     assert_eq!(setup.aws.leftovers(TAG_STACK_ID), Vec::<String>::new());
 }
 
-/// S91: the same, and the Create never says a word once the group is there.
+/// The same, and the Create never says a word once the group is there.
 #[tokio::test(start_paused = true)]
 async fn a_create_that_waits_for_its_group_is_not_answered_after_a_delete() {
     let setup = Setup::new();
@@ -204,7 +203,7 @@ async fn a_create_that_waits_for_its_group_is_not_answered_after_a_delete() {
     setup.assert_nothing_left();
 }
 
-/// S92: CloudFormation uses a request id again when somebody tries a failed deployment again.
+/// CloudFormation uses a request id again when somebody tries a failed deployment again.
 #[tokio::test(start_paused = true)]
 async fn a_request_id_may_be_used_again_after_a_failure() {
     let setup = Setup::new();
@@ -260,7 +259,7 @@ async fn an_event_that_comes_after_its_successor_is_too_late() {
     assert_eq!(answers_to(&setup, "late"), 0);
 }
 
-/// S89 and S90 at once: the way back arrives while the group still changes and the first run still waits.
+/// The way back arrives while the group still changes and the first run still waits.
 #[tokio::test(start_paused = true)]
 async fn the_way_back_takes_over_a_run_of_several_steps() {
     let setup = Setup::new();

@@ -228,8 +228,8 @@ const ELSEWHERE: &[&str] = &[
     "ServiceToken",            // CloudFormation's
     "ServiceTimeout",          // the deadline: protocol
     "FinalSnapshotIdentifier", // a name made unique: delete
-    "SnapshotName",            // needs a snapshot: shapes, S77
-    "DeletionProtection",      // delete, S76
+    "SnapshotName",            // needs a snapshot: shapes
+    "DeletionProtection",      // delete
     "ReplacementPolicy",       // update
     "ApplyImmediately",        // update
     "AuthTokenVersion",        // token

@@ -16,7 +16,7 @@ use crate::harness::{
 
 const LOG_STREAM: &str = "2026/11/22/[$LATEST]0123abcd";
 
-/// S83
+/// The answer shows nothing of the panic, and the invocation ends well, so that Lambda does not try it again.
 #[tokio::test(start_paused = true)]
 async fn a_panic_in_the_middle_of_an_update_is_answered() {
     let aws = LocalAws::new(1.0, Some(policy()));
@@ -56,7 +56,6 @@ async fn a_panic_in_create_or_delete_is_answered() {
     setup.deleted().await;
 }
 
-/// S85
 #[tokio::test(start_paused = true)]
 async fn an_upload_that_fails_is_tried_again_with_growing_pauses() {
     let setup = Setup::new();
@@ -71,7 +70,7 @@ async fn an_upload_that_fails_is_tried_again_with_growing_pauses() {
     setup.deleted().await;
 }
 
-/// S85: an URL that is refused stays refused; the log says so without what signs it.
+/// A URL that is refused stays refused; the log says so without what signs it.
 #[tokio::test(start_paused = true)]
 async fn a_refused_upload_is_given_up_and_logged_without_its_signature() {
     let setup = Setup::new();
@@ -85,7 +84,7 @@ async fn a_refused_upload_is_given_up_and_logged_without_its_signature() {
     assert!(!log.contains("X-Amz-"), "{log}");
 }
 
-/// S85: a bucket that is down for longer: Lambda brings the event again, and the answer arrives.
+/// A bucket that is down for longer: Lambda brings the event again, and the answer arrives.
 #[tokio::test(start_paused = true)]
 async fn an_answer_that_cannot_be_delivered_now_is_delivered_by_the_next_try() {
     let setup = Setup::new();
@@ -98,7 +97,6 @@ async fn an_answer_that_cannot_be_delivered_now_is_delivered_by_the_next_try() {
     setup.deleted().await;
 }
 
-/// S87
 #[tokio::test(start_paused = true)]
 async fn a_long_service_error_is_cut_and_keeps_the_log_stream() {
     for filler in ["lorem ipsum ", "\"quoted\" ", "日本語 "] {
@@ -116,7 +114,6 @@ async fn a_long_service_error_is_cut_and_keeps_the_log_stream() {
     }
 }
 
-/// S93
 #[tokio::test(start_paused = true)]
 async fn the_physical_id_of_update_and_delete_is_the_one_that_came() {
     let setup = Setup::new();
@@ -138,7 +135,6 @@ async fn the_physical_id_of_update_and_delete_is_the_one_that_came() {
     assert_eq!(deleted.answers[0].physical_id, created.physical_id);
 }
 
-/// S93
 #[tokio::test(start_paused = true)]
 async fn an_unknown_request_type_is_answered_with_a_failure() {
     let setup = Setup::new();
@@ -248,7 +244,7 @@ async fn a_delete_needs_no_valid_properties() {
     }
 }
 
-/// S94: what an older release called the properties before is no reason to refuse an Update, and changes nothing by itself.
+/// What an older release called the properties before is no reason to refuse an Update, and changes nothing by itself.
 #[tokio::test(start_paused = true)]
 async fn an_update_from_properties_of_an_older_release_is_understood() {
     for old in [
@@ -283,7 +279,7 @@ async fn an_update_from_properties_of_an_older_release_is_understood() {
     }
 }
 
-/// S94: the rollback of an Update brings properties back that lack what newer releases know.
+/// The rollback of an Update brings properties back that lack what newer releases know.
 #[tokio::test(start_paused = true)]
 async fn a_rollback_to_properties_of_an_older_release_is_accepted() {
     let setup = Setup::new();

@@ -44,14 +44,12 @@ fn assert_says(reason: &str, parts: &[&str]) {
     }
 }
 
-/// S18
 #[tokio::test(start_paused = true)]
 async fn failover_of_a_single_node_is_refused() {
     let reason = refused(json!({"AutomaticFailoverEnabled": true, "NumCacheNodes": 1})).await;
     assert_says(&reason, &["1 problem ", "AutomaticFailoverEnabled (true)", "set NumCacheNodes to 2 or more"]);
 }
 
-/// S19
 #[tokio::test(start_paused = true)]
 async fn node_count_and_shards_exclude_each_other() {
     for shards in [
@@ -67,14 +65,13 @@ async fn node_count_and_shards_exclude_each_other() {
     }
 }
 
-/// S11, second half.
 #[tokio::test(start_paused = true)]
 async fn a_key_without_encryption_at_rest_is_refused() {
     let reason = refused(json!({"AtRestEncryptionEnabled": false, "KmsKeyId": "alias/cache"})).await;
     assert_says(&reason, &["KmsKeyId (alias/cache)", "set AtRestEncryptionEnabled to true, or remove KmsKeyId"]);
 }
 
-/// S23: the seed's own default.
+/// Valkey began with 7.2.
 #[tokio::test(start_paused = true)]
 async fn a_valkey_version_that_never_was_is_refused_with_the_lowest_legal_one() {
     let reason = refused(json!({"Engine": "valkey", "EngineVersion": "7.1"})).await;
@@ -170,7 +167,7 @@ async fn arns_of_another_service_are_refused() {
     );
 }
 
-/// S24: Multi-AZ on one subnet is wrong whatever the account holds.
+/// Multi-AZ on one subnet is wrong whatever the account holds.
 #[tokio::test(start_paused = true)]
 async fn multi_az_on_one_subnet_is_refused() {
     let multi_az = json!({"NumCacheNodes": 2, "AutomaticFailoverEnabled": true, "MultiAzEnabled": true});
@@ -180,7 +177,6 @@ async fn multi_az_on_one_subnet_is_refused() {
     }
 }
 
-/// S24
 #[tokio::test(start_paused = true)]
 async fn multi_az_on_subnets_of_one_zone_is_refused() {
     let subnets = json!([SUBNETS[0], "subnet-0a000000000000004"]);
@@ -188,7 +184,6 @@ async fn multi_az_on_subnets_of_one_zone_is_refused() {
     assert_says(&reason, &["SubnetIds", "subnet-0a000000000000004", "all are in us-east-1a"]);
 }
 
-/// S24
 #[tokio::test(start_paused = true)]
 async fn subnets_of_another_vpc_are_refused_each() {
     let others = ["subnet-0b000000000000001", "subnet-0b000000000000002"];
@@ -196,7 +191,6 @@ async fn subnets_of_another_vpc_are_refused_each() {
     assert_says(&reason, &["2 problems", others[0], others[1], "is in vpc-0a1b2c3d4e5f60002, not in", VPC]);
 }
 
-/// S24
 #[tokio::test(start_paused = true)]
 async fn missing_and_full_subnets_are_refused() {
     let subnets = json!([SUBNETS[0], "subnet-0a000000000000005", "subnet-0f00000000000000f"]);
@@ -221,7 +215,6 @@ async fn everything_wrong_in_the_account_is_in_one_reason() {
     assert_says(&reason, &["AuthTokenSecretArn", "does not exist or has no value"]);
 }
 
-/// S27
 #[tokio::test(start_paused = true)]
 async fn every_value_out_of_range_is_listed() {
     for (name, rule) in [

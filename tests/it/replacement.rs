@@ -146,7 +146,7 @@ async fn the_policy_empty_makes_a_new_group_without_data() {
     setup.deleted().await;
 }
 
-/// S13, S39, and the rest of what AWS fixes at creation.
+/// The network type, TLS of an old Redis OSS, and the rest of what AWS fixes at creation.
 #[tokio::test(start_paused = true)]
 async fn everything_that_is_fixed_at_creation_is_replaced_with_its_data() {
     let changes = [

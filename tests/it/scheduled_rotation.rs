@@ -108,7 +108,7 @@ async fn the_four_steps_bring_in_a_token_beside_the_old_one() {
     setup.deleted().await;
 }
 
-/// S40: afterwards an update sees no drift, and the next rotation pushes the oldest token out.
+/// Afterwards an update sees no drift, and the next rotation pushes the oldest token out.
 #[tokio::test(start_paused = true)]
 async fn a_scheduled_rotation_is_no_drift() {
     let setup = scheduled(production()).await;
@@ -328,7 +328,7 @@ async fn an_update_in_the_grace_time_leaves_the_tokens_alone() {
     setup.deleted().await;
 }
 
-/// S40: an unrelated update between two steps leaves the rotation to go on.
+/// An unrelated update between two steps leaves the rotation to go on.
 #[tokio::test(start_paused = true)]
 async fn an_update_between_two_steps_leaves_the_rotation_alone() {
     for done in 1..STEPS.len() {
@@ -397,7 +397,7 @@ async fn a_step_without_time_says_what_it_waited_for() {
     setup.deleted().await;
 }
 
-/// S88: AWS repeats the token in its refusal of a step; neither the step's error nor the log does.
+/// AWS repeats the token in its refusal of a step; neither the step's error nor the log does.
 #[tokio::test(start_paused = true)]
 async fn a_refused_step_repeats_no_token() {
     let setup = scheduled(production()).await;
@@ -413,7 +413,7 @@ async fn a_refused_step_repeats_no_token() {
     }
 }
 
-/// S88: no line of a rotation holds a token.
+/// No line of a rotation holds a token.
 #[tokio::test(start_paused = true)]
 async fn no_log_line_of_a_rotation_holds_a_token() {
     let setup = scheduled(with(production(), json!({"AuthTokenGraceMinutes": 1}))).await;

@@ -47,7 +47,6 @@ pub(crate) fn parameter_group(setup: &Setup, name: &str, family: &str, values: &
     }
 }
 
-/// S08
 #[tokio::test(start_paused = true)]
 async fn one_shard_without_replicas_has_failover_that_no_update_touches() {
     let setup = Setup::new();
@@ -64,7 +63,7 @@ async fn one_shard_without_replicas_has_failover_that_no_update_touches() {
     setup.deleted().await;
 }
 
-/// S09, with a default group and with one of the user's.
+/// With a default group and with one of the user's.
 #[tokio::test(start_paused = true)]
 async fn one_shard_under_a_group_without_cluster_mode_is_a_plain_group() {
     for name in ["default.valkey8", "plain"] {
@@ -105,7 +104,7 @@ async fn a_parameter_group_that_contradicts_the_cluster_mode_is_refused() {
     }
 }
 
-/// S10
+/// Slots, replicas and zones; slots that overlap or are left out are refused before.
 #[tokio::test(start_paused = true)]
 async fn a_layout_by_shard_is_passed_on_unchanged() {
     let layout = |second: &str| {
@@ -142,7 +141,7 @@ async fn a_layout_by_shard_is_passed_on_unchanged() {
     setup.deleted().await;
 }
 
-/// S11
+/// A key without encryption at rest is refused.
 #[tokio::test(start_paused = true)]
 async fn a_customer_key_is_sent_with_encryption_and_reported() {
     let key = "arn:aws:kms:us-east-1:123456789012:key/1234abcd";
@@ -156,7 +155,6 @@ async fn a_customer_key_is_sent_with_encryption_and_reported() {
     setup.deleted().await;
 }
 
-/// S12
 #[tokio::test(start_paused = true)]
 async fn data_tiering_needs_a_fitting_node_type() {
     let setup = Setup::new();
@@ -169,7 +167,6 @@ async fn data_tiering_needs_a_fitting_node_type() {
     setup.deleted().await;
 }
 
-/// S13, at Create.
 #[tokio::test(start_paused = true)]
 async fn a_dual_stack_network_needs_subnets_with_ipv6() {
     let dual = with(quick_start(), json!({"NetworkType": "dual_stack", "IpDiscovery": "ipv6"}));
@@ -203,7 +200,6 @@ async fn ip_discovery_goes_back_to_its_default() {
     setup.deleted().await;
 }
 
-/// S14
 #[tokio::test(start_paused = true)]
 async fn everything_carries_the_tags_of_the_template_and_the_owner() {
     let setup = Setup::new();
@@ -217,7 +213,7 @@ async fn everything_carries_the_tags_of_the_template_and_the_owner() {
     setup.deleted().await;
 }
 
-/// S15
+/// Two logs into one destination are refused.
 #[tokio::test(start_paused = true)]
 async fn logs_go_where_the_template_says() {
     let slow = json!({"LogType": "slow-log", "DestinationType": "cloudwatch-logs", "Destination": "/cache/slow",
@@ -250,7 +246,7 @@ fn custom_parameters(count: usize) -> Value {
     numbers.take(count).map(|p| (p.name.to_owned(), json!(p.default))).collect::<serde_json::Map<_, _>>().into()
 }
 
-/// S16
+/// AWS takes no more in one call.
 #[tokio::test(start_paused = true)]
 async fn parameters_are_set_twenty_at_a_time() {
     let setup = Setup::new();
@@ -266,7 +262,6 @@ async fn parameters_are_set_twenty_at_a_time() {
     setup.deleted().await;
 }
 
-/// S16, cluster mode.
 #[tokio::test(start_paused = true)]
 async fn the_cluster_flag_is_set_before_other_parameters() {
     let setup = Setup::new();
@@ -295,7 +290,7 @@ async fn parameters_are_checked_against_the_family() {
     }
 }
 
-/// S25
+/// They have to fit the nodes then; an Update ignores them.
 #[tokio::test(start_paused = true)]
 async fn preferred_zones_count_at_creation_only() {
     let three = json!(["us-east-1a", "us-east-1b", "us-east-1c"]);
@@ -313,7 +308,6 @@ async fn preferred_zones_count_at_creation_only() {
     setup.deleted().await;
 }
 
-/// S26
 #[tokio::test(start_paused = true)]
 async fn a_parameter_group_of_another_family_is_refused() {
     let setup = Setup::new();
@@ -339,7 +333,7 @@ async fn user_groups_are_checked() {
     setup.deleted().await;
 }
 
-/// S77
+/// A later Update that drops or changes it makes no call and replaces nothing.
 #[tokio::test(start_paused = true)]
 async fn a_snapshot_is_restored_at_creation_and_ignored_later() {
     let setup = Setup::new();
@@ -363,7 +357,7 @@ async fn a_snapshot_is_restored_at_creation_and_ignored_later() {
     setup.stack.delete(CACHE).await;
 }
 
-/// S77, files in S3.
+/// Files in S3.
 #[tokio::test(start_paused = true)]
 async fn snapshot_files_are_passed_on() {
     let setup = Setup::new();

@@ -1,4 +1,4 @@
-//! The directions of imports, kept by reading the sources.
+//! Rules for the sources, kept by reading them: the directions of imports, and what comments say.
 
 use std::path::PathBuf;
 
@@ -128,6 +128,47 @@ fn every_file_says_first_what_it_is_for() {
     let sources = sources();
     let silent = sources.iter().filter(|source| !source.text.starts_with("//! "));
     assert_none(silent.map(|source| format!("src/{} does not open with a //! line", source.name)));
+}
+
+/// Whoever reads a comment should need nothing else. The number of a scenario (an S with digits) needs a list.
+#[test]
+fn no_text_speaks_of_the_number_of_a_scenario() {
+    let mut texts = Vec::new();
+    let mut folders = ["src", "tests", "simulator", "examples", "scripts", "docs", "bench"].map(project_file).to_vec();
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(&folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                if !path.ends_with("node_modules") && !path.ends_with("target") {
+                    folders.push(path);
+                }
+            } else if let Ok(text) = std::fs::read_to_string(&path) {
+                texts.push((path, text));
+            }
+        }
+    }
+    assert!(texts.len() > 150, "the files are somewhere else: {}", texts.len());
+    let numbered = texts.iter().flat_map(|(path, text)| {
+        let lines = text.lines().enumerate().filter(|(_, line)| names_a_scenario(line));
+        lines.map(|(index, line)| format!("{}:{} says {line}", path.display(), index + 1))
+    });
+    assert_none(numbered);
+}
+
+/// Whether `S` and two or three digits are a word of this line. `S3` is a service.
+fn names_a_scenario(line: &str) -> bool {
+    line.split(|c: char| !c.is_ascii_alphanumeric() && c != '_')
+        .filter_map(|word| word.strip_prefix('S'))
+        .any(|number| (2..=3).contains(&number.len()) && number.chars().all(|c| c.is_ascii_digit()))
+}
+
+#[test]
+fn numbers_of_scenarios_are_told_from_other_words() {
+    let numbered = |number: u32| format!("/// S{number}: the same");
+    assert!(names_a_scenario(&numbered(33)) && names_a_scenario(&numbered(104)));
+    for other in [&numbered(3), &numbered(2025), "files in S3.", "sha256 and AES25", "an_S12_name", "S"] {
+        assert!(!names_a_scenario(other), "{other}");
+    }
 }
 
 /// The rules above can fail.

@@ -40,7 +40,7 @@ fn assert_not_logged(log: &str, outcome: &Outcome, tokens: &[String]) {
     }
 }
 
-/// S28
+/// No answer and no log line holds it.
 #[tokio::test(start_paused = true)]
 async fn a_generated_token_is_stored_before_the_group_gets_it() {
     let setup = Setup::new();
@@ -58,7 +58,7 @@ async fn a_generated_token_is_stored_before_the_group_gets_it() {
     setup.deleted().await;
 }
 
-/// S30: the first delivery dies right after it stored a token.
+/// The first delivery dies right after it stored a token.
 #[tokio::test(start_paused = true)]
 async fn a_token_that_an_earlier_delivery_stored_is_used() {
     let setup = Setup::new();
@@ -76,7 +76,7 @@ async fn a_token_that_an_earlier_delivery_stored_is_used() {
     setup.deleted().await;
 }
 
-/// S31
+/// Host, port and the rest come in one new version, and the token stays.
 #[tokio::test(start_paused = true)]
 async fn the_secret_is_completed_once_with_the_endpoints() {
     let setup = Setup::new();
@@ -270,7 +270,7 @@ async fn a_foreign_secret_out_of_reach_is_refused_with_the_missing_right() {
     assert_eq!(setup.write_names(), Vec::<String>::new());
 }
 
-/// S88: a failing run, and an AWS that repeats the token in its refusal.
+/// A failing run, and an AWS that repeats the token in its refusal.
 #[tokio::test(start_paused = true)]
 async fn a_failing_run_shows_the_token_nowhere() {
     for action in ["CreateReplicationGroup", "CreateSecret"] {
@@ -288,7 +288,7 @@ async fn a_failing_run_shows_the_token_nowhere() {
     }
 }
 
-/// S88: the same for a generated token, over the whole life.
+/// The same for a generated token, over the whole life.
 #[tokio::test(start_paused = true)]
 async fn no_log_line_of_a_whole_life_holds_a_secret() {
     let setup = Setup::new();
@@ -309,7 +309,7 @@ async fn no_log_line_of_a_whole_life_holds_a_secret() {
     }
 }
 
-/// S88: tokens in properties that are refused.
+/// Tokens in properties that are refused.
 #[tokio::test(start_paused = true)]
 async fn a_refused_token_is_not_logged() {
     let token = "A-token-with-an-illegal-/-in-it";
@@ -400,7 +400,7 @@ async fn the_advice_names_the_right_to_a_key() {
     assert!(outcome.reason.contains("; allow kms:GenerateDataKey in the function's role"), "{}", outcome.reason);
 }
 
-/// S88: the same with a token that is written in another way in the secret's URL.
+/// The same with a token that is written in another way in the secret's URL.
 #[tokio::test(start_paused = true)]
 async fn a_refusal_that_repeats_the_secret_shows_no_form_of_the_token() {
     let token = "A-literal#token&with$symbols<in>it";

@@ -124,7 +124,7 @@ fn staged(secret: &simulator::secrets_manager::Secret, stage: &str) -> Option<St
     secret.versions.iter().find(|(_, version)| version.stages.contains(stage)).map(|(id, _)| id.clone())
 }
 
-/// S33: rotation on request. The new value is pending until the cache takes it, both tokens work until readers have the new
+/// Rotation on request. The new value is pending until the cache takes it, both tokens work until readers have the new
 /// one, and at the end only that works.
 #[tokio::test(start_paused = true)]
 async fn a_changed_token_version_rotates_a_generated_token() {
@@ -178,7 +178,7 @@ async fn a_rotation_is_done_once() {
     setup.deleted().await;
 }
 
-/// S40
+/// No call changes the access to the cache and nothing is written to a secret.
 #[tokio::test(start_paused = true)]
 async fn an_unrelated_update_leaves_every_token_alone() {
     let setup = Setup::new();
@@ -231,7 +231,7 @@ async fn disturbed(before: &Value, after: &Value, kind: &Kind, each: impl Fn(&Se
     }
 }
 
-/// S33: whatever passes is overcome, and the token is rotated once.
+/// Whatever passes is overcome, and the token is rotated once.
 #[tokio::test(start_paused = true)]
 async fn a_rotation_survives_every_failure_that_passes() {
     for kind in [Kind::throttled(), Kind::CutAfter, Kind::error("InvalidReplicationGroupState", "It is busy.")] {
@@ -245,7 +245,7 @@ async fn a_rotation_survives_every_failure_that_passes() {
     }
 }
 
-/// S33: an invocation dies right after each call; the next delivery goes on from there.
+/// An invocation dies right after each call; the next delivery goes on from there.
 #[tokio::test(start_paused = true)]
 async fn a_rotation_survives_a_death_after_every_call() {
     disturbed(&version("1"), &version("2"), &Kind::Slow(Duration::from_hours(2)), |setup, outcome, what| {

@@ -44,7 +44,6 @@ fn only<'e>(writes: &'e [Entry], action: &str) -> &'e Value {
     &writes[0].params
 }
 
-/// S43.
 #[tokio::test(start_paused = true)]
 async fn a_new_description_is_one_call_with_that_field_alone() {
     let setup = quick().await;
@@ -60,7 +59,6 @@ async fn a_new_description_is_one_call_with_that_field_alone() {
     setup.deleted().await;
 }
 
-/// S47.
 #[tokio::test(start_paused = true)]
 async fn two_nodes_become_four_in_one_call_and_the_answer_waits_for_all() {
     let setup = Setup::new();
@@ -105,7 +103,7 @@ async fn failover_goes_off_before_the_last_replica_goes() {
     setup.deleted().await;
 }
 
-/// S49: the node that goes is never the primary, wherever that is.
+/// The node that goes is never the primary, wherever that is.
 #[tokio::test(start_paused = true)]
 async fn a_group_shrinks_around_a_primary_with_the_highest_number() {
     let setup = Setup::new();
@@ -125,7 +123,6 @@ async fn a_group_shrinks_around_a_primary_with_the_highest_number() {
     setup.deleted().await;
 }
 
-/// S48.
 #[tokio::test(start_paused = true)]
 async fn other_changes_come_before_nodes_go() {
     let setup = Setup::new();
@@ -136,7 +133,6 @@ async fn other_changes_come_before_nodes_go() {
     setup.deleted().await;
 }
 
-/// S45.
 #[tokio::test(start_paused = true)]
 async fn a_new_node_type_is_answered_when_it_is_there() {
     let setup = quick().await;
@@ -149,7 +145,7 @@ async fn a_new_node_type_is_answered_when_it_is_there() {
     setup.deleted().await;
 }
 
-/// S63.
+/// The security group stays, and the cache is not called.
 #[tokio::test(start_paused = true)]
 async fn a_changed_allow_list_is_one_authorize_and_one_revoke() {
     let setup = Setup::new();
@@ -180,7 +176,7 @@ fn sources(setup: &Setup, group: &str) -> Vec<Source> {
     })
 }
 
-/// S63: a call that took effect and whose answer was lost is made again, and finds the rules there.
+/// A call that took effect and whose answer was lost is made again, and finds the rules there.
 #[tokio::test(start_paused = true)]
 async fn a_rule_that_is_there_already_is_no_error() {
     let setup = quick().await;
@@ -193,7 +189,7 @@ async fn a_rule_that_is_there_already_is_no_error() {
     setup.deleted().await;
 }
 
-/// S66: equal properties, and properties that differ in what is not about the cache.
+/// Equal properties, and properties that differ in what is not about the cache.
 #[tokio::test(start_paused = true)]
 async fn nothing_to_change_means_no_write_and_the_same_attributes() {
     let setup = Setup::new();
@@ -217,7 +213,7 @@ fn all_tags(setup: &Setup) -> Vec<(String, std::collections::BTreeMap<String, St
     })
 }
 
-/// S62, without the count: added, changed and removed tags everywhere; tags of others stay.
+/// Added, changed and removed tags everywhere; tags of others stay.
 #[tokio::test(start_paused = true)]
 async fn tags_follow_the_template_and_those_of_others_stay() {
     let setup = Setup::new();
@@ -247,7 +243,7 @@ async fn tags_follow_the_template_and_those_of_others_stay() {
     setup.deleted().await;
 }
 
-/// S62: after a tag call the group is not available for a moment.
+/// After a tag call the group is not available for a moment.
 #[tokio::test(start_paused = true)]
 async fn tags_and_node_count_change_one_after_the_other() {
     let setup = quick().await;
@@ -352,7 +348,7 @@ fn parameter_names(params: &Value) -> Vec<&str> {
     list.iter().map(|item| item["ParameterName"].as_str().unwrap()).collect()
 }
 
-/// S16 (the calls), S64.
+/// Twenty in one call; a changed one is modified and a dropped one reset.
 #[tokio::test(start_paused = true)]
 async fn own_parameters_come_change_and_go() {
     let setup = quick().await;
@@ -398,7 +394,7 @@ async fn own_parameters_come_change_and_go() {
     setup.deleted().await;
 }
 
-/// S67.
+/// ElastiCache refuses changes while it takes a snapshot.
 #[tokio::test(start_paused = true)]
 async fn an_update_waits_for_a_backup_to_end() {
     let setup = quick().await;
@@ -488,7 +484,7 @@ async fn a_subnet_in_use_cannot_be_taken_away() {
     setup.deleted().await;
 }
 
-/// S89, with a refusal of AWS in the middle of an Update.
+/// AWS refuses something in the middle of the Update.
 #[tokio::test(start_paused = true)]
 async fn a_half_done_update_is_taken_back() {
     let setup = quick().await;
@@ -502,7 +498,7 @@ async fn a_half_done_update_is_taken_back() {
     setup.deleted().await;
 }
 
-/// S89: the rollback arrives while the group still works on what ran out of time.
+/// The rollback arrives while the group still works on what ran out of time.
 #[tokio::test(start_paused = true)]
 async fn a_rollback_waits_for_what_is_still_going_on() {
     let setup = quick().await;
@@ -558,7 +554,7 @@ async fn a_change_that_aws_rolled_back_fails_with_its_event_and_is_asked_for_onc
     setup.deleted().await;
 }
 
-/// S50 (a state fault is retried), S95 (throttling), and connections that break before and after the call.
+/// A group that is busy, throttling, and connections that break before and after the call.
 #[tokio::test(start_paused = true)]
 async fn faults_that_pass_do_not_fail_an_update() {
     let busy = || Kind::error("InvalidReplicationGroupState", "Replication group is not in a valid state.");
@@ -577,7 +573,7 @@ async fn faults_that_pass_do_not_fail_an_update() {
     }
 }
 
-/// More throttling than the SDK retries by itself, on calls and on looks (S95).
+/// More throttling than the SDK retries by itself, on calls and on looks.
 #[tokio::test(start_paused = true)]
 async fn long_throttling_only_delays() {
     let setup = quick().await;
