@@ -402,6 +402,57 @@ async fn a_create_goes_on_without_the_looks_that_only_check() {
     setup.assert_nothing_left();
 }
 
+/// Whatever the time went into, a look, a try or a wait: the answer says which steps were taken before, and comes in time.
+#[tokio::test(start_paused = true)]
+async fn a_time_out_names_the_steps_that_were_taken() {
+    let actions = [
+        "DescribeReplicationGroups",
+        "DescribeCacheClusters",
+        "DescribeCacheSubnetGroups",
+        "DescribeCacheParameterGroups",
+        "DescribeSecurityGroups",
+        "DescribeSecret",
+        "ListTagsForResource",
+        "AddTagsToResource",
+        "RemoveTagsFromResource",
+        "PutSecretValue",
+    ];
+    let mut failed = 0;
+    for action in actions {
+        for kind in [Kind::Throttled, Kind::http_500(), Kind::CutBefore, Kind::Slow(Duration::from_hours(3))] {
+            let setup = Setup::new();
+            // Once the group is asked for.
+            setup.aws.with(|world, _| world.elasticache.pace.create = Duration::from_secs(100));
+            let troubled = async {
+                let asked = || setup.aws.with(|world, _| !world.elasticache.groups.is_empty());
+                while !asked() {
+                    setup.aws.clock().sleep(Duration::from_secs(1)).await;
+                }
+                setup.aws.clock().sleep(Duration::from_secs(20)).await;
+                setup.aws.fault(Fault::on(action, 1, kind.clone()).times(usize::MAX));
+                setup.aws.clock().now()
+            };
+            let properties = with(production(), json!({"ServiceTimeout": 300}));
+            let create = setup.stack.send("Create", CACHE, json!({"ResourceProperties": properties}));
+            let started = tokio::time::Instant::now();
+            let (answer, at) = tokio::join!(create, troubled);
+            let what = format!("{action}, {kind:?}");
+            let answer = answer.unwrap_or_else(|silence| panic!("{what}: {silence}"));
+            let took = started.elapsed();
+            assert!(took < Duration::from_secs(300), "{what}: {took:?}");
+            if answer.is_success() {
+                assert_eq!(setup.aws.journal().iter().filter(|call| call.action == action && call.at > at).count(), 0);
+                continue;
+            }
+            failed += 1;
+            let reason = answer.reason();
+            let done = reason.split_once("done so far: ").map(|(_, done)| done);
+            assert!(done.is_some_and(|done| done.contains("create replication group")), "{what}: {reason}");
+        }
+    }
+    assert!(failed > 20, "{failed}");
+}
+
 /// The function ends by itself before CloudFormation gives up, and says what it was waiting for.
 #[tokio::test(start_paused = true)]
 async fn a_create_that_takes_too_long_says_what_it_waited_for() {
