@@ -72,6 +72,8 @@ impl Setup {
     }
 
     fn with_function_and_stack(aws: LocalAws, function: Function, name: &str) -> Setup {
+        // The jitter of the function and of the SDK is the same in every run.
+        fastrand::seed(1);
         let invocations = Arc::new(Mutex::new(Vec::new()));
         let kill = Arc::new(Mutex::new(None::<Duration>));
         let (ended, planned) = (Arc::clone(&invocations), Arc::clone(&kill));
