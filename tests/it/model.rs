@@ -426,7 +426,7 @@ fn quick_pace() -> Pace {
 const PAIRS: u32 = 1250;
 
 /// Runs so many pairs through `check`, which says whether the update was granted.
-fn check_pairs(seed: u64, count: u32, check: impl AsyncFn(&Policy, &Wish, &Wish) -> Result<bool, String>) {
+fn check_pairs(seed: u64, count: u32, check: &impl AsyncFn(&Policy, &Wish, &Wish) -> Result<bool, String>) {
     let mut runner = TestRunner::new(Config {
         cases: count,
         failure_persistence: None,
@@ -456,26 +456,26 @@ mod parts {
 
     #[test]
     fn any_change_may_be_rolled_back() {
-        check_pairs(5, PAIRS / 2, rolled_back);
+        check_pairs(5, PAIRS / 2, &rolled_back);
     }
 
     #[test]
     fn any_change_and_back_first_part() {
-        check_pairs(1, PAIRS, there_and_back);
+        check_pairs(1, PAIRS, &there_and_back);
     }
 
     #[test]
     fn any_change_and_back_second_part() {
-        check_pairs(2, PAIRS, there_and_back);
+        check_pairs(2, PAIRS, &there_and_back);
     }
 
     #[test]
     fn any_change_and_back_third_part() {
-        check_pairs(3, PAIRS, there_and_back);
+        check_pairs(3, PAIRS, &there_and_back);
     }
 
     #[test]
     fn any_change_and_back_fourth_part() {
-        check_pairs(4, PAIRS, there_and_back);
+        check_pairs(4, PAIRS, &there_and_back);
     }
 }
