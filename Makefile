@@ -27,6 +27,13 @@ else
 TESTS := $(CARGO) test --workspace --locked --all-targets
 endif
 
+# Names of tests that `make check` leaves to `make test`: they go through many lives, through every failure of every
+# call, or start processes, and take minutes together.
+LONG_TESTS := access:: any_properties binary:: clients:: cost::without create::a_write create::no_passing \
+	every_property free_names:: hand_over:: in_place:: left_behind:: live_rotation:: model:: order:: policy::every \
+	policy::without proxy:: readings:: replacement:: rollback:: scheduled_rotation:: secret_content:: simulation:: \
+	token::a_denied token_changes:: update::faults
+
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 # One build after the other: the EC2 client needs gigabytes of memory while it compiles.
@@ -64,8 +71,7 @@ test: lint-templates fmt clippy deny $(STAMPS)/clients ## Run all checks and all
 	VALKEY_SERVER=$(VALKEY_SERVER) REQUIRE_VALKEY=1 AWS_CLI=$(BIN)/aws REQUIRE_AWS_CLI=1 \
 		NODE=$(BIN)/node REQUIRE_CLIENTS=1 $(TESTS)
 	$(CARGO) test --workspace --locked --test it -- --ignored ledger::every_line_is_sent
-	$(CARGO) test --workspace --locked --doc
-	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --document-private-items --locked
+	$(MAKE) --no-print-directory doc
 
 # The first seed of the simulation, and how many there are. `make test` takes the first 300, always the same.
 SEED ?= random
@@ -77,8 +83,14 @@ simulate: ## Simulate faults, kills and duplicates from random seeds (SEEDS=2000
 		simulation::whatever_happens_the_promises_hold
 
 .PHONY: check
-check: fmt clippy ## Run the checks and tests that need nothing but Rust
-	$(TESTS)
+check: fmt clippy deny ## Run the checks and the short tests, for every change
+	$(TESTS) -- $(addprefix --skip ,$(LONG_TESTS))
+	@$(MAKE) --no-print-directory doc
+
+.PHONY: doc
+doc: ## Build the documentation of the code and run its examples
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --document-private-items --locked
+	$(CARGO) test --workspace --locked --doc
 
 .PHONY: fmt
 fmt: ## Check the formatting
