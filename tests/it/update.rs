@@ -797,3 +797,22 @@ async fn what_is_ignored_is_a_warning() {
         setup.deleted().await;
     }
 }
+
+/// One after the other, the members of a large group would be asked for longer than the answer may take.
+#[tokio::test(start_paused = true)]
+async fn the_events_of_many_members_are_asked_side_by_side() {
+    let shards = with(quick_start(), json!({"NumNodeGroups": 30, "ReplicasPerNodeGroup": 2}));
+    let mut took = Vec::new();
+    for slow in [Duration::ZERO, Duration::from_secs(2)] {
+        let setup = Setup::new();
+        setup.created(shards.clone()).await;
+        setup.aws.with(|world, _| world.elasticache.roll_back_next("ModifyReplicationGroup", "no capacity"));
+        setup.aws.fault(Fault::on("DescribeEvents", 1, Kind::Slow(slow)).times(91));
+        let started = tokio::time::Instant::now();
+        let (outcome, _) = setup.rolled_back(with(shards.clone(), json!({"NodeType": "cache.t4g.small"}))).await;
+        assert!(outcome.reason.contains("no capacity"), "{}", outcome.reason);
+        assert_eq!(calls(&setup.aws.journal(), "DescribeEvents").len(), 91);
+        took.push(started.elapsed());
+    }
+    assert!(took[1] < took[0] + Duration::from_secs(30), "{took:?}");
+}
