@@ -12,6 +12,7 @@ use tracing::{Instrument, error, info, info_span, warn};
 
 use crate::attributes::attributes;
 use crate::aws::Aws;
+use crate::cfn::properties::ResourceProperties;
 use crate::cfn::reason::Reason;
 use crate::cfn::request::{ReplyTo, Request, margin, time_to_answer};
 use crate::cfn::response::{self, Answer, Data, Outcome};
@@ -424,7 +425,7 @@ impl Invocation {
 
     /// When a request with these properties must be answered, before CloudFormation stops waiting; and when this
     /// invocation must hand on.
-    fn deadline(&self, properties: &Value) -> Deadline {
+    fn deadline(&self, properties: &ResourceProperties) -> Deadline {
         let left = time_to_answer(properties).saturating_sub(self.elapsed());
         let answer_by = self.began + left;
         Deadline {
@@ -460,7 +461,7 @@ impl Done {
 /// what the properties name is removed, if it is this resource's.
 async fn absent(
     run: &mut Run<'_>,
-    properties: &Value,
+    properties: &ResourceProperties,
     owner: &Owner,
     physical_id: &str,
     request_key: &str,

@@ -5,6 +5,7 @@
 
 use serde_json::Value;
 
+use crate::cfn::properties::ResourceProperties;
 use crate::cfn::request::time_to_answer;
 use crate::desired::{Desired, Owner, Purpose, next_generations};
 use crate::observed::{Account, ForeignToken, Observed};
@@ -18,6 +19,7 @@ use crate::secret::AuthToken;
 /// # Errors
 /// The old properties could not stand, and why.
 pub fn update(old: &Value, new: &Value) -> Result<Forecast, Vec<Problem>> {
+    let (old, new) = (&ResourceProperties::new(old), &ResourceProperties::new(new));
     let owner = Owner { stack_id: "stack".to_owned(), logical_id: "Cache".to_owned() };
     // Any token will do: none is shown.
     let token = AuthToken::new("in-the-foreign-secret".to_owned());
@@ -60,7 +62,7 @@ pub fn update(old: &Value, new: &Value) -> Result<Forecast, Vec<Problem>> {
     }
 }
 
-fn in_time(id: &str, forecast: Forecast, new: &Value) -> Forecast {
+fn in_time(id: &str, forecast: Forecast, new: &ResourceProperties) -> Forecast {
     match forecast.too_long(time_to_answer(new)) {
         Some(problem) => Forecast::refused(id, vec![problem]),
         None => forecast,

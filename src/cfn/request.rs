@@ -10,6 +10,8 @@ use http::Uri;
 use reqwest::Url;
 use serde_json::Value;
 
+use super::properties::ResourceProperties;
+
 /// The presigned URL that the answer goes to. Whoever holds it can answer, so only its host and path print.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ResponseUrl(String);
@@ -130,23 +132,23 @@ pub enum Request {
     /// A new resource.
     Create {
         /// Properties of the template.
-        properties: Value,
+        properties: ResourceProperties,
     },
     /// A change, or the rollback of one.
     Update {
         /// Id that was answered last.
         physical_id: String,
         /// Properties of the template.
-        properties: Value,
+        properties: ResourceProperties,
         /// Properties before.
-        old_properties: Value,
+        old_properties: ResourceProperties,
     },
     /// The end.
     Delete {
         /// Id that was answered last, or one that CloudFormation made up.
         physical_id: String,
         /// Properties of the template.
-        properties: Value,
+        properties: ResourceProperties,
     },
 }
 
@@ -166,26 +168,28 @@ impl Request {
             // A Delete is possible without: what is ours carries our tags.
             fields.entry("ResourceProperties").or_insert_with(|| Value::Object(serde_json::Map::new()));
         }
-        if let Some(timeout) = event.get(SERVICE_TIMEOUT)
-            && let Some(Value::Object(properties)) = whole.get_mut("ResourceProperties")
-        {
-            // Events have been seen with it in both places. What is among the properties is what the template says.
-            properties.entry(SERVICE_TIMEOUT).or_insert_with(|| timeout.clone());
-        }
         let request: CloudFormationCustomResourceRequest =
             serde_json::from_value(whole).map_err(|error| missing(event, &error))?;
+        let of_template = |sent: &Value| {
+            let properties = ResourceProperties::new(sent);
+            // Events have been seen with it in both places. What is among the properties is what the template says.
+            match (properties.get(SERVICE_TIMEOUT), event.get(SERVICE_TIMEOUT)) {
+                (None, Some(timeout)) => properties.with(SERVICE_TIMEOUT, Some(timeout)),
+                _ => properties,
+            }
+        };
         match request {
             CloudFormationCustomResourceRequest::Create(request) => {
-                Ok(Request::Create { properties: request.resource_properties })
+                Ok(Request::Create { properties: of_template(&request.resource_properties) })
             }
             CloudFormationCustomResourceRequest::Update(request) => Ok(Request::Update {
                 physical_id: request.physical_resource_id,
-                properties: request.resource_properties,
-                old_properties: request.old_resource_properties,
+                properties: of_template(&request.resource_properties),
+                old_properties: ResourceProperties::new(&request.old_resource_properties),
             }),
             CloudFormationCustomResourceRequest::Delete(request) => Ok(Request::Delete {
                 physical_id: request.physical_resource_id,
-                properties: request.resource_properties,
+                properties: of_template(&request.resource_properties),
             }),
             _ => Err(format!("unknown RequestType {kind}")),
         }
@@ -193,7 +197,7 @@ impl Request {
 
     /// The properties of the template.
     #[must_use]
-    pub fn properties(&self) -> &Value {
+    pub fn properties(&self) -> &ResourceProperties {
         match self {
             Request::Create { properties }
             | Request::Update { properties, .. }
@@ -210,19 +214,19 @@ pub const MAX_SERVICE_TIMEOUT: u32 = 3600;
 
 /// Time to answer a request with these properties: as long as CloudFormation waits, less [`margin`].
 #[must_use]
-pub fn time_to_answer(properties: &Value) -> Duration {
+pub fn time_to_answer(properties: &ResourceProperties) -> Duration {
     service_timeout(properties).saturating_sub(margin(properties))
 }
 
 /// What is kept of the time that CloudFormation waits, for the way of the answer.
 #[must_use]
-pub fn margin(properties: &Value) -> Duration {
+pub fn margin(properties: &ResourceProperties) -> Duration {
     (service_timeout(properties) / 10).min(Duration::from_mins(1))
 }
 
-fn service_timeout(properties: &Value) -> Duration {
+fn service_timeout(properties: &ResourceProperties) -> Duration {
     let seconds = match properties.get(SERVICE_TIMEOUT) {
-        Some(Value::String(text)) => text.trim().parse::<u64>().ok(),
+        Some(Value::String(text)) => text.parse::<u64>().ok(),
         Some(Value::Number(number)) => number.as_u64(),
         _ => None,
     };
@@ -342,15 +346,18 @@ mod tests {
 
     #[test]
     fn the_service_timeout_is_an_hour_unless_given() {
-        assert_eq!(service_timeout(&json!({})).as_secs(), 3600);
-        assert_eq!(service_timeout(&json!({"ServiceTimeout": "90"})).as_secs(), 90);
-        assert_eq!(service_timeout(&json!({"ServiceTimeout": 99999})).as_secs(), 3600);
-        assert_eq!(service_timeout(&json!("broken")).as_secs(), 3600);
+        let seconds = |sent: Value| service_timeout(&ResourceProperties::new(&sent)).as_secs();
+        assert_eq!(seconds(json!({})), 3600);
+        assert_eq!(seconds(json!({"ServiceTimeout": "90"})), 90);
+        assert_eq!(seconds(json!({"ServiceTimeout ": "\u{a0}90\n"})), 90);
+        assert_eq!(seconds(json!({"ServiceTimeout": 99999})), 3600);
+        assert_eq!(seconds(json!("broken")), 3600);
     }
 
     #[test]
     fn the_answer_goes_out_before_the_timeout() {
-        assert_eq!(time_to_answer(&json!({})).as_secs(), 3540);
-        assert_eq!(time_to_answer(&json!({"ServiceTimeout": 100})).as_secs(), 90);
+        let seconds = |sent: Value| time_to_answer(&ResourceProperties::new(&sent)).as_secs();
+        assert_eq!(seconds(json!({})), 3540);
+        assert_eq!(seconds(json!({"ServiceTimeout": 100})), 90);
     }
 }

@@ -13,6 +13,7 @@ use std::fmt;
 
 use ipnet::IpNet;
 
+use crate::cfn::properties::ResourceProperties;
 use crate::engine::{Engine, Version};
 use crate::login::Origin;
 use crate::names::{self, Names};
@@ -344,7 +345,7 @@ impl Desired {
     ///
     /// # Errors
     /// Every property that is wrong, with its fix.
-    pub fn new(value: &serde_json::Value, owner: &Owner, purpose: Purpose<'_>) -> Result<Desired, Vec<Problem>> {
+    pub fn new(value: &ResourceProperties, owner: &Owner, purpose: Purpose<'_>) -> Result<Desired, Vec<Problem>> {
         let (properties, mut problems) = Properties::read(value);
         rules::check(&properties, purpose, &mut problems);
         if !problems.is_empty() {
@@ -355,7 +356,7 @@ impl Desired {
 
     /// Physical id of a new resource with these properties, when one can be derived even if they are not all right.
     #[must_use]
-    pub fn derived_id(value: &serde_json::Value) -> Option<String> {
+    pub fn derived_id(value: &ResourceProperties) -> Option<String> {
         let (properties, _) = Properties::read(value);
         derived_stem(&properties)
     }
@@ -454,7 +455,7 @@ impl Desired {
     /// before: an explicit name that changed means another resource even where the new one could be read as the stem of
     /// the old one.
     #[must_use]
-    pub fn renamed(&self, value: &serde_json::Value, earlier: &serde_json::Value) -> Option<String> {
+    pub fn renamed(&self, value: &ResourceProperties, earlier: &ResourceProperties) -> Option<String> {
         let (properties, _) = Properties::read(value);
         let (before, _) = Properties::read(earlier);
         let explicit = |p: &Properties| p.replication_group_id.as_ref().map(|id| id.to_ascii_lowercase());
@@ -493,7 +494,7 @@ fn generation(p: &Properties, id: &str) -> Option<(String, u32)> {
 /// Ids for the next generation after `physical_id`, the first choice first: the numbers above its own, or when the
 /// properties name the resource anew (`renamed`), that name and the numbers from two on.
 pub fn next_generations<'a>(
-    value: &serde_json::Value,
+    value: &ResourceProperties,
     physical_id: &'a str,
     renamed: Option<&'a str>,
 ) -> impl Iterator<Item = String> + use<'a> {
@@ -538,13 +539,13 @@ pub struct Removal {
 impl Removal {
     /// The removal of everything under `replication_group`.
     #[must_use]
-    pub fn new(value: &serde_json::Value, owner: &Owner, replication_group: &str, request_id: &str) -> Removal {
+    pub fn new(value: &ResourceProperties, owner: &Owner, replication_group: &str, request_id: &str) -> Removal {
         let (properties, _) = Properties::read(value);
         let names = Names::of(replication_group);
         let number = generation(&properties, replication_group).map_or(1, |(_, number)| number);
         // Bad properties never hold a Delete back, but they must not cost data either: a name that is set and illegal
         // still means a snapshot.
-        let is_set = |name: &str| value.get(name).is_some_and(|v| !v.is_null() && v.as_str() != Some(""));
+        let is_set = |name: &str| value.get(name).is_some();
         let legal_snapshot = properties
             .final_snapshot_identifier
             .filter(|name| names::name_defect(name).is_none())

@@ -5,9 +5,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde_json::Value;
-
 use super::{Purpose, rules};
+use crate::cfn::properties::ResourceProperties;
 use crate::engine::{Engine, Version};
 use crate::problem::Problem;
 use crate::properties::{ClusterMode, NetworkType, Properties};
@@ -64,7 +63,7 @@ pub struct References {
 impl References {
     /// Reads what can be read of properties that need not be right.
     #[must_use]
-    pub fn read(value: &Value, purpose: Purpose<'_>) -> References {
+    pub fn read(value: &ResourceProperties, purpose: Purpose<'_>) -> References {
         let (properties, problems) = Properties::read(value);
         let wrong = |name: &str| {
             problems.iter().any(|problem: &Problem| problem.property.split(['[', '.']).next() == Some(name))

@@ -140,7 +140,6 @@ fn network(p: &Properties, problems: &mut Vec<Problem>) {
 
 /// An address block without host bits, as EC2 stores it.
 pub(super) fn cidr(text: &str) -> Option<IpNet> {
-    let text = text.trim();
     text.parse::<IpNet>().ok().map(|net| net.trunc())
 }
 
@@ -403,8 +402,8 @@ fn compatible(p: &Properties, topology: &Topology, problems: &mut Vec<Problem>) 
 fn slot_ranges(text: &str) -> Option<Vec<(u32, u32)>> {
     text.split(',')
         .map(|range| {
-            let (low, high) = range.trim().split_once('-')?;
-            let (low, high) = (low.trim().parse().ok()?, high.trim().parse().ok()?);
+            let (low, high) = range.split_once('-')?;
+            let (low, high) = (low.parse().ok()?, high.parse().ok()?);
             (low <= high && high < SLOTS).then_some((low, high))
         })
         .collect()

@@ -6,13 +6,13 @@ fn owner() -> Owner {
     Owner { stack_id: "arn:aws:cloudformation:us-east-1:1:stack/s/g".into(), logical_id: "Cache".into() }
 }
 
-fn with(extra: &Value) -> Value {
+fn with(extra: &Value) -> ResourceProperties {
     let mut value = json!({
         "Env": "dev", "ProjectId": "app", "VpcId": "vpc-1", "SubnetIds": ["subnet-1", "subnet-2"],
     });
     let (Value::Object(map), Value::Object(more)) = (&mut value, extra) else { unreachable!() };
     map.extend(more.clone());
-    value
+    ResourceProperties::new(&value)
 }
 
 fn desired(extra: &Value) -> Desired {
@@ -132,6 +132,7 @@ fn an_engine_change_keeps_the_id_and_a_rename_does_not() {
 #[test]
 fn a_removal_reads_what_it_can_of_broken_properties() {
     let value = json!({"Env": ["x"], "SecretRecoveryWindowInDays": "0", "FinalSnapshotIdentifier": "final", "Old": 1});
+    let value = ResourceProperties::new(&value);
     let removal = Removal::new(&value, &owner(), "dev-app-valkey", "r1");
     assert_eq!(removal.recovery_window_days, 0);
     assert!(removal.final_snapshot.as_deref().unwrap().starts_with("final-"));

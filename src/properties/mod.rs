@@ -5,13 +5,14 @@
 
 mod reader;
 
-use serde_json::{Map, Value};
+use serde_json::Map;
 
+use crate::cfn::properties::ResourceProperties;
 use crate::cfn::request::MAX_SERVICE_TIMEOUT;
 use crate::engine::Engine;
 use crate::problem::Problem;
 use crate::secret::AuthToken;
-use reader::Reader;
+use reader::{Empty, Reader};
 pub use reader::{Field, Kind};
 
 /// Every property, as given. `None` means not set.
@@ -193,10 +194,10 @@ const MAX_SHARDS: i32 = 500;
 impl Properties {
     /// Reads the properties; whatever is misspelt, of the wrong type or out of range goes into the problems.
     #[must_use]
-    pub fn read(value: &Value) -> (Properties, Vec<Problem>) {
+    pub fn read(value: &ResourceProperties) -> (Properties, Vec<Problem>) {
         let mut problems = Vec::new();
         let empty = Map::new();
-        let map = value.as_object().unwrap_or_else(|| {
+        let map = value.as_map().unwrap_or_else(|| {
             problems.push(Problem::new("ResourceProperties", "must be a map", "write the properties of the resource"));
             &empty
         });
@@ -218,11 +219,13 @@ impl Properties {
     fn from_reader(r: &mut Reader<'_>) -> Properties {
         r.ignore("ServiceToken");
         let properties = Properties {
-            env: r.string("Env"),
-            project_id: r.string("ProjectId"),
+            env: r.any_text("Env"),
+            project_id: r.any_text("ProjectId"),
             replication_group_id: r.string("ReplicationGroupId"),
-            description: r.string("Description"),
-            tags: r.objects("Tags", "Key and Value", |t| (t.string("Key"), t.string("Value"))).unwrap_or_default(),
+            description: r.any_text("Description"),
+            tags: r
+                .objects("Tags", "Key and Value", Empty::LeftOut, |t| (t.string("Key"), t.string("Value")))
+                .unwrap_or_default(),
             vpc_id: r.string("VpcId"),
             subnet_ids: r.strings("SubnetIds").unwrap_or_default(),
             allowed_security_group_ids: r.strings("AllowedSecurityGroupIds").unwrap_or_default(),
@@ -250,6 +253,8 @@ impl Properties {
                 .objects(
                     "NodeGroupConfiguration",
                     "NodeGroupId, Slots, ReplicaCount, PrimaryAvailabilityZone and ReplicaAvailabilityZones",
+                    // So many shards, whether or not each of them has something of its own.
+                    Empty::Counts,
                     node_group,
                 )
                 .filter(|shards| !shards.is_empty()),
@@ -290,7 +295,12 @@ impl Properties {
             notification_topic_arn: r.string("NotificationTopicArn"),
             apply_immediately: r.boolean("ApplyImmediately"),
             log_delivery: r
-                .objects("LogDelivery", "LogType, DestinationType, Destination and LogFormat", log_delivery)
+                .objects(
+                    "LogDelivery",
+                    "LogType, DestinationType, Destination and LogFormat",
+                    Empty::LeftOut,
+                    log_delivery,
+                )
                 .unwrap_or_default(),
             deletion_protection: r.boolean("DeletionProtection"),
             replacement_policy: r.choice(
@@ -320,7 +330,8 @@ fn node_group(r: &mut Reader<'_>) -> NodeGroupProperties {
     NodeGroupProperties {
         // A template may number shards with numbers, which lose their zeros.
         node_group_id: r.string("NodeGroupId").map(|id| format!("{id:0>4}")),
-        slots: r.string("Slots"),
+        // A list in one text, which AWS takes without blanks.
+        slots: r.string("Slots").map(|slots| slots.split_whitespace().collect()),
         replica_count: r.integer("ReplicaCount", 0..=5),
         primary_availability_zone: r.string("PrimaryAvailabilityZone"),
         replica_availability_zones: r.strings("ReplicaAvailabilityZones").unwrap_or_default(),
@@ -346,10 +357,14 @@ fn log_delivery(r: &mut Reader<'_>) -> LogDeliveryProperties {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
+    use serde_json::{Value, json};
+
+    fn read(value: &Value) -> (Properties, Vec<Problem>) {
+        Properties::read(&ResourceProperties::new(value))
+    }
 
     fn problems(value: &Value) -> Vec<String> {
-        Properties::read(value).1.iter().map(ToString::to_string).collect()
+        read(value).1.iter().map(ToString::to_string).collect()
     }
 
     fn minimal(extra: &Value) -> Value {
@@ -362,17 +377,18 @@ mod tests {
     #[test]
     fn scalars_may_arrive_as_strings_or_not() {
         for (port, flag) in [(json!(6380), json!(true)), (json!("6380"), json!("true"))] {
-            let (read, problems) = Properties::read(&minimal(&json!({"Port": port, "MultiAzEnabled": flag})));
-            assert_eq!((read.port, read.multi_az_enabled), (Some(6380), Some(true)));
+            let (properties, problems) = read(&minimal(&json!({"Port": port, "MultiAzEnabled": flag})));
+            assert_eq!((properties.port, properties.multi_az_enabled), (Some(6380), Some(true)));
             assert!(problems.is_empty(), "{problems:?}");
         }
     }
 
     #[test]
     fn empty_means_not_set() {
-        let (read, problems) =
-            Properties::read(&minimal(&json!({"AuthToken": "", "EngineVersion": null, "AllowedCidrBlocks": [""]})));
-        assert!(read.auth_token.is_none() && read.engine_version.is_none() && read.allowed_cidr_blocks.is_empty());
+        let (properties, problems) =
+            read(&minimal(&json!({"AuthToken": "", "EngineVersion": null, "AllowedCidrBlocks": [""]})));
+        assert!(properties.auth_token.is_none() && properties.engine_version.is_none());
+        assert!(properties.allowed_cidr_blocks.is_empty());
         assert!(problems.is_empty(), "{problems:?}");
     }
 

@@ -1,19 +1,25 @@
 //! Reads a CloudFormation property map leniently and collects everything that is wrong with it: pure.
+//!
+//! [`crate::cfn::properties`] has taken blanks away and what is not set. What nobody resolved on the way is refused here, in
+//! every place that takes a value.
 
 use std::ops::RangeInclusive;
 
 use serde_json::{Map, Value};
 
+use crate::cfn::properties::{is_invisible, trimmed};
+use crate::cfn::unresolved::Unresolved;
 use crate::problem::{Problem, nearest};
 
 /// Reads one map of properties. Each reading method marks its name as known; [`Reader::finish`] refuses the rest.
 ///
-/// CloudFormation sends numbers and booleans as strings, and templates leave optional parameters empty: a scalar may be
-/// a string, a number or a boolean, and an empty string or null counts as not set.
+/// CloudFormation sends numbers and booleans as strings: a scalar may be a string, a number or a boolean.
 pub(super) struct Reader<'a> {
     path: String,
     map: &'a Map<String, Value>,
     known: Vec<&'static str>,
+    /// Lists that turned out to have no items.
+    without_items: Vec<&'static str>,
     problems: &'a mut Vec<Problem>,
     /// What is read, when that is of interest.
     fields: Option<Vec<Field>>,
@@ -49,10 +55,30 @@ pub enum Kind {
     Objects,
 }
 
+/// What an empty map in a list of maps means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Empty {
+    /// Nothing, as everywhere else.
+    LeftOut,
+    /// One more of them, without anything of its own.
+    Counts,
+}
+
+/// Which characters a text may hold, and who may see it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Text {
+    /// What AWS compares: it holds nothing that one cannot see.
+    Value,
+    /// For people, who may need marks that show nothing; they join and part characters in some scripts.
+    Any,
+    /// As a value, and in no message.
+    Secret,
+}
+
 impl<'a> Reader<'a> {
     /// A reader for `map`, whose property names are reported with `path` in front.
     pub(super) fn new(path: impl Into<String>, map: &'a Map<String, Value>, problems: &'a mut Vec<Problem>) -> Self {
-        Reader { path: path.into(), map, known: Vec::new(), problems, fields: None }
+        Reader { path: path.into(), map, known: Vec::new(), without_items: Vec::new(), problems, fields: None }
     }
 
     /// The same, keeping note of all that is read.
@@ -71,9 +97,42 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// The value, unless it is not set or nobody resolved it.
     fn get(&mut self, name: &'static str) -> Option<&'a Value> {
         self.known.push(name);
-        self.map.get(name).filter(|value| !value.is_null() && value.as_str() != Some(""))
+        let value = self.map.get(name)?;
+        self.resolved(name, value).then_some(value)
+    }
+
+    /// Whether this is a value and not what something should have replaced; that is a problem.
+    fn resolved(&mut self, place: &str, value: &Value) -> bool {
+        let found = Unresolved::find(value);
+        if let Some(Unresolved { rule, fix }) = &found {
+            let fix = match place {
+                "AuthToken" => format!("{fix}. Or name the secret that holds it in AuthTokenSecretArn"),
+                _ => (*fix).to_owned(),
+            };
+            self.problem(place, Some(value), rule, fix);
+        }
+        found.is_none()
+    }
+
+    /// The text of a scalar at some place.
+    fn text(&mut self, place: &str, value: &Value, kind: Text) -> Option<String> {
+        if !self.resolved(place, value) {
+            return None;
+        }
+        let shown = Some(value).filter(|_| kind != Text::Secret);
+        let Some(text) = scalar(value) else {
+            self.problem(place, shown, "must be a string", "write one value, not a list or a map");
+            return None;
+        };
+        if let Some(c) = text.chars().find(|c| kind != Text::Any && is_invisible(*c)) {
+            let rule = format!("holds a character that shows nothing (U+{:04X})", u32::from(c));
+            self.problem(place, None, rule, "type it anew instead of copying it");
+            return None;
+        }
+        Some(text)
     }
 
     fn problem(&mut self, name: &str, value: Option<&Value>, rule: impl Into<String>, fix: impl Into<String>) {
@@ -95,31 +154,31 @@ impl<'a> Reader<'a> {
 
     /// Any scalar as text.
     pub(super) fn string(&mut self, name: &'static str) -> Option<String> {
-        self.note(name, || Kind::String);
-        let value = self.get(name)?;
-        let text = scalar(value);
-        if text.is_none() {
-            self.problem(name, Some(value), "must be a string", "write one value, not a list or a map");
-        }
-        text
+        self.scalar(name, Text::Value)
+    }
+
+    /// Text for people, or what a name is made of that AWS takes.
+    pub(super) fn any_text(&mut self, name: &'static str) -> Option<String> {
+        self.scalar(name, Text::Any)
     }
 
     /// Text that must not be repeated in a message.
     pub(super) fn secret(&mut self, name: &'static str) -> Option<String> {
+        self.scalar(name, Text::Secret)
+    }
+
+    fn scalar(&mut self, name: &'static str, kind: Text) -> Option<String> {
         self.note(name, || Kind::String);
-        let value = self.get(name)?;
-        let text = scalar(value);
-        if text.is_none() {
-            self.problem(name, None, "must be a string", "write one value, not a list or a map");
-        }
-        text
+        self.known.push(name);
+        let value = self.map.get(name)?;
+        self.text(name, value, kind)
     }
 
     /// `true` or `false`, in any case, as text or not.
     pub(super) fn boolean(&mut self, name: &'static str) -> Option<bool> {
         self.note(name, || Kind::Boolean);
         let value = self.get(name)?;
-        match scalar(value).map(|text| text.trim().to_ascii_lowercase()).as_deref() {
+        match scalar(value).map(|text| text.to_ascii_lowercase()).as_deref() {
             Some("true") => Some(true),
             Some("false") => Some(false),
             _ => {
@@ -134,7 +193,7 @@ impl<'a> Reader<'a> {
         self.note(name, || Kind::Integer(range.clone()));
         let value = self.get(name)?;
         let (low, high) = (range.start(), range.end());
-        match scalar(value).and_then(|text| text.trim().parse::<i32>().ok()) {
+        match scalar(value).and_then(|text| text.parse::<i32>().ok()) {
             Some(number) if range.contains(&number) => Some(number),
             Some(_) => {
                 let rule = format!("must be between {low} and {high}");
@@ -154,7 +213,7 @@ impl<'a> Reader<'a> {
         self.note(name, || Kind::Choice(choices.iter().map(|(word, _)| *word).collect()));
         let value = self.get(name)?;
         let text = scalar(value);
-        let chosen = text.as_deref().and_then(|t| choices.iter().find(|(word, _)| word.eq_ignore_ascii_case(t.trim())));
+        let chosen = text.as_deref().and_then(|t| choices.iter().find(|(word, _)| word.eq_ignore_ascii_case(t)));
         if let Some((_, choice)) = chosen {
             return Some(*choice);
         }
@@ -168,21 +227,33 @@ impl<'a> Reader<'a> {
         None
     }
 
-    /// A list of scalars. Empty items are left out: `Fn::Split` and parameters with an empty default make them.
+    /// A list of scalars. Empty items are left out: `Fn::Split` and parameters with an empty default make them. No item of
+    /// any list has a comma, so an item with commas is several, and a text with commas is a list: `Fn::Join` and parameters
+    /// make those.
     pub(super) fn strings(&mut self, name: &'static str) -> Option<Vec<String>> {
         self.note(name, || Kind::Strings);
         let value = self.get(name)?;
-        let Value::Array(items) = value else {
-            self.problem(name, Some(value), "must be a list of strings", "write a list, even for one value");
-            return None;
-        };
-        let mut texts = Vec::with_capacity(items.len());
-        for (index, item) in items.iter().enumerate() {
-            match scalar(item) {
-                Some(text) if text.is_empty() => {}
-                Some(text) => texts.push(text),
-                None if item.is_null() => {}
-                None => self.problem(&format!("{name}[{index}]"), Some(item), "must be a string", "write one value"),
+        let mut texts = Vec::new();
+        match value {
+            Value::Array(items) => {
+                for (index, item) in items.iter().enumerate().filter(|(_, item)| !says_nothing(item)) {
+                    let text = self.text(&format!("{name}[{index}]"), item, Text::Value);
+                    texts.extend(text.as_deref().into_iter().flat_map(parts).map(str::to_owned));
+                }
+                if items.iter().all(says_nothing) {
+                    self.without_items.push(name);
+                }
+            }
+            Value::String(text) if text.contains(',') => {
+                let text = self.text(name, value, Text::Value)?;
+                texts.extend(parts(&text).map(str::to_owned));
+                if texts.is_empty() {
+                    self.without_items.push(name);
+                }
+            }
+            _ => {
+                self.problem(name, Some(value), "must be a list of strings", "write a list, even for one value");
+                return None;
             }
         }
         Some(texts)
@@ -198,9 +269,13 @@ impl<'a> Reader<'a> {
         };
         let mut pairs = Vec::with_capacity(entries.len());
         for (key, item) in entries {
-            match scalar(item) {
-                Some(text) => pairs.push((key.clone(), text)),
-                None => self.problem(&format!("{name}.{key}"), Some(item), "must be a string", "write one value"),
+            let place = format!("{name}.{key}");
+            if let Some(Unresolved { rule, fix }) = Unresolved::in_name(key) {
+                self.problem(&place, None, rule, fix);
+            } else if trimmed(key) != key {
+                self.problem(&place, None, GIVEN_TWICE, KEEP_ONE);
+            } else if let Some(text) = self.text(&place, item, Text::Value) {
+                pairs.push((key.clone(), text));
             }
         }
         Some(pairs)
@@ -211,6 +286,7 @@ impl<'a> Reader<'a> {
         &mut self,
         name: &'static str,
         keys: &str,
+        empty: Empty,
         mut read: impl FnMut(&mut Reader<'_>) -> T,
     ) -> Option<Vec<T>> {
         self.note(name, || Kind::Objects);
@@ -226,14 +302,21 @@ impl<'a> Reader<'a> {
             return None;
         };
         let mut list = Vec::with_capacity(items.len());
-        for (index, item) in items.iter().enumerate() {
+        for (index, item) in items.iter().enumerate().filter(|(_, item)| !item.is_null()) {
+            let place = format!("{name}[{index}]");
+            if !self.resolved(&place, item) {
+                continue;
+            }
             if let Value::Object(map) = item {
+                if map.is_empty() && empty == Empty::LeftOut {
+                    continue;
+                }
                 let mut reader = Reader::new(format!("{}{name}[{index}].", self.path), map, self.problems);
                 list.push(read(&mut reader));
                 reader.finish();
             } else {
                 let rule = format!("must be a map with {keys}");
-                self.problem(&format!("{name}[{index}]"), Some(item), rule, "write a map");
+                self.problem(&place, Some(item), rule, "write a map");
             }
         }
         Some(list)
@@ -245,28 +328,50 @@ impl<'a> Reader<'a> {
         if let Some(field) = self.fields.iter_mut().flatten().find(|field| field.name == path) {
             field.required = true;
         }
-        if self.get(name).is_none_or(holds_nothing) {
+        if !self.map.contains_key(name) || self.without_items.contains(&name) {
             self.problem(name, None, "is required", fix);
         }
     }
 
     /// Refuses every name that was not read, with the nearest known one.
     pub(super) fn finish(self) {
-        let Reader { path, map, known, problems, fields: _ } = self;
+        let Reader { path, map, known, without_items: _, problems, fields: _ } = self;
         for name in map.keys().filter(|name| !known.contains(&name.as_str())) {
+            let mut add = |rule: &str, fix: &str| problems.push(Problem::new(format!("{path}{name}"), rule, fix));
+            if known.contains(&trimmed(name)) {
+                add(GIVEN_TWICE, KEEP_ONE);
+                continue;
+            }
+            if let Some(Unresolved { rule, fix }) = Unresolved::in_name(name) {
+                add(&rule, fix);
+                continue;
+            }
             let fix = match nearest(name, &known) {
                 Some(meant) => format!("did you mean {meant}?"),
                 None => "remove it".to_owned(),
             };
-            problems.push(Problem::new(format!("{path}{name}"), "is not a property of Custom::ElastiCache", fix));
+            add("is not a property of Custom::ElastiCache", &fix);
         }
     }
 }
 
-/// Whether this is a list without an item that says something.
-fn holds_nothing(value: &Value) -> bool {
-    let items = value.as_array();
-    items.is_some_and(|items| items.iter().all(|item| item.is_null() || item.as_str() == Some("")))
+/// The rule and the fix about two names that are one but for the blanks around them.
+const GIVEN_TWICE: &str = "is given twice, with and without blanks around its name";
+const KEEP_ONE: &str = "keep one of them";
+
+/// Whether an item of a list of texts brings none.
+fn says_nothing(item: &Value) -> bool {
+    match item {
+        Value::Null => true,
+        Value::Object(map) => map.is_empty(),
+        Value::String(text) => parts(text).next().is_none(),
+        Value::Bool(_) | Value::Number(_) | Value::Array(_) => false,
+    }
+}
+
+/// The items of a list in one text.
+fn parts(text: &str) -> impl Iterator<Item = &str> {
+    text.split(',').map(trimmed).filter(|part| !part.is_empty())
 }
 
 fn scalar(value: &Value) -> Option<String> {

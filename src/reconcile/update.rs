@@ -3,12 +3,12 @@
 //! The generation under the physical id is never deleted here; that is for CloudFormation, which sends a Delete for it once
 //! the stack stands. A next generation that CloudFormation does not know of is removed by the next Update.
 
-use serde_json::Value;
 use tracing::{info, warn};
 
 use super::observe::Target;
 use super::plan::{self, Awaited, Direction, Forecast, Generation, Plan, Replacing, Step, Wish};
 use super::{Converged, Run, check};
+use crate::cfn::properties::ResourceProperties;
 use crate::cfn::request::time_to_answer;
 use crate::desired::{Desired, Owner, Purpose, References, Removal, Succession, next_generations};
 use crate::error::Error;
@@ -25,9 +25,9 @@ pub struct Update<'a> {
     /// The generation that CloudFormation knows.
     pub physical_id: &'a str,
     /// What is wanted.
-    pub properties: &'a Value,
+    pub properties: &'a ResourceProperties,
     /// What was wanted before.
-    pub earlier: &'a Value,
+    pub earlier: &'a ResourceProperties,
 }
 
 /// What was wanted before an Update.
@@ -45,17 +45,16 @@ impl Update<'_> {
     /// What was wanted before. Properties that cannot be read, because another release wrote them, are taken to be the
     /// new ones, but for the port, which nothing that stands tells for sure.
     fn previous(&self) -> Previous {
-        let read = |properties: &Value| Desired::new(properties, self.owner, self.purpose()).ok();
+        let read = |properties: &ResourceProperties| Desired::new(properties, self.owner, self.purpose()).ok();
         if let Some(desired) = read(self.earlier) {
             return Previous { desired: Some(desired), guessed: false };
         }
-        let mut properties = self.properties.clone();
-        properties["Port"] = self.earlier.get("Port").cloned().unwrap_or_default();
+        let properties = self.properties.clone().with("Port", self.earlier.get("Port"));
         Previous { desired: read(&properties), guessed: true }
     }
 
     /// The properties that a next generation may have been made from.
-    fn templates(&self) -> [&Value; 2] {
+    fn templates(&self) -> [&ResourceProperties; 2] {
         [self.earlier, self.properties]
     }
 }
@@ -282,7 +281,7 @@ impl Run<'_> {
         owner: &Owner,
         replaced: &str,
         next: &str,
-        templates: [&Value; 2],
+        templates: [&ResourceProperties; 2],
     ) -> Result<(), Error> {
         let seed = self.seed_name(replaced, next, owner).await?;
         // The name of the secret may differ between the templates, everything else is named after the generation.
@@ -370,7 +369,7 @@ impl Run<'_> {
 
     /// A Delete of a generation that another one replaces: in the end of an Update the new one has replaced it for good;
     /// after an Update that failed half-way, what is left of the new one goes first.
-    pub async fn remove(&mut self, removal: &Removal, properties: &Value) -> Result<(), Error> {
+    pub async fn remove(&mut self, removal: &Removal, properties: &ResourceProperties) -> Result<(), Error> {
         let id = &removal.names.replication_group;
         self.order.removes(&removal.names.subnet_group());
         let observed = self.look(Target::from(removal)).await?;

@@ -44,3 +44,4 @@ mod structure;
 mod token;
 mod token_changes;
 mod update;
+mod values;

@@ -23,7 +23,8 @@ fn foreign_secret(setup: &Setup) -> String {
     made["ARN"].as_str().unwrap().to_owned()
 }
 
-fn account() -> (Setup, String) {
+/// An account with what the rows of [`effects`] name, and the ARN of the secret among it.
+pub(crate) fn account() -> (Setup, String) {
     let setup = Setup::new();
     setup.aws.with(|world, _| {
         world.elasticache.add_user_group(UserGroup::new("people", "valkey", "p"));
@@ -43,7 +44,7 @@ const KEY: &str = "arn:aws:kms:us-east-1:123456789012:key/1234abcd";
 /// Property, what is added to the quick start, the call that shows its effect, where in it, and the value there.
 /// `ARN` stands for the foreign secret.
 #[allow(clippy::too_many_lines, reason = "a table with an entry per property")]
-fn effects() -> Vec<(&'static str, Value, &'static str, &'static str, Value)> {
+pub(crate) fn effects() -> Vec<(&'static str, Value, &'static str, &'static str, Value)> {
     let token = json!({"AuthTokenEnabled": true});
     let plus = |more: Value| with(token.clone(), more);
     let replicas = json!({"NumCacheNodes": 2, "AutomaticFailoverEnabled": true, "MultiAzEnabled": true});
@@ -224,7 +225,7 @@ fn effects() -> Vec<(&'static str, Value, &'static str, &'static str, Value)> {
 }
 
 /// Properties without an effect of their own at Create, and where they are proved instead.
-const ELSEWHERE: &[&str] = &[
+pub(crate) const ELSEWHERE: &[&str] = &[
     "ServiceToken",            // CloudFormation's
     "ServiceTimeout",          // the deadline: protocol
     "FinalSnapshotIdentifier", // a name made unique: delete
@@ -307,7 +308,7 @@ fn refusals() -> Vec<(&'static str, Value, &'static str)> {
         ("MaintenanceWindow", json!({"MaintenanceWindow": "sunday"}), "must be ddd:hh:mm-ddd:hh:mm"),
         ("AutoMinorVersionUpgrade", json!({"AutoMinorVersionUpgrade": 2}), "must be true or false"),
         ("NotificationTopicArn", json!({"NotificationTopicArn": "topic"}), "must be the ARN of an SNS topic"),
-        ("ApplyImmediately", json!({"ApplyImmediately": []}), "must be true or false"),
+        ("ApplyImmediately", json!({"ApplyImmediately": ["true"]}), "must be true or false"),
         ("LogDelivery", json!({"LogDelivery": [{"LogType": "slow"}]}), "must be one of slow-log"),
         ("DeletionProtection", json!({"DeletionProtection": "on"}), "must be true or false"),
         ("ReplacementPolicy", json!({"ReplacementPolicy": "Retain"}), "must be one of Refuse, Snapshot, Empty"),

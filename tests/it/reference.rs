@@ -97,33 +97,59 @@ async fn the_readme_has_each_attribute() {
     assert_eq!(listed, outcome.attributes.keys().cloned().collect::<Vec<_>>());
 }
 
-/// What a field takes in a template: the plain value, as text too, or a function of CloudFormation.
+/// Any of these words, in any case, with blanks around them.
+fn words_with_blanks(words: &[&str]) -> String {
+    let any_case = |c: char| {
+        if c.is_ascii_alphabetic() {
+            format!("[{}{}]", c.to_ascii_lowercase(), c.to_ascii_uppercase())
+        } else {
+            c.into()
+        }
+    };
+    let words: Vec<String> = words.iter().map(|word| word.chars().map(any_case).collect()).collect();
+    format!("^\\s*({})\\s*$", words.join("|"))
+}
+
+/// What a field takes in a template: the plain value, as text too, a function of CloudFormation, or what says nothing.
 fn schema_of(field: &Field, all: &[Field], texts: &BTreeMap<String, Vec<String>>) -> Value {
-    let one_of_words = |words: Vec<String>| json!({"type": "string", "enum": words});
-    let mut plain = match &field.kind {
-        Kind::String => json!({"type": ["string", "number", "boolean"]}),
-        Kind::Boolean => json!({"enum": [true, false, "true", "false"]}),
+    let mut taken = match &field.kind {
+        Kind::String => vec![json!({"type": ["string", "number", "boolean"]})],
+        Kind::Boolean => vec![
+            json!({"enum": [true, false, "true", "false"]}),
+            json!({"type": "string", "pattern": words_with_blanks(&["true", "false"])}),
+        ],
         Kind::Integer(range) => {
-            json!({"type": ["integer", "string"], "minimum": range.start(), "maximum": range.end()})
+            vec![json!({"type": ["integer", "string"], "minimum": range.start(), "maximum": range.end()})]
         }
-        Kind::Choice(words) => one_of_words(words.iter().map(|word| (*word).to_owned()).collect()),
-        Kind::Strings if field.required => {
-            json!({"type": "array", "items": {"type": ["string", "object"]}, "minItems": 1})
+        Kind::Choice(words) => vec![
+            json!({"type": "string", "enum": words}),
+            json!({"type": "string", "pattern": words_with_blanks(words)}),
+        ],
+        Kind::Strings => {
+            let mut list = json!({"type": "array", "items": {"type": ["string", "object", "null"]}});
+            if field.required {
+                list["minItems"] = json!(1);
+            }
+            vec![list, json!({"type": "string", "pattern": ","})]
         }
-        Kind::Strings => json!({"type": "array", "items": {"type": ["string", "object"]}}),
-        Kind::Map => json!({"type": "object"}),
+        Kind::Map => vec![json!({"type": "object"})],
         Kind::Objects => {
-            let prefix = format!("{}[].", field.name);
-            json!({"type": "array", "items": object(&prefix, all, texts)})
+            let item = object(&format!("{}[].", field.name), all, texts);
+            let items = json!({"anyOf": [item, {"$ref": "#/definitions/function"}, {"$ref": "#/definitions/unset"}]});
+            vec![json!({"type": "array", "items": items})]
         }
     };
     if field.kind != Kind::Map {
-        plain = json!({"anyOf": [plain, {"$ref": "#/definitions/function"}]});
+        taken.push(json!({"$ref": "#/definitions/function"}));
     }
+    if !field.required {
+        taken.push(json!({"$ref": "#/definitions/unset"}));
+    }
+    let mut schema = json!({"anyOf": taken});
     if let Some(cells) = texts.get(&field.name) {
-        plain["description"] = json!(cells[2].replace('`', ""));
+        schema["description"] = json!(cells[2].replace('`', ""));
     }
-    plain
+    schema
 }
 
 fn object(prefix: &str, all: &[Field], texts: &BTreeMap<String, Vec<String>>) -> Value {
@@ -146,14 +172,45 @@ fn schema() -> Value {
     schema["$schema"] = json!("http://json-schema.org/draft-07/schema#");
     schema["typeName"] = json!(RESOURCE_TYPE);
     schema["description"] = json!("One ElastiCache cluster as one resource");
-    schema["definitions"] = json!({"function": {
-        "description": "A function of CloudFormation in its long form",
-        "type": "object",
-        "patternProperties": {"^(Ref|Fn::.+)$": {}},
-        "additionalProperties": false,
-        "minProperties": 1,
-    }});
+    let blank = json!({"type": ["string", "null"], "pattern": BLANK});
+    schema["definitions"] = json!({
+        "function": {
+            "description": "A function of CloudFormation in its long form",
+            "type": "object",
+            "patternProperties": {"^(Ref|Fn::.+)$": {}},
+            "additionalProperties": false,
+            "minProperties": 1,
+        },
+        "unset": {
+            "description": "Counts as not set",
+            "anyOf": [blank, {"type": "array", "items": blank}, {"type": "object", "maxProperties": 0}],
+        },
+    });
     schema
+}
+
+const BLANK: &str = "^\\s*$";
+
+/// Whether a text fits one of the patterns that [`schema`] writes.
+fn fits(text: &str, pattern: &str) -> bool {
+    if pattern == "," {
+        return text.contains(',');
+    }
+    let words = pattern.strip_prefix("^\\s*").and_then(|rest| rest.strip_suffix('$')).unwrap();
+    let Some(words) = words.strip_prefix('(') else { return text.trim().is_empty() };
+    words.strip_suffix(")\\s*").unwrap().split('|').any(|word| {
+        // Of `[aA]` the first letter.
+        let mut plain = String::new();
+        let mut rest = word.chars();
+        while let Some(c) = rest.next() {
+            let letter = if c == '[' { rest.next() } else { Some(c) };
+            plain.extend(letter);
+            if c == '[' {
+                rest.nth(1);
+            }
+        }
+        plain.eq_ignore_ascii_case(text.trim())
+    })
 }
 
 #[test]
@@ -168,12 +225,13 @@ fn the_schema_is_what_the_code_reads() {
 }
 
 /// The first thing that `value` breaks of `schema`, for the few keywords that the schema uses.
-fn defect(schema: &Value, value: &Value, root: &Value, at: &str) -> Option<String> {
+pub(crate) fn defect(schema: &Value, value: &Value, root: &Value, at: &str) -> Option<String> {
     let is = |kind: &str| match kind {
         "string" => value.is_string(),
         "number" => value.is_number(),
         "integer" => value.is_i64(),
         "boolean" => value.is_boolean(),
+        "null" => value.is_null(),
         "array" => value.is_array(),
         "object" => value.is_object(),
         other => panic!("type {other}"),
@@ -195,6 +253,11 @@ fn defect(schema: &Value, value: &Value, root: &Value, at: &str) -> Option<Strin
             "enum" => (!rule.as_array().unwrap().contains(value)).then(|| format!("{at} is not in {rule}")),
             "minimum" => value.as_i64().filter(|n| *n < rule.as_i64().unwrap()).map(|n| format!("{at}: {n} is small")),
             "maximum" => value.as_i64().filter(|n| *n > rule.as_i64().unwrap()).map(|n| format!("{at}: {n} is large")),
+            "pattern" => {
+                let wrong = value.as_str().filter(|text| !fits(text, rule.as_str().unwrap()));
+                wrong.map(|_| format!("{at} is not like {rule}"))
+            }
+            "maxProperties" => (!members.is_empty()).then(|| format!("{at} is not empty")),
             "minProperties" => members.is_empty().then(|| format!("{at} is empty")),
             "minItems" => value.as_array().filter(|items| items.is_empty()).map(|_| format!("{at} is empty")),
             "required" => rule
@@ -233,7 +296,8 @@ fn defect(schema: &Value, value: &Value, root: &Value, at: &str) -> Option<Strin
     None
 }
 
-fn written() -> Value {
+/// The schema as it is published.
+pub(crate) fn written() -> Value {
     serde_json::from_str(&std::fs::read_to_string(project_file("schema/custom-elasticache.json")).unwrap()).unwrap()
 }
 
