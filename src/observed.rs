@@ -548,10 +548,10 @@ impl Observed {
     /// group can move.
     #[must_use]
     pub fn was_begun_outside(&self, vpc_id: &str, owner: &Owner) -> bool {
-        let unfinished = self.is_being_created() || self.group.is_none() && self.subnet_group.is_none();
         let subnets = self.subnet_group.as_ref().map(|group| (&group.vpc_id, &group.tags));
         let security = self.security_group.as_ref().map(|group| (&group.vpc_id, &group.tags));
-        unfinished && [subnets, security].into_iter().flatten().any(|(vpc, tags)| vpc != vpc_id && owner.owns(tags))
+        let mut begun = [subnets, security].into_iter().flatten();
+        self.is_being_created() && begun.any(|(vpc, tags)| vpc != vpc_id && owner.owns(tags))
     }
 
     /// Whether the replication group is ours. Its own tags decide; while AWS does not list them, the tags of the

@@ -341,6 +341,13 @@ impl fmt::Display for Succession {
 }
 
 impl Desired {
+    /// Whether anything is wanted that counts only when a group is made, and that a standing one does not tell: what it is
+    /// restored from, and where its nodes are put.
+    #[must_use]
+    pub fn counts_at_creation(&self) -> bool {
+        self.restore != Restore::default() || !self.preferred_zones.is_empty() || !self.topology.layout().is_empty()
+    }
+
     /// Reads, defaults and checks; all problems at once.
     ///
     /// # Errors

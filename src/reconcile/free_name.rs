@@ -2,7 +2,7 @@
 
 use tracing::info;
 
-use super::Run;
+use super::{LOOKS_TO_SHOW, Run};
 use crate::aws::Class;
 use crate::desired::{Desired, NumberedSecret, Owner, Removal};
 use crate::error::Error;
@@ -12,6 +12,9 @@ use crate::problem::Problem;
 
 /// Names for one secret that may all wait for their deletion: as many as are left by several stacks a day.
 const SECRET_NAMES: u32 = 200;
+
+/// Numbers in between that may have become free again.
+const GAPS: u32 = 3;
 
 /// Names for one snapshot that may all be taken.
 const SNAPSHOT_NAMES: u32 = 20;
@@ -33,7 +36,7 @@ impl Run<'_> {
             Some(present) if owner.owns(&present.tags) => return Ok(()),
             present => present,
         };
-        if let Some(numbered) = self.noted_secret(&desired.names, &owner, &usual).await? {
+        if let Some(numbered) = self.noted_secret(&desired.names, &owner, &usual, is_new).await? {
             desired.settle_secret(numbered);
             return Ok(());
         }
@@ -62,10 +65,27 @@ impl Run<'_> {
     }
 
     /// What the subnet group of a generation says about the name of its secret.
-    async fn noted_secret(&self, names: &Names, owner: &Owner, usual: &str) -> Result<Option<NumberedSecret>, Error> {
+    ///
+    /// Where a cluster stands, one look that does not show the subnet group decides nothing: another secret would mean
+    /// another password.
+    async fn noted_secret(
+        &self,
+        names: &Names,
+        owner: &Owner,
+        usual: &str,
+        is_new: bool,
+    ) -> Result<Option<NumberedSecret>, Error> {
         let name = names.subnet_group();
-        let Some(group) = self.waiter.persist(|| self.aws.subnet_group(&name)).await? else { return Ok(None) };
-        let tags = self.waiter.persist(|| self.aws.cache_tags(&group.arn)).await?;
+        let mut tags = None;
+        for look in 0..=LOOKS_TO_SHOW {
+            if let Some(group) = self.waiter.persist(|| self.aws.subnet_group(&name)).await? {
+                tags = self.waiter.persist(|| self.aws.cache_tags(&group.arn)).await?;
+            }
+            if is_new || tags.is_some() || look == LOOKS_TO_SHOW {
+                break;
+            }
+            self.waiter.pause(look, "AWS to show the subnet group", "").await?;
+        }
         Ok(tags.filter(|tags| owner.owns(tags)).and_then(|tags| NumberedSecret::read(usual, &tags)))
     }
 
@@ -95,10 +115,12 @@ impl Run<'_> {
         if observed.secret.as_ref().is_none_or(|secret| !secret.deleted) || ours.is_some() {
             return Ok(None);
         }
+        let mut gaps = 0;
         for number in 2..=SECRET_NAMES {
             let numbered = NumberedSecret { usual: usual.clone(), number };
             match self.seen_secret(&numbered.name()).await? {
-                None => break,
+                None if gaps == GAPS => break,
+                None => gaps += 1,
                 Some(secret) if owner.owns(&secret.tags) => return Ok(Some(numbered)),
                 Some(_) => {}
             }
@@ -109,7 +131,7 @@ impl Run<'_> {
     /// The name of the snapshot from which generation `next` is made: the first that no snapshot of somebody else has.
     pub(super) async fn seed_name(&self, of: &str, next: &str, owner: &Owner) -> Result<String, Error> {
         let names = Names::of(of);
-        for number in 1..SNAPSHOT_NAMES {
+        for number in 1..=SNAPSHOT_NAMES {
             let name = names.seed_snapshot(next, number);
             let found = self.waiter.persist(|| self.aws.snapshot(&name)).await?;
             let Lookup::Found(snapshot) = found else { return Ok(name) };
@@ -120,7 +142,9 @@ impl Run<'_> {
             }
             info!(name, "a snapshot of somebody else has this name");
         }
-        Ok(names.seed_snapshot(next, SNAPSHOT_NAMES))
+        let rule = "cannot be made anew: every name for the snapshot that its data would come from is somebody else's";
+        let fix = "delete the manual snapshots of that name";
+        Err(Error::Refused(vec![Problem::new("ReplacementPolicy", rule, fix).with_value(names.seed_snapshot(next, 1))]))
     }
 }
 

@@ -190,6 +190,8 @@ impl<'a> Run<'a> {
         if observed.was_begun_outside(&wish.desired.vpc_id, &wish.desired.owner) {
             info!("an earlier request began this in another VPC; removing what it left");
             Box::pin(self.absent(&removal.of_unfinished())).await?;
+            // A Delete may have come across meanwhile.
+            self.order.begins_anew();
             (observed, account) = self.first_look(wish).await?;
         }
         Box::pin(self.converge(wish, observed, &account)).await
@@ -479,7 +481,10 @@ impl<'a> Run<'a> {
                 Err((reaction, fault)) if self.is_worth_a_try(reaction, &fault) => {
                     info!(step = %step, %fault, "will be tried again");
                     missed |= reaction == Reaction::TryAFewTimes;
-                    passing = Some(fault);
+                    // What is refused for lack of a right is tried again soonest.
+                    if reaction == Reaction::TryForAWhile || passing.is_none() {
+                        passing = Some(fault);
+                    }
                 }
                 Err((_, fault)) if matches!(step, Step::ResetParameters { .. }) && fault.class == Class::Invalid => {
                     warn!(step = %step, %fault, "AWS does not reset this");

@@ -135,7 +135,7 @@ async fn everything(waiter: &Waiter<'_>, target: Target<'_>) -> Result<Observed,
         group,
         members,
         subnet_group,
-        security_group: choose(security_groups, target, waiter.account.as_deref()),
+        security_group: None,
         parameter_groups,
         secret: None,
         // What the function may not see it cannot have used for this resource.
@@ -148,6 +148,11 @@ async fn everything(waiter: &Waiter<'_>, target: Target<'_>) -> Result<Observed,
         asked_epoch_ms: None,
         required_version: None,
     };
+    let mut candidates = security_groups;
+    // One of ours that was left in another VPC is in nobody's way; a Delete takes it in the end.
+    let home = observed.subnet_group.as_ref().map(|group| group.vpc_id.as_str()).or(target.vpc_id);
+    candidates.retain(|group| home.is_none_or(|vpc| vpc == group.vpc_id));
+    observed.security_group = choose(candidates, target, waiter.account.as_deref());
     observed.secret = match secret {
         Ok(secret) => secret,
         Err(fault) if is_missed(target, &observed) => return Err(out_of_reach(target.secret_name, fault)),
@@ -226,12 +231,14 @@ async fn subnet_group(waiter: &Waiter<'_>, target: Target<'_>) -> Result<Option<
     Ok(tags.map(|tags| SubnetGroup { tags, ..group }))
 }
 
-/// Names of security groups are unique in a VPC only: ours is the one that carries our tags; without one, a group of the
+/// Names of security groups are unique in a VPC only: ours is the one that carries our tags, in the right VPC if there is one; without one, a group of the
 /// same name in our VPC stands in the way. Groups that other accounts have in a shared VPC are listed too and are neither.
 fn choose(mut groups: Vec<SecurityGroup>, target: Target<'_>, account: Option<&str>) -> Option<SecurityGroup> {
     groups.retain(|group| account.is_none() || group.owner_id.is_none() || group.owner_id.as_deref() == account);
     let (mut own, others): (Vec<_>, Vec<_>) = groups.into_iter().partition(|group| target.owner.owns(&group.tags));
-    own.pop().or_else(|| others.into_iter().find(|group| Some(group.vpc_id.as_str()) == target.vpc_id))
+    let here = own.iter().position(|group| Some(group.vpc_id.as_str()) == target.vpc_id);
+    let own = here.map(|index| own.swap_remove(index)).or_else(|| own.pop());
+    own.or_else(|| others.into_iter().find(|group| Some(group.vpc_id.as_str()) == target.vpc_id))
 }
 
 async fn group(waiter: &Waiter<'_>, id: &str) -> Result<(Option<Group>, BTreeMap<String, Member>), Error> {

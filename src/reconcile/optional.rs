@@ -1,4 +1,5 @@
-//! Look-ups that a request can do without: they check or explain, and decide nothing. Calls nothing itself.
+//! Look-ups that a request can do without: most check or explain; what CloudFormation is asked decides only where it answers.
+//! Calls nothing itself.
 
 use std::fmt;
 use std::panic::AssertUnwindSafe;

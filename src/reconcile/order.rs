@@ -155,6 +155,13 @@ impl<'a> Order<'a> {
         self.removed.insert(group.to_owned());
     }
 
+    /// What was removed is over, and the request begins with nothing.
+    pub fn begins_anew(&mut self) {
+        for name in std::mem::take(&mut self.removed) {
+            self.claims.remove(&name);
+        }
+    }
+
     /// The request.
     #[must_use]
     pub fn request(&self) -> &'a RequestKey {

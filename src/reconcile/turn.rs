@@ -125,7 +125,8 @@ impl Run<'_> {
     /// Which way CloudFormation goes with the stack. It is asked once for a request.
     pub(super) async fn direction(&mut self, owner: &Owner) -> Direction {
         if self.rolls_back.is_none() {
-            let ask = self.waiter.inquire(|| self.aws.stack_status(&owner.stack_id));
+            // A right that was just given is waited for: what is not known here is refused later.
+            let ask = self.waiter.answered(|| self.aws.stack_status(&owner.stack_id));
             let why = match optional(self.waiter.deadline.at_most(PATIENCE), ask).await {
                 Ok(Ok(Ok(status))) => {
                     self.rolls_back = match status.as_deref() {

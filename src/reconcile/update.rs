@@ -81,7 +81,11 @@ impl Run<'_> {
                 previous.secret.numbered.clone_from(&desired.secret.numbered);
                 previous.secret.name.clone_from(&desired.secret.name);
             } else {
-                self.settle_secret(previous, false).await?;
+                // What was wanted before is not questioned: it may be what was refused, and this its rollback.
+                match self.settle_secret(previous, false).await {
+                    Ok(()) | Err(Error::Refused(_)) => {}
+                    Err(error) => return Err(error),
+                }
             }
             // One that is no longer needed is removed under the name that it has.
             if let Some(numbered) = &previous.secret.numbered

@@ -43,6 +43,8 @@ pub struct Rotation<'a> {
 
 /// Looks that AWS is given to show what a step needs.
 const LOOKS_TO_SHOW: u32 = 8;
+/// And the time, however closely they follow each other.
+const TIME_TO_SHOW: Duration = Duration::from_secs(15);
 
 /// What one thing that was done came to.
 enum Acted {
@@ -62,6 +64,7 @@ impl Rotation<'_> {
     pub async fn take(&self, event: &RotationEvent) -> Result<Ended, String> {
         let mut seen = Seen { reaches_caches: self.reaches_caches, ..Seen::default() };
         let (mut looks, mut doubts, mut was_waiting_for) = (0, 0, "");
+        let mut doubted_since = None;
         loop {
             let next = match timed(Phase::Look, Box::pin(self.look(event, &mut seen))).await {
                 Ok(()) => decide::next(event, &seen),
@@ -91,7 +94,7 @@ impl Rotation<'_> {
                     Ok(Acted::Changed(taken)) => {
                         info!(taken, "changed");
                         seen.saw_set = false;
-                        (looks, doubts) = (0, 0);
+                        (looks, doubts, doubted_since) = (0, 0, None);
                         continue;
                     }
                     Ok(Acted::Nothing) => continue,
@@ -114,7 +117,9 @@ impl Rotation<'_> {
             let pause = pause(looks, self.poll_interval, fastrand::f64());
             if let Some(reason) = doubt {
                 doubts += 1;
-                if doubts > LOOKS_TO_SHOW || Instant::now() + pause >= self.end {
+                let since: Instant = *doubted_since.get_or_insert_with(Instant::now);
+                let is_enough = doubts > LOOKS_TO_SHOW && since.elapsed() >= TIME_TO_SHOW;
+                if is_enough || Instant::now() + pause >= self.end {
                     return Err(reason);
                 }
             }

@@ -224,6 +224,18 @@ async fn a_given_name_that_waits_for_deletion_is_numbered_or_refused() {
     }
 }
 
+/// An Update to such a name is refused, and its rollback is not.
+#[tokio::test(start_paused = true)]
+async fn the_rollback_of_a_refused_name_is_not_refused() {
+    let setup = Setup::with_aws(LocalAws::new(1.0, None));
+    setup.by_hand(SecretsManager::handle, "CreateSecret", json!({"Name": "mine/token", "SecretString": "theirs"}));
+    setup.by_hand(SecretsManager::handle, "DeleteSecret", json!({"SecretId": "mine/token"}));
+    setup.created(production()).await;
+    let (outcome, _) = setup.rolled_back(with(production(), json!({"SecretName": "mine/token"}))).await;
+    assert!(outcome.reason.contains("waits for its deletion"), "{}", outcome.reason);
+    setup.deleted().await;
+}
+
 /// The name of the final snapshot is taken, once or several times.
 #[tokio::test(start_paused = true)]
 async fn a_final_snapshot_whose_name_is_taken_gets_another() {

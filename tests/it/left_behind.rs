@@ -104,9 +104,59 @@ async fn a_group_that_was_not_waited_for_is_used_or_made_anew() {
     }
 }
 
-/// The same where there is nothing yet that could not move, but a security group.
+/// What counts only when a group is made, and what a standing one does not tell, is never taken for done.
 #[tokio::test(start_paused = true)]
-async fn a_security_group_in_another_vpc_is_removed_too() {
+async fn a_group_that_was_not_waited_for_is_not_taken_for_a_restored_one() {
+    let setup = Setup::new();
+    setup.created(with(quick_start(), json!({"FinalSnapshotIdentifier": "backup"}))).await;
+    setup.deleted().await;
+    let backup = setup.aws.with(|world, _| world.elasticache.snapshots.keys().next().unwrap().clone());
+    for change in [
+        json!({"SnapshotName": backup}),
+        json!({"PreferredAvailabilityZones": ["us-east-1b"]}),
+        json!({"NodeGroupConfiguration": [{"ReplicaCount": 0, "PrimaryAvailabilityZone": "us-east-1b"}]}),
+    ] {
+        setup.stack.keep_failed(true);
+        let outcome = setup.create(with(quick_start(), json!({"ServiceTimeout": 60}))).await;
+        assert_eq!(outcome.status, StackStatus::CreateFailed, "{}", outcome.reason);
+        let before = setup.writes().len();
+        setup.created(with(quick_start(), change.clone())).await;
+        let writes = setup.writes().split_off(before);
+        assert_eq!(calls(&writes, "CreateReplicationGroup").len(), 1, "{change}");
+        setup.deleted().await;
+    }
+}
+
+/// A Delete that comes across a Create which removes first what was begun in another VPC: nothing is made after it.
+#[tokio::test(start_paused = true)]
+async fn a_delete_that_comes_across_such_a_create_leaves_nothing() {
+    for seconds in (0..60).step_by(3) {
+        let setup = Setup::new();
+        setup.stack.keep_failed(true);
+        let outcome = setup.create(with(production(), json!({"ServiceTimeout": 60}))).await;
+        assert_eq!(outcome.status, StackStatus::CreateFailed, "{}", outcome.reason);
+        setup.aws.clock().sleep(Duration::from_mins(30)).await;
+        let properties = with(production(), other_vpc());
+        let create = setup.stack.send("Create", CACHE, json!({"ResourceProperties": properties}));
+        let delete = async {
+            let gone = || setup.aws.with(|world, _| world.elasticache.groups.is_empty());
+            while !gone() {
+                setup.aws.clock().sleep(Duration::from_secs(1)).await;
+            }
+            setup.aws.clock().sleep(Duration::from_secs(seconds)).await;
+            let event = json!({"ResourceProperties": properties, "PhysicalResourceId": GROUP});
+            setup.stack.send("Delete", CACHE, event).await
+        };
+        let (_, answer) = tokio::join!(create, delete);
+        assert!(answer.unwrap().is_success(), "{seconds}");
+        setup.stack.settle().await;
+        assert_eq!(setup.aws.leftovers("elasticache-resource:stack-id"), Vec::<String>::new(), "{seconds}");
+    }
+}
+
+/// The same where there is nothing yet that could not move, but a security group: it is in nobody's way.
+#[tokio::test(start_paused = true)]
+async fn a_security_group_in_another_vpc_goes_with_the_stack() {
     let setup = Setup::new();
     setup.stack.keep_failed(true);
     setup.aws.fault(Fault::on("CreateCacheSubnetGroup", 1, Kind::Denied).times(usize::MAX));

@@ -1,5 +1,7 @@
 //! Rollbacks: none wedges the stack, loses data, or ends anywhere but where the stack was before, as far as AWS goes back.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 use simulator::cloudformation::{Outcome, StackStatus};
 use simulator::faults::{Fault, Kind};
@@ -168,4 +170,16 @@ async fn unreadable_properties_of_before_hold_up_no_replacement() {
     let answer = setup.stack.send("Update", CACHE, fields).await.unwrap();
     assert!(answer.is_success(), "{}", answer.reason());
     assert_eq!(calls(&setup.writes(), "CreateReplicationGroup").len(), 2);
+}
+
+/// The right to ask which way the stack goes comes some seconds after the function: the rollback is known all the same.
+#[tokio::test(start_paused = true)]
+async fn a_rollback_waits_some_seconds_for_the_right_to_know_that_it_is_one() {
+    let setup = Setup::new();
+    setup.created(with(quick_start(), json!({"EngineVersion": "8.0"}))).await;
+    setup.aws.fault(Fault::on("DescribeStacks", 2, Kind::Denied).lasting(Duration::from_secs(10)));
+    let outcome = failed_elsewhere(&setup, with(quick_start(), json!({"EngineVersion": "8.1"}))).await;
+    assert_eq!(outcome.status, StackStatus::UpdateRollbackComplete, "{}", outcome.reason);
+    assert!(warnings(&outcome).contains("EngineVersion"), "{}", warnings(&outcome));
+    setup.deleted().await;
 }

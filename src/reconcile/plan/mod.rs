@@ -218,14 +218,16 @@ pub fn present(wish: Wish<'_>, observed: &Observed, account: &Account) -> Plan {
     if !foreign.is_empty() {
         return Plan::Refuse(foreign);
     }
+    // Only a Create may find what nobody has been told of: an Update changes what stands.
+    let is_left_behind = wish.previous.is_none() && observed.is_left_behind();
     match observed.group.as_ref().map(|group| &group.status) {
         Some(Status::Deleting) => return Plan::Wait(Awaited::GroupGone),
-        Some(Status::CreateFailed) if observed.is_left_behind() => return removal::left_behind(observed),
+        Some(Status::CreateFailed) if is_left_behind => return removal::left_behind(observed),
         Some(Status::CreateFailed) => return Plan::CreateFailed,
         _ => {}
     }
     let impossible = replacement::obstacles(wish, observed).refused();
-    if !impossible.is_empty() && observed.is_left_behind() {
+    if is_left_behind && (!impossible.is_empty() || desired.counts_at_creation()) {
         return removal::left_behind(observed);
     }
     if !impossible.is_empty() {
