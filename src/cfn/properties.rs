@@ -11,8 +11,9 @@ use serde_json::{Map, Value};
 ///
 /// - Blanks around a text are not part of it: spaces, line breaks, control characters and characters that show nothing, at
 ///   any depth, around names too.
-/// - `null`, a text without anything but blanks, an empty map, and a list of nothing but such items are not set. They are
-///   not there. In a list they are `null`, so that the items after them keep their place, and an empty map stays.
+/// - `null`, a text without anything but blanks, and a list or a map of nothing but such values are not set. They become
+///   `null`: the name of an entry can be wrong all the same, and the items of a list keep their place. A map in a list stays a
+///   map.
 /// - Of two names that are one but for their blanks and that both say something, one is as it should be and the other as
 ///   it was sent.
 #[derive(Clone, Default, PartialEq)]
@@ -37,7 +38,7 @@ impl ResourceProperties {
     /// The value of one, if it is set.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&Value> {
-        self.0.get(name)
+        self.0.get(name).filter(|value| !value.is_null())
     }
 
     /// The same with this value for one of them; `None` unsets it.
@@ -75,6 +76,12 @@ pub fn is_invisible(c: char) -> bool {
         | '\u{2060}'..='\u{206F}' | '\u{FEFF}')
 }
 
+/// Whether nothing in this map is set.
+#[must_use]
+pub fn is_unset(map: &Map<String, Value>) -> bool {
+    map.values().all(Value::is_null)
+}
+
 /// The value, unless it is not set.
 fn meant(value: &Value) -> Option<Value> {
     match value {
@@ -85,7 +92,7 @@ fn meant(value: &Value) -> Option<Value> {
             let items: Vec<Value> = items.iter().map(item).collect();
             items.iter().any(|item| !item.is_null()).then_some(Value::Array(items))
         }
-        Value::Object(map) => Some(entries(map)).filter(|map| !map.is_empty()).map(Value::Object),
+        Value::Object(map) => Some(entries(map)).filter(|map| !is_unset(map)).map(Value::Object),
     }
 }
 
@@ -99,13 +106,14 @@ fn item(value: &Value) -> Value {
 fn entries(map: &Map<String, Value>) -> Map<String, Value> {
     let (plain, padded): (Vec<_>, Vec<_>) = map
         .iter()
-        .filter_map(|(name, value)| Some((name, meant(value)?)))
+        .map(|(name, value)| (name, meant(value).unwrap_or_default()))
+        .filter(|(name, value)| !(value.is_null() && trimmed(name).is_empty()))
         .partition(|(name, _)| trimmed(name) == *name);
     let mut read: Map<String, Value> = plain.into_iter().map(|(name, value)| (name.clone(), value)).collect();
     for (sent, value) in padded {
         let name = trimmed(sent);
-        match read.get(name) {
-            Some(same) if *same == value => {}
+        match read.get(name).filter(|same| !same.is_null()) {
+            Some(same) if value.is_null() || *same == value => {}
             Some(_) => {
                 read.insert(sent.clone(), value);
             }
@@ -141,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn what_says_nothing_is_not_there() {
+    fn what_says_nothing_is_null() {
         for nothing in [
             json!(null),
             json!(""),
@@ -153,12 +161,15 @@ mod tests {
             json!({}),
             json!({"a": null, "b": "", " ": [" "]}),
         ] {
-            assert_eq!(
-                read(&json!({"Env": "dev", "X": nothing, "Map": {"x": nothing, "y": 0}})),
-                json!({"Env": "dev", "Map": {"y": 0}})
-            );
+            let properties =
+                ResourceProperties::new(&json!({"Env": "dev", "X": nothing, "Map": {"x": nothing, "y": 0}}));
+            assert_eq!(properties.0, json!({"Env": "dev", "X": null, "Map": {"x": null, "y": 0}}));
+            assert_eq!(properties.get("X"), None);
         }
-        assert_eq!(read(&json!({"X": ["", "a", null, {"b": ""}]})), json!({"X": [null, "a", null, {}]}));
+        assert_eq!(
+            read(&json!({"X": ["", "a", null, {"b": ""}, {}]})),
+            json!({"X": [null, "a", null, {"b": null}, {}]})
+        );
     }
 
     #[test]
@@ -177,6 +188,6 @@ mod tests {
     #[test]
     fn what_is_not_a_map_stays_what_it_is() {
         assert!(ResourceProperties::new(&json!("text")).as_map().is_none());
-        assert_eq!(ResourceProperties::new(&json!({"A": " "})).as_map().map(Map::len), Some(0));
+        assert_eq!(ResourceProperties::new(&json!({})).as_map().map(Map::len), Some(0));
     }
 }

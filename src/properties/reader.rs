@@ -7,7 +7,7 @@ use std::ops::RangeInclusive;
 
 use serde_json::{Map, Value};
 
-use crate::cfn::properties::{is_invisible, trimmed};
+use crate::cfn::properties::{is_invisible, is_unset, trimmed};
 use crate::cfn::unresolved::Unresolved;
 use crate::problem::{Problem, nearest};
 
@@ -97,10 +97,15 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// The value, unless it is not set.
+    fn set(&mut self, name: &'static str) -> Option<&'a Value> {
+        self.known.push(name);
+        self.map.get(name).filter(|value| !value.is_null())
+    }
+
     /// The value, unless it is not set or nobody resolved it.
     fn get(&mut self, name: &'static str) -> Option<&'a Value> {
-        self.known.push(name);
-        let value = self.map.get(name)?;
+        let value = self.set(name)?;
         self.resolved(name, value).then_some(value)
     }
 
@@ -169,8 +174,7 @@ impl<'a> Reader<'a> {
 
     fn scalar(&mut self, name: &'static str, kind: Text) -> Option<String> {
         self.note(name, || Kind::String);
-        self.known.push(name);
-        let value = self.map.get(name)?;
+        let value = self.set(name)?;
         self.text(name, value, kind)
     }
 
@@ -268,7 +272,7 @@ impl<'a> Reader<'a> {
             return None;
         };
         let mut pairs = Vec::with_capacity(entries.len());
-        for (key, item) in entries {
+        for (key, item) in entries.iter().filter(|(_, item)| !item.is_null()) {
             let place = format!("{name}.{key}");
             if let Some(Unresolved { rule, fix }) = Unresolved::in_name(key) {
                 self.problem(&place, None, rule, fix);
@@ -308,7 +312,7 @@ impl<'a> Reader<'a> {
                 continue;
             }
             if let Value::Object(map) = item {
-                if map.is_empty() && empty == Empty::LeftOut {
+                if is_unset(map) && empty == Empty::LeftOut {
                     continue;
                 }
                 let mut reader = Reader::new(format!("{}{name}[{index}].", self.path), map, self.problems);
@@ -328,7 +332,7 @@ impl<'a> Reader<'a> {
         if let Some(field) = self.fields.iter_mut().flatten().find(|field| field.name == path) {
             field.required = true;
         }
-        if !self.map.contains_key(name) || self.without_items.contains(&name) {
+        if self.set(name).is_none() || self.without_items.contains(&name) {
             self.problem(name, None, "is required", fix);
         }
     }
@@ -363,7 +367,7 @@ const KEEP_ONE: &str = "keep one of them";
 fn says_nothing(item: &Value) -> bool {
     match item {
         Value::Null => true,
-        Value::Object(map) => map.is_empty(),
+        Value::Object(map) => is_unset(map),
         Value::String(text) => parts(text).next().is_none(),
         Value::Bool(_) | Value::Number(_) | Value::Array(_) => false,
     }

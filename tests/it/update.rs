@@ -803,7 +803,7 @@ async fn what_is_ignored_is_a_warning() {
 async fn the_events_of_many_members_are_asked_side_by_side() {
     let shards = with(quick_start(), json!({"NumNodeGroups": 30, "ReplicasPerNodeGroup": 2}));
     let mut took = Vec::new();
-    for slow in [Duration::ZERO, Duration::from_secs(2)] {
+    for slow in [Duration::ZERO, Duration::from_secs(1)] {
         let setup = Setup::new();
         setup.created(shards.clone()).await;
         setup.aws.with(|world, _| world.elasticache.roll_back_next("ModifyReplicationGroup", "no capacity"));

@@ -421,6 +421,23 @@ async fn names_that_are_functions_or_given_twice_are_refused() {
     }
 }
 
+/// A name that there is not is wrong with or without a value; a template may give it one later.
+#[tokio::test(start_paused = true)]
+async fn a_misspelt_name_is_named_even_where_it_is_not_set() {
+    for nothing in nothings() {
+        let setup = Setup::new();
+        let log =
+            json!({"LogType": "slow-log", "DestinationType": "cloudwatch-logs", "Destination": "/x", "Fomat": nothing});
+        let changes = json!({"NodTypes": nothing, " Nonsense": nothing, "LogDelivery": [log]});
+        let mut properties = quick_start();
+        properties.as_object_mut().unwrap().extend(changes.as_object().unwrap().clone());
+        let answer = setup.stack.send("Create", CACHE, json!({"ResourceProperties": properties})).await.unwrap();
+        for problem in ["NodTypes: is not a property", "Nonsense: is not a property", "LogDelivery[0].Fomat: is not"] {
+            assert!(answer.reason().contains(problem), "{problem} as {nothing} in {}", answer.reason());
+        }
+    }
+}
+
 /// A name with what nobody sees in it is found nowhere; the message says what to look for.
 #[tokio::test(start_paused = true)]
 async fn characters_that_show_nothing_are_named_inside_of_values() {
