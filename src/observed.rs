@@ -540,8 +540,14 @@ impl Observed {
     /// nobody has been told where it is.
     #[must_use]
     pub fn is_left_behind(&self) -> bool {
+        self.is_being_created() && self.was_there_before()
+    }
+
+    /// Whether the group was asked for before the request that looks.
+    #[must_use]
+    pub fn was_there_before(&self) -> bool {
         let created = self.group.as_ref().and_then(|group| group.created_epoch_ms);
-        self.is_being_created() && created.zip(self.asked_epoch_ms).is_some_and(|(created, asked)| created < asked)
+        created.zip(self.asked_epoch_ms).is_some_and(|(created, asked)| created < asked)
     }
 
     /// Whether a request that never came to its end began to make this in another VPC. Neither subnet group nor security

@@ -248,7 +248,7 @@ fn create_only(wish: Wish<'_>, observed: &Observed, group: &Group, replacing: &m
     let port = group.main_endpoint().map(|endpoint| endpoint.port);
     if let Some(port) = port
         && port != desired.port
-        && wish.previous.is_none_or(|previous| previous.port != desired.port)
+        && wish.previous.map_or(observed.was_there_before(), |previous| previous.port != desired.port)
     {
         add("Port", &port, &desired.port);
     }
