@@ -550,14 +550,11 @@ impl Observed {
         created.zip(self.asked_epoch_ms).is_some_and(|(created, asked)| created < asked)
     }
 
-    /// Whether a request that never came to its end began to make this in another VPC. Neither subnet group nor security
-    /// group can move.
+    /// Whether a request that never came to its end began to make this in another VPC. A subnet group cannot move.
     #[must_use]
     pub fn was_begun_outside(&self, vpc_id: &str, owner: &Owner) -> bool {
-        let subnets = self.subnet_group.as_ref().map(|group| (&group.vpc_id, &group.tags));
-        let security = self.security_group.as_ref().map(|group| (&group.vpc_id, &group.tags));
-        let mut begun = [subnets, security].into_iter().flatten();
-        self.is_being_created() && begun.any(|(vpc, tags)| vpc != vpc_id && owner.owns(tags))
+        let begun = self.subnet_group.as_ref().filter(|group| owner.owns(&group.tags));
+        self.is_being_created() && begun.is_some_and(|group| group.vpc_id != vpc_id)
     }
 
     /// Whether the replication group is ours. Its own tags decide; while AWS does not list them, the tags of the

@@ -8,7 +8,6 @@ use aws_sdk_elasticache::types::{
     LogDeliveryConfigurationRequest, LogFormat, LogType, NetworkType, NodeGroupConfiguration, ParameterNameValue,
     SourceType, TransitEncryptionMode,
 };
-
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 
 use super::{Aws, Class, Fault, convert};

@@ -2,6 +2,7 @@
 
 use tracing::info;
 
+use super::wait::Rights;
 use super::{LOOKS_TO_SHOW, Run};
 use crate::aws::Class;
 use crate::desired::{Desired, NumberedSecret, Owner, Removal};
@@ -91,7 +92,7 @@ impl Run<'_> {
 
     /// The secret of this name; none when it may not be looked at, which the look at everything reports.
     async fn seen_secret(&self, name: &str) -> Result<Option<Secret>, Error> {
-        match self.waiter.answered(|| self.aws.secret(name)).await? {
+        match self.waiter.answered(|| self.aws.secret(name), Rights::MayCome).await? {
             Err(fault) if fault.class == Class::Denied => Ok(None),
             found => found.map_err(Error::from),
         }

@@ -182,8 +182,7 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// Brings the account to what a Create wants. What an earlier one began in another VPC
-    /// is removed first.
+    /// Brings the account to what a Create wants. What an earlier one began in another VPC is removed first.
     pub async fn present(&mut self, wish: Wish<'_>, removal: Removal) -> Result<Converged, Error> {
         let (mut observed, mut account) = self.first_look(wish).await?;
         check(wish, &observed, &account)?;
@@ -308,9 +307,8 @@ impl<'a> Run<'a> {
         let looks = async { tokio::try_join!(standing, account) };
         let mut problems = problems;
         match optional(self.waiter.deadline.at_most(LOOK_BEFORE_REFUSAL), looks).await {
-            Ok(Ok((observed, account))) => problems.extend(plan::account_problems(references, &observed, &account)),
-            Ok(Err(error)) => warn!(%error, "the account could not be checked too"),
-            Err(why) => warn!(%why, "the account could not be checked too"),
+            Ok((observed, account)) => problems.extend(plan::account_problems(references, &observed, &account)),
+            Err(why) => warn!(why, "the account could not be checked too"),
         }
         Error::Refused(problems)
     }
@@ -362,10 +360,8 @@ impl<'a> Run<'a> {
     /// This name of a final snapshot, or the next one that AWS has not refused.
     fn free_snapshot(&self, name: &str) -> String {
         let others = (2..).map(|number| names::numbered_snapshot(name, number));
-        let mut free = others.filter(|other| !self.taken_snapshots.contains(other));
-        let taken = self.taken_snapshots.contains(name);
-        let other = if taken { free.next() } else { None };
-        other.unwrap_or_else(|| name.to_owned())
+        let mut names = std::iter::once(name.to_owned()).chain(others);
+        names.find(|name| !self.taken_snapshots.contains(name)).unwrap_or_default()
     }
 
     /// What it means that AWS did not answer a call until [`Deadline::end`].
@@ -412,11 +408,7 @@ impl<'a> Run<'a> {
             Plan::Refuse(problems) => Err(Error::Refused(problems)),
             Plan::NotAchieved { step, reasons } => Err(Error::NotAchieved { step, events: reasons }),
             Plan::CreateFailed => {
-                let events = match &observed.group {
-                    Some(group) => observe::events(&self.waiter, group, self.order.request().issued_epoch_ms()).await,
-                    None => Vec::new(),
-                };
-                Err(Error::CreateFailed { group: group.to_owned(), events })
+                Err(Error::CreateFailed { group: group.to_owned(), events: self.events(observed).await })
             }
             Plan::Wait(awaited) => {
                 info!(group, "waiting for {awaited}");
@@ -507,6 +499,14 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
+    /// What ElastiCache says about the group since this request was asked for.
+    async fn events(&self, observed: &Observed) -> Vec<String> {
+        match &observed.group {
+            Some(group) => observe::events(&self.waiter, group, self.order.request().issued_epoch_ms()).await,
+            None => Vec::new(),
+        }
+    }
+
     /// Whether a step that failed may work later, after a look.
     fn is_worth_a_try(&self, reaction: Reaction, fault: &Fault) -> bool {
         match reaction {
@@ -547,11 +547,7 @@ impl<'a> Run<'a> {
                 continue;
             }
             if step.changes_group() {
-                let events = match &observed.group {
-                    Some(group) => observe::events(&self.waiter, group, self.order.request().issued_epoch_ms()).await,
-                    None => Vec::new(),
-                };
-                return Err(Error::NotAchieved { step: text, events });
+                return Err(Error::NotAchieved { step: text, events: self.events(observed).await });
             }
             // The name is taken by another account, which shows in no look at ours.
             if taken.existed && matches!(step, Step::CreateSecurityGroup { .. }) {

@@ -9,7 +9,7 @@ use tracing::{info, warn};
 
 use super::optional::optional;
 use super::plan::Wish;
-use super::wait::{Waiter, pause};
+use super::wait::{Rights, Waiter, pause};
 use crate::aws::{Aws, Class, Fault};
 use crate::cost::{NodeKind, Price};
 use crate::desired::{Auth, Desired, Owner, References, Removal};
@@ -131,11 +131,13 @@ async fn everything(waiter: &Waiter<'_>, target: Target<'_>) -> Result<Observed,
         looks,
     )?;
     let (secret, former_secret, seed) = secrets;
+    let home = subnet_group.as_ref().map(|group| group.vpc_id.as_str()).or(target.vpc_id);
+    let security_group = choose(security_groups, target, home, waiter.account.as_deref());
     let mut observed = Observed {
         group,
         members,
         subnet_group,
-        security_group: None,
+        security_group,
         parameter_groups,
         secret: None,
         // What the function may not see it cannot have used for this resource.
@@ -148,11 +150,6 @@ async fn everything(waiter: &Waiter<'_>, target: Target<'_>) -> Result<Observed,
         asked_epoch_ms: None,
         required_version: None,
     };
-    let mut candidates = security_groups;
-    // One of ours that was left in another VPC is in nobody's way; a Delete takes it in the end.
-    let home = observed.subnet_group.as_ref().map(|group| group.vpc_id.as_str()).or(target.vpc_id);
-    candidates.retain(|group| home.is_none_or(|vpc| vpc == group.vpc_id));
-    observed.security_group = choose(candidates, target, waiter.account.as_deref());
     observed.secret = match secret {
         Ok(secret) => secret,
         Err(fault) if is_missed(target, &observed) => return Err(out_of_reach(target.secret_name, fault)),
@@ -231,14 +228,19 @@ async fn subnet_group(waiter: &Waiter<'_>, target: Target<'_>) -> Result<Option<
     Ok(tags.map(|tags| SubnetGroup { tags, ..group }))
 }
 
-/// Names of security groups are unique in a VPC only: ours is the one that carries our tags, in the right VPC if there is one; without one, a group of the
-/// same name in our VPC stands in the way. Groups that other accounts have in a shared VPC are listed too and are neither.
-fn choose(mut groups: Vec<SecurityGroup>, target: Target<'_>, account: Option<&str>) -> Option<SecurityGroup> {
+/// Names of security groups are unique in a VPC only: ours is the one that carries our tags; without one, a group of the
+/// same name in our VPC stands in the way. Groups that other accounts have in a shared VPC are listed too and are neither,
+/// nor is one of ours that was left outside `home`, the VPC of the rest: a Delete takes it in the end.
+fn choose(
+    mut groups: Vec<SecurityGroup>,
+    target: Target<'_>,
+    home: Option<&str>,
+    account: Option<&str>,
+) -> Option<SecurityGroup> {
     groups.retain(|group| account.is_none() || group.owner_id.is_none() || group.owner_id.as_deref() == account);
+    groups.retain(|group| home.is_none_or(|vpc| vpc == group.vpc_id));
     let (mut own, others): (Vec<_>, Vec<_>) = groups.into_iter().partition(|group| target.owner.owns(&group.tags));
-    let here = own.iter().position(|group| Some(group.vpc_id.as_str()) == target.vpc_id);
-    let own = here.map(|index| own.swap_remove(index)).or_else(|| own.pop());
-    own.or_else(|| others.into_iter().find(|group| Some(group.vpc_id.as_str()) == target.vpc_id))
+    own.pop().or_else(|| others.into_iter().find(|group| Some(group.vpc_id.as_str()) == target.vpc_id))
 }
 
 async fn group(waiter: &Waiter<'_>, id: &str) -> Result<(Option<Group>, BTreeMap<String, Member>), Error> {
@@ -274,8 +276,8 @@ async fn secret(waiter: &Waiter<'_>, target: Target<'_>, name: &str) -> Result<R
     let look = || aws.secret(name);
     let found = match target.hidden_secret {
         // None is missed, so a right that is not there is none that will come.
-        HiddenSecret::Absent => waiter.inquire(look).await?,
-        HiddenSecret::Fails | HiddenSecret::AbsentIfAlone => waiter.answered(look).await?,
+        HiddenSecret::Absent => waiter.answered(look, Rights::AsTheyAre).await?,
+        HiddenSecret::Fails | HiddenSecret::AbsentIfAlone => waiter.answered(look, Rights::MayCome).await?,
     };
     let mut secret = match found {
         Ok(Some(secret)) => secret,
@@ -366,7 +368,7 @@ async fn foreign_token(
     key: Option<&str>,
     version: Option<&str>,
 ) -> Result<Result<ForeignToken, String>, Error> {
-    match waiter.answered(|| waiter.aws.foreign_token(arn, key, version)).await? {
+    match waiter.answered(|| waiter.aws.foreign_token(arn, key, version), Rights::MayCome).await? {
         Ok(read) => Ok(read),
         Err(fault) if fault.class == Class::Denied => Ok(Err(fault.to_string())),
         Err(fault) => Err(fault.into()),
@@ -431,13 +433,8 @@ where
     if !wanted {
         return None;
     }
-    let why = match optional(CHECK_AT_MOST, tried_a_few_times(look)).await {
-        Ok(Ok(found)) => return Some(found),
-        Ok(Err(fault)) => fault.to_string(),
-        Err(why) => why.to_string(),
-    };
-    warn!(why, "a check before the first write was not possible");
-    None
+    let found = optional(CHECK_AT_MOST, tried_a_few_times(look)).await;
+    found.inspect_err(|why| warn!(why, "a check before the first write was not possible")).ok()
 }
 
 /// What AWS answers one of a few tries in a short time.
@@ -461,17 +458,12 @@ where
 /// Longest that events may be looked for.
 const EVENTS_AT_MOST: Duration = Duration::from_secs(20);
 
-/// The newest events of a group since then, in milliseconds since the epoch; none when they may not be read, because they only explain.
+/// The newest events of a group since then, in milliseconds since the epoch; none when they may not be read, because they
+/// only explain.
 pub async fn events(waiter: &Waiter<'_>, group: &Group, since_epoch_ms: Option<u64>) -> Vec<String> {
     let ask = waiter.inquire(|| waiter.aws.events(group, since_epoch_ms));
-    let why = match optional(waiter.deadline.at_most(EVENTS_AT_MOST), ask).await {
-        Ok(Ok(Ok(events))) => return events,
-        Ok(Ok(Err(fault))) => fault.to_string(),
-        Ok(Err(error)) => error.to_string(),
-        Err(why) => why.to_string(),
-    };
-    warn!(why, "the events that would explain this could not be read");
-    Vec::new()
+    let events = optional(waiter.deadline.at_most(EVENTS_AT_MOST), ask).await;
+    events.inspect_err(|why| warn!(why, "the events that would explain this could not be read")).unwrap_or_default()
 }
 
 /// Longest that a price may be looked for, all tries and pages together.
@@ -487,11 +479,6 @@ pub async fn price(aws: &Aws, desired: &Desired) -> Option<Price> {
         let documents = tried_a_few_times(|| aws.price_documents(kind)).await?;
         Ok::<_, Fault>(kind.listed_price(&documents))
     };
-    let why = match optional(PRICE_AT_MOST, look).await {
-        Ok(Ok(price)) => return price,
-        Ok(Err(fault)) => fault.to_string(),
-        Err(why) => why.to_string(),
-    };
-    info!(why, "the price list could not be read; the cost is not estimated");
-    None
+    let price = optional(PRICE_AT_MOST, look).await;
+    price.inspect_err(|why| info!(why, "the price list could not be read; the cost is not estimated")).ok().flatten()
 }

@@ -101,20 +101,18 @@ impl Run<'_> {
         for look in 0.. {
             let ask = self.waiter.inquire(|| self.aws.resource_status(&owner.stack_id, &owner.logical_id));
             let why = match optional(PATIENCE, ask).await {
-                Ok(Ok(Ok(Told::Status(status)))) => {
+                Ok(Told::Status(status)) => {
                     return status.ends(issued) || self.updates.as_deref().is_some_and(|id| status.is_past(id));
                 }
-                Ok(Ok(Ok(Told::NoResource))) if self.waiter.deadline.started.elapsed() >= FRESH => return true,
-                Ok(Ok(Ok(Told::NoResource))) => {
+                Ok(Told::NoResource) if self.waiter.deadline.started.elapsed() >= FRESH => return true,
+                Ok(Told::NoResource) => {
                     match self.waiter.pause(look, "CloudFormation to show the resource", "").await {
                         Ok(()) => continue,
                         Err(error) => error.to_string(),
                     }
                 }
-                Ok(Ok(Ok(Told::Nothing))) => return false,
-                Ok(Ok(Err(fault))) => fault.to_string(),
-                Ok(Err(error)) => error.to_string(),
-                Err(why) => why.to_string(),
+                Ok(Told::Nothing) => return false,
+                Err(why) => why,
             };
             info!(why, "CloudFormation does not say whether it waits for this request; going on");
             return false;
@@ -126,9 +124,9 @@ impl Run<'_> {
     pub(super) async fn direction(&mut self, owner: &Owner) -> Direction {
         if self.rolls_back.is_none() {
             // A right that was just given is waited for: what is not known here is refused later.
-            let ask = self.waiter.answered(|| self.aws.stack_status(&owner.stack_id));
+            let ask = self.waiter.persist(|| self.aws.stack_status(&owner.stack_id));
             let why = match optional(self.waiter.deadline.at_most(PATIENCE), ask).await {
-                Ok(Ok(Ok(status))) => {
+                Ok(status) => {
                     self.rolls_back = match status.as_deref() {
                         Some("UPDATE_IN_PROGRESS") => Some(false),
                         Some("UPDATE_ROLLBACK_IN_PROGRESS") => Some(true),
@@ -137,9 +135,7 @@ impl Run<'_> {
                     self.no_update = self.rolls_back.is_none() && status.is_some();
                     format!("the stack is in {}", status.as_deref().unwrap_or("no known state"))
                 }
-                Ok(Ok(Err(fault))) => fault.to_string(),
-                Ok(Err(error)) => error.to_string(),
-                Err(why) => why.to_string(),
+                Err(why) => why,
             };
             if self.rolls_back.is_none() {
                 info!(
@@ -157,7 +153,7 @@ impl Run<'_> {
 
     /// Whether a newer request took over, as far as can be told now.
     pub async fn is_overtaken(&self) -> bool {
-        let look = self.waiter.is_overtaken(&self.order_kept_at, &self.order);
+        let look = async { Ok::<_, Error>(self.waiter.is_overtaken(&self.order_kept_at, &self.order).await) };
         optional(self.waiter.deadline.at_most(LOOK_BEFORE_REFUSAL), look).await.unwrap_or(false)
     }
 }

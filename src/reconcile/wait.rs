@@ -59,6 +59,15 @@ pub fn pause(look: u32, longest: Duration, jitter: f64) -> Duration {
     grown.min(longest).mul_f64(1.0 - 0.2 * jitter.clamp(0.0, 1.0))
 }
 
+/// What a look-up takes a denial for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Rights {
+    /// The right may be on its way.
+    MayCome,
+    /// It is not there.
+    AsTheyAre,
+}
+
 /// How long a call is tried again whose right is missing, or whose signature is not accepted: so long may the policy of a
 /// new role, or a change of one, take to reach every service (reports are of seconds).
 pub(super) const ACCESS_PATIENCE: Duration = Duration::from_secs(25);
@@ -71,7 +80,7 @@ const ACCESS_SILENCE: Duration = Duration::from_secs(10);
 
 /// When each action was refused first and last, by whether a right was missing or the signature was not accepted.
 #[derive(Debug, Default)]
-pub struct Refusals(Mutex<BTreeMap<(&'static str, bool), Refused>>);
+struct Refusals(Mutex<BTreeMap<(&'static str, bool), Refused>>);
 
 #[derive(Debug)]
 struct Refused {
@@ -82,7 +91,7 @@ struct Refused {
 impl Refusals {
     /// Whether the call may work in a moment. The time counts from the first refusal of an action on; one long after the
     /// last is a first one again.
-    pub fn may_pass(&self, fault: &Fault) -> bool {
+    fn may_pass(&self, fault: &Fault) -> bool {
         if !matches!(fault.class, Class::Denied | Class::Unauthenticated) {
             return false;
         }
@@ -222,37 +231,26 @@ impl<'a> Waiter<'a> {
     where
         F: Future<Output = Result<T, Fault>>,
     {
-        self.answered(call).await?.map_err(Error::from)
-    }
-
-    /// The same, with the fault that stays as a value.
-    pub(super) async fn answered<T, F>(&self, call: impl Fn() -> F) -> Result<Result<T, Fault>, Error>
-    where
-        F: Future<Output = Result<T, Fault>>,
-    {
-        self.repeat(call, |fault| self.passes(fault)).await
+        self.answered(call, Rights::MayCome).await?.map_err(Error::from)
     }
 
     /// The same for a look-up that the work can do without: what is denied is not waited for.
-    pub(super) async fn inquire<T, F>(&self, call: impl Fn() -> F) -> Result<Result<T, Fault>, Error>
+    pub(super) async fn inquire<T, F>(&self, call: impl Fn() -> F) -> Result<T, Error>
     where
         F: Future<Output = Result<T, Fault>>,
     {
-        self.repeat(call, |fault| fault.class != Class::Denied && self.passes(fault)).await
+        self.answered(call, Rights::AsTheyAre).await?.map_err(Error::from)
     }
 
-    async fn repeat<T, F>(
-        &self,
-        call: impl Fn() -> F,
-        passes: impl Fn(&Fault) -> bool,
-    ) -> Result<Result<T, Fault>, Error>
+    /// The same as either, with the fault that stays as a value.
+    pub(super) async fn answered<T, F>(&self, call: impl Fn() -> F, rights: Rights) -> Result<Result<T, Fault>, Error>
     where
         F: Future<Output = Result<T, Fault>>,
     {
         let mut tries = 0;
         loop {
             match call().await {
-                Err(fault) if passes(&fault) => {
+                Err(fault) if self.passes(&fault, rights) => {
                     debug!(%fault, "looking again");
                     self.heed(Some(&fault));
                     self.pause_after(&fault, tries, &format!("an answer to {}", fault.action)).await?;
@@ -264,8 +262,12 @@ impl<'a> Waiter<'a> {
     }
 
     /// Whether the same look-up may be answered later.
-    fn passes(&self, fault: &Fault) -> bool {
-        matches!(fault.class, Class::Throttled | Class::Unavailable) || self.may_pass(fault)
+    fn passes(&self, fault: &Fault, rights: Rights) -> bool {
+        match fault.class {
+            Class::Throttled | Class::Unavailable => true,
+            Class::Denied if rights == Rights::AsTheyAre => false,
+            _ => self.may_pass(fault),
+        }
     }
 
     /// Looks until what is awaited has happened. Every change of what is seen is a log line.
@@ -286,7 +288,7 @@ impl<'a> Waiter<'a> {
                     }
                     result
                 }
-                Err(fault) if self.passes(&fault) => {
+                Err(fault) if self.passes(&fault, Rights::MayCome) => {
                     self.heed(Some(&fault));
                     let seen = fault.to_string();
                     refused = Some(fault);

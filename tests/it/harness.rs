@@ -39,6 +39,18 @@ pub(crate) const SUBNETS: [&str; 3] =
 /// Security groups of applications in it.
 pub(crate) const APPS: [&str; 2] = ["sg-0a00000000000aa01", "sg-0a00000000000aa02"];
 
+/// Look-ups that a request can do without, whatever comes of them.
+pub(crate) const OPTIONAL: [&str; 8] = [
+    "DescribeCacheEngineVersions",
+    "DescribeEngineDefaultParameters",
+    "DescribeEvents",
+    "DescribeStackResource",
+    "DescribeStacks",
+    "DescribeSubnets",
+    "DescribeUserGroups",
+    "GetProducts",
+];
+
 /// A local AWS with a stack in it.
 pub(crate) struct Setup {
     pub(crate) aws: LocalAws,

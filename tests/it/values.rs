@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use elasticache_resource::preview;
 use elasticache_resource::properties::{Kind, Properties};
 use serde_json::{Map, Value, json};
+use simulator::cloudformation::Answer;
 
 use crate::harness::{CACHE, Setup, VPC, logged, quick_start, with};
 use crate::properties::{ELSEWHERE, account, effects};
@@ -262,27 +263,28 @@ fn the_schema_accepts_what_is_read() {
     assert!(wrong.is_empty(), "{} are wrong:\n{}", wrong.len(), wrong.join("\n"));
 }
 
+/// A resource with these properties, and what a Delete is answered that spells them another way.
+async fn deleted_as(plain: Value, spelt: &Value) -> (Setup, Answer) {
+    let setup = Setup::new();
+    let created = setup.created(plain).await;
+    let overrides = json!({"PhysicalResourceId": created.answers[0].physical_id, "ResourceProperties": spelt});
+    let answer = setup.stack.send("Delete", CACHE, overrides).await.unwrap();
+    (setup, answer)
+}
+
 /// What a Delete reads of its properties it reads by the same rules.
 #[tokio::test(start_paused = true)]
 async fn a_delete_reads_its_properties_by_the_same_rules() {
-    let kept = json!({"DeletionProtection": true});
-    let last = json!({"FinalSnapshotIdentifier": "last", "AuthTokenEnabled": true, "SecretRecoveryWindowInDays": 30,
-        "SecretName": "elasticache/own"});
-    let plain = |changes: &Value| with(quick_start(), changes.clone());
-    for (what, spelt) in spellings(&plain(&kept)) {
-        let setup = Setup::new();
-        let created = setup.created(plain(&kept)).await;
-        let id = created.answers[0].physical_id.clone();
-        let overrides = json!({"PhysicalResourceId": id, "ResourceProperties": spelt});
-        let answer = setup.stack.send("Delete", CACHE, overrides).await.unwrap();
+    let kept = with(quick_start(), json!({"DeletionProtection": true}));
+    for (what, spelt) in spellings(&kept) {
+        let (_, answer) = deleted_as(kept.clone(), &spelt).await;
         assert!(!answer.is_success() && answer.reason().contains("DeletionProtection"), "{what}: {spelt}");
     }
-    for (what, spelt) in spellings(&plain(&last)) {
-        let setup = Setup::new();
-        let created = setup.created(plain(&last)).await;
-        let id = created.answers[0].physical_id.clone();
-        let overrides = json!({"PhysicalResourceId": id, "ResourceProperties": spelt});
-        let answer = setup.stack.send("Delete", CACHE, overrides).await.unwrap();
+    let last = json!({"FinalSnapshotIdentifier": "last", "AuthTokenEnabled": true, "SecretRecoveryWindowInDays": 30,
+        "SecretName": "elasticache/own"});
+    let last = with(quick_start(), last);
+    for (what, spelt) in spellings(&last) {
+        let (setup, answer) = deleted_as(last.clone(), &spelt).await;
         assert!(answer.is_success(), "{what}: {}", answer.reason());
         let journal = setup.writes();
         let find = |action: &str| journal.iter().find(|call| call.action == action).unwrap().params.clone();
@@ -291,12 +293,8 @@ async fn a_delete_reads_its_properties_by_the_same_rules() {
         assert_eq!(find("DeleteSecret")["RecoveryWindowInDays"], 30, "{what}");
     }
     for nothing in nothings() {
-        let setup = Setup::new();
-        let created = setup.created(quick_start()).await;
-        let id = created.answers[0].physical_id.clone();
-        let spelt = hollowed(&quick_start(), &nothing);
-        let overrides = json!({"PhysicalResourceId": id, "ResourceProperties": spelt});
-        assert!(setup.stack.send("Delete", CACHE, overrides).await.unwrap().is_success());
+        let (setup, answer) = deleted_as(quick_start(), &hollowed(&quick_start(), &nothing)).await;
+        assert!(answer.is_success());
         let deletion = setup.writes().into_iter().find(|call| call.action == "DeleteReplicationGroup").unwrap();
         assert_eq!(deletion.params.get("FinalSnapshotIdentifier"), None, "{nothing}");
         setup.assert_nothing_left();

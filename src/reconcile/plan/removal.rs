@@ -7,8 +7,8 @@ use crate::observed::{Observed, Secret, Status};
 use crate::problem::Problem;
 
 /// The next steps towards nothing: the group, and when it is gone parameter group and subnet group, security group,
-/// secret. A secret that only the subnet group names goes before that. What is not ours stays. The secret goes last, so that a Delete that fails half-way can be tried again
-/// with the token still at hand.
+/// secret. What is not ours stays. The secret goes last, so that a Delete that fails half-way can be tried again with the
+/// token still at hand; one that only the subnet group names goes before that.
 #[must_use]
 pub fn absent(removal: &Removal, observed: &Observed) -> Plan {
     let owner = &removal.owner;

@@ -158,7 +158,8 @@ pub(super) fn unreadable(desired: &Desired, group: &Group, observed: &Observed) 
         return None;
     }
     let rule = format!("is true, and no password can be read from secret {}: {flaw}", secret.name);
-    let fix = "give the secret its JSON with the key password back (Secrets Manager keeps what it held before as AWSPREVIOUS), or change AuthTokenVersion to have a new password made";
+    let fix = "give the secret its JSON with the key password back (Secrets Manager keeps what it held before as \
+               AWSPREVIOUS), or change AuthTokenVersion to have a new password made";
     Some(Problem::new("AuthTokenEnabled", rule, fix).with_value("true"))
 }
 

@@ -12,7 +12,7 @@ use simulator::faults::{Fault, Kind};
 use simulator::readings::{GoneResources, Readings, RepeatedSet, ServiceTimeoutPlace, TokenDate, ViaService, WayBack};
 
 use super::host::{Host, Life};
-use crate::harness::{APPS, VPC, with};
+use crate::harness::{APPS, OPTIONAL, VPC, with};
 
 /// One thing that happens to the stack.
 #[derive(Clone, Debug)]
@@ -223,18 +223,6 @@ fn change(rng: &mut Rng, now: &Value) -> Value {
 
 /// A denial that lasts no longer is waited for by the function.
 pub(crate) const PASSES: Duration = Duration::from_secs(12);
-
-/// Look-ups that a request can do without, even when the code for them is at fault.
-const OPTIONAL: [&str; 8] = [
-    "DescribeCacheEngineVersions",
-    "DescribeEngineDefaultParameters",
-    "DescribeEvents",
-    "DescribeStackResource",
-    "DescribeStacks",
-    "DescribeSubnets",
-    "DescribeUserGroups",
-    "GetProducts",
-];
 
 fn fault(rng: &mut Rng, nth: usize, times: usize) -> Fault {
     let kind = match rng.u8(..30) {
