@@ -72,7 +72,7 @@ pub(super) enum Rights {
 /// new role, or a change of one, take to reach every service (reports are of seconds).
 pub(super) const ACCESS_PATIENCE: Duration = Duration::from_secs(25);
 
-/// Longest pause between two such tries.
+/// Pause between two such tries; a shorter one at first would only cost calls, because rights take seconds.
 const ACCESS_PAUSE: Duration = Duration::from_secs(2);
 
 /// So long after the last refusal of an action another one is a new one: tries follow each other more closely.
@@ -203,7 +203,7 @@ impl<'a> Waiter<'a> {
     pub(super) async fn pause_after(&self, fault: &Fault, tries: u32, waiting_for: &str) -> Result<(), Error> {
         let last = fault.to_string();
         if matches!(fault.class, Class::Denied | Class::Unauthenticated) {
-            return self.pause_at_most(ACCESS_PAUSE, tries, waiting_for, &last).await;
+            return self.pause_at_most(ACCESS_PAUSE, u32::MAX, waiting_for, &last).await;
         }
         self.pause(tries, waiting_for, &last).await
     }
