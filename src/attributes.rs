@@ -3,7 +3,7 @@
 use crate::cfn::response::{Data, WARNINGS};
 use crate::cost::Price;
 use crate::desired::{Auth, Desired, Tls};
-use crate::engine::Version;
+use crate::domain::engine::Version;
 use crate::observed::{Endpoint, Observed};
 
 /// The attributes of a converged group, in the order of `docs/attributes.md`. The application examples are marked as the
@@ -79,7 +79,7 @@ fn identifiers(desired: &Desired, observed: &Observed, data: &mut Data) {
     let group = observed.group.as_ref();
     let members: Vec<&str> = group.iter().flat_map(|group| &group.member_ids).map(String::as_str).collect();
     let secret = match &desired.auth {
-        Auth::Foreign { arn, .. } => Some(arn.clone()),
+        Auth::External { arn, .. } => Some(arn.clone()),
         auth if auth.keeps_secret() || desired.token_stays => observed.secret.as_ref().map(|secret| secret.arn.clone()),
         _ => None,
     };
@@ -106,7 +106,7 @@ fn examples(desired: &Desired, observed: &Observed, data: &mut Data) {
     let tls = desired.tls != Tls::Off;
     let login = match &desired.auth {
         Auth::Open => Login::None,
-        Auth::Generated { .. } | Auth::Literal(_) | Auth::Foreign { .. } => Login::Password,
+        Auth::Generated { .. } | Auth::Literal(_) | Auth::External { .. } => Login::Password,
         Auth::UserGroup(_) => Login::User,
     };
     data.droppable_first("AppConfigExamples.NodeJs", node_js(host, port, sharded, tls, login));
@@ -114,8 +114,8 @@ fn examples(desired: &Desired, observed: &Observed, data: &mut Data) {
     let credentials = match &desired.auth {
         Auth::Open => String::new(),
         Auth::Generated { .. } | Auth::Literal(_) => "\nREDIS_PASSWORD=<key password of the secret>".to_owned(),
-        Auth::Foreign { key: Some(key), .. } => format!("\nREDIS_PASSWORD=<key {key} of the secret>"),
-        Auth::Foreign { key: None, .. } => "\nREDIS_PASSWORD=<text of the secret>".to_owned(),
+        Auth::External { key: Some(key), .. } => format!("\nREDIS_PASSWORD=<key {key} of the secret>"),
+        Auth::External { key: None, .. } => "\nREDIS_PASSWORD=<text of the secret>".to_owned(),
         Auth::UserGroup(group) => {
             format!("\nREDIS_USERNAME=<a user of {group}>\nREDIS_PASSWORD=<a password of that user>")
         }

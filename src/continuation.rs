@@ -28,7 +28,7 @@ pub struct Continuation {
 #[serde(rename_all = "PascalCase", default)]
 pub struct Memory {
     /// Changes of the group that AWS accepted, as the plan prints them.
-    pub taken: Vec<String>,
+    pub applied: Vec<String>,
     /// All steps so far, for the message when time runs out.
     pub done: Vec<String>,
     /// Groups that were seen standing.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use crate::engine::Engine;
+use crate::domain::engine::Engine;
 
 /// When and where the prices below were read.
 const BASIS: &str = "us-east-1 on-demand, built-in prices of 2026-10-02, backups and data transfer extra";

@@ -4,12 +4,12 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::aws::Fault;
-use crate::problem::{self, Problem};
+use crate::domain::problem::{self, Problem};
 
 /// Why the account is not as the template says.
 #[derive(Debug)]
 pub enum Error {
-    /// The wish cannot be granted; nothing was done.
+    /// The transition cannot be granted; nothing was done.
     Refused(Vec<Problem>),
     /// AWS refused one or more calls.
     Calls(Vec<Fault>),
@@ -33,7 +33,7 @@ pub enum Error {
         group: String,
     },
     /// A newer request is at work on the resource, or was. Never told to anybody.
-    Overtaken,
+    Superseded,
     /// The invocation is about to end, and the work must go on in the next one. Never told to anybody.
     HandOver,
     /// Time ran out.
@@ -87,7 +87,7 @@ impl Error {
             | Error::CreateFailed { .. }
             | Error::NotAchieved { .. }
             | Error::DeletedMeanwhile { .. }
-            | Error::Overtaken
+            | Error::Superseded
             | Error::HandOver => Message { head: self.to_string(), ..Message::default() },
         }
     }
@@ -127,7 +127,7 @@ impl fmt::Display for Error {
                     "replication group {group} was deleted while this request was worked on; it is not made again"
                 )
             }
-            Error::Overtaken => f.write_str("a newer request took over"),
+            Error::Superseded => f.write_str("a newer request took over"),
             Error::HandOver => f.write_str("the invocation ends before the work is done"),
         }
     }

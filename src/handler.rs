@@ -8,39 +8,30 @@ use futures_util::FutureExt;
 use lambda_runtime::{Context, LambdaEvent};
 use serde_json::Value;
 use tokio::time::Instant;
-use tracing::{Instrument, error, info, info_span, warn};
+use tracing::{Instrument, error, info, info_span};
 
 use crate::attributes::attributes;
+use crate::auth::rotation::event::RotationEvent;
 use crate::aws::Aws;
-use crate::cfn::properties::ResourceProperties;
 use crate::cfn::reason::Reason;
-use crate::cfn::request::{ReplyTo, Request, margin, time_to_answer};
+use crate::cfn::request::{ReplyTo, Request, service_timeout, time_to_answer};
 use crate::cfn::response::{self, Answer, Data, Outcome};
 use crate::continuation::Continuation;
 use crate::cost::Price;
-use crate::desired::{Desired, Owner, Purpose, References, Removal};
+use crate::desired::{Desired, Purpose, derived_id};
+use crate::domain::names;
+use crate::domain::tags::Owner;
+use crate::environment::Settings;
 use crate::error::{Error, Message};
-use crate::metrics::{self, Ended, Ending, Meter, Phase, Work, timed};
-use crate::names;
+use crate::invocation::{Invocation, LAST_PART, LAST_SECOND};
+use crate::properties::Parsed;
 use crate::reconcile::Run;
-use crate::reconcile::observe::{self, Target};
-use crate::reconcile::order::RequestKey;
-use crate::reconcile::plan::Wish;
+use crate::reconcile::fence::requests::RequestKey;
+use crate::reconcile::observe;
 use crate::reconcile::update::Update;
 use crate::reconcile::wait::Deadline;
 use crate::rotation::Rotation;
-use crate::rotation::event::RotationEvent;
-
-/// What the function takes from its environment.
-#[derive(Clone, Debug)]
-pub struct Settings {
-    /// Longest pause between two looks.
-    pub poll_interval: Duration,
-    /// Name of the log stream, for the reason of a failure.
-    pub log_stream: String,
-    /// Whether the function has network access to caches, so that a rotation can try a new token.
-    pub reaches_caches: bool,
-}
+use crate::telemetry::metrics::{self, Ended, Ending, Meter, Phase, Work, timed};
 
 /// The function behind `Custom::ElastiCache`.
 #[derive(Clone, Debug)]
@@ -51,20 +42,6 @@ pub struct Function {
     epoch_ms: fn() -> u64,
 }
 
-/// Kept of an invocation for handing the work on, or for sending the answer.
-const LAST_PART: Duration = Duration::from_secs(30);
-/// Kept of that when AWS has not answered a call by then, which is given up.
-const BREAK_OFF_PART: Duration = Duration::from_secs(22);
-/// Kept of that for sending the answer, should handing on fail.
-const ANSWER_PART: Duration = Duration::from_secs(12);
-/// Kept of that for saying that the answer could not be sent; Lambda then tries the event again.
-const LAST_SECOND: Duration = Duration::from_secs(1);
-/// Length of an invocation from which on these parts are kept in full.
-const WHOLE: Duration = Duration::from_secs(40);
-/// Longest that AWS may take to accept the work.
-const HAND_OVER_TIMEOUT: Duration = Duration::from_secs(6);
-/// Longest pause between two tries to hand the work on.
-const HAND_OVER_PAUSE: Duration = Duration::from_secs(2);
 /// What CloudFormation is told after a panic; the hook has logged where it happened.
 const PANICKED: &str = "the function failed unexpectedly; its log says where. Please report it";
 /// Longest reason in a log line.
@@ -156,7 +133,7 @@ impl Function {
         };
         let span = info_span!("rotation", secret = event.secret, version = event.version, step = ?event.step);
         let meter = Meter::start(now_epoch_ms);
-        let work = AssertUnwindSafe(Box::pin(rotation.take(&event)).instrument(span.clone())).catch_unwind();
+        let work = AssertUnwindSafe(Box::pin(rotation.run(&event)).instrument(span.clone())).catch_unwind();
         let result = metrics::metered(&meter, work).await.unwrap_or_else(|_| Err(PANICKED.to_owned()));
         let ending = Ending {
             work: Work::Rotation { step: event.step.name(), secret: &event.secret, version: &event.version },
@@ -224,7 +201,7 @@ impl Function {
             let defect = format!("PhysicalResourceId is not the id of a replication group: {physical_id:?}");
             return Err(defect.into());
         }
-        let deadline = invocation.deadline(request.properties());
+        let deadline = invocation.deadline(service_timeout(request.properties()));
         let url = &reply_to.url;
         let request_key = RequestKey::new(&reply_to.stack_id, &reply_to.request_id, url.expose(), url.issued());
         let account = invocation.function.split(':').nth(4).filter(|id| !id.is_empty());
@@ -232,9 +209,9 @@ impl Function {
             .in_account(account)
             .resumed(&invocation.continuation.memory);
         // A call may take longer than the time that is left. What it does then, the next look shows.
-        let work = Box::pin(self.done(request, reply_to, physical_id, &request_key, &mut run));
+        let work = Box::pin(self.done(request, reply_to, physical_id, &mut run));
         let worked = tokio::time::timeout_at(deadline.end(), work).await;
-        let result = worked.unwrap_or_else(|_| Err(run.broken_off()));
+        let result = worked.unwrap_or_else(|_| Err(run.interrupted()));
         self.ended(result, event, &run, invocation, deadline).await
     }
 
@@ -244,39 +221,28 @@ impl Function {
         request: &Request,
         reply_to: &ReplyTo,
         physical_id: &str,
-        request_key: &RequestKey,
         run: &mut Run<'_>,
     ) -> Result<Done, Error> {
         let owner = Owner { stack_id: reply_to.stack_id.clone(), logical_id: reply_to.logical_id.clone() };
-        let (desired, converged, price) = match request {
-            Request::Create { properties } => {
-                let mut desired = match Desired::new(properties, &owner, Purpose::Create) {
-                    Ok(desired) => desired,
-                    Err(problems) => {
-                        let references = References::read(properties, Purpose::Create);
-                        return Err(run.refused(problems, &references, None).await);
-                    }
+        let parsed = Parsed::read(request.properties());
+        let ((desired, converged), price) = match request {
+            Request::Create { .. } => {
+                let desired = Desired::new(&parsed, &owner, Purpose::Create).ok();
+                self.priced(desired.as_ref(), Box::pin(run.create(&parsed, &owner))).await?
+            }
+            Request::Update { old_properties, .. } => {
+                let desired = Desired::new(&parsed, &owner, Purpose::Update(physical_id)).ok();
+                let update = Update {
+                    owner: &owner,
+                    physical_id,
+                    properties: &parsed,
+                    earlier: &Parsed::read(old_properties),
+                    time_to_answer: time_to_answer(service_timeout(request.properties())),
                 };
-                run.settle(&mut desired, true).await?;
-                let made = &desired.names.replication_group;
-                let removal = Removal::new(properties, &owner, made, request_key.as_str());
-                let work = Box::pin(run.present(Wish::new(&desired), removal.clone()));
-                let converged = self.priced(Some(&desired), work).await;
-                if converged.is_err() && run.is_swept_away() {
-                    // The Delete that came across did not see what this run was just making, and none will follow.
-                    run.absent(&removal).await?;
-                }
-                let (converged, price) = converged?;
-                (desired, converged, price)
+                self.priced(desired.as_ref(), Box::pin(run.update(update))).await?
             }
-            Request::Update { properties, old_properties, .. } => {
-                let update = Update { owner: &owner, physical_id, properties, earlier: old_properties };
-                let desired = Desired::new(properties, &owner, Purpose::Update(physical_id)).ok();
-                let ((desired, converged), price) = self.priced(desired.as_ref(), Box::pin(run.update(update))).await?;
-                (desired, converged, price)
-            }
-            Request::Delete { properties, .. } => {
-                Box::pin(absent(run, properties, &owner, physical_id, request_key.as_str())).await?;
+            Request::Delete { .. } => {
+                Box::pin(run.delete(&parsed, &owner, physical_id)).await?;
                 return Ok(Done::removed(physical_id));
             }
         };
@@ -312,61 +278,14 @@ impl Function {
     ) -> Result<Option<Done>, Reason> {
         match result {
             Ok(done) => Ok(Some(done)),
-            Err(Error::HandOver) => self.hand_over(event, run, invocation, deadline).await.map(|()| None),
-            Err(Error::Overtaken) => Ok(overtaken()),
-            // What failed may have failed because of a newer request, and nobody waits for this answer any more.
-            Err(_) if run.is_overtaken().await => Ok(overtaken()),
-            Err(error) => Err(reason(run.explained(error).message())),
-        }
-    }
-
-    /// Has the function invoked again with the same event and what this run remembers.
-    async fn hand_over(
-        &self,
-        event: &Value,
-        run: &Run<'_>,
-        invocation: &Invocation,
-        deadline: Deadline,
-    ) -> Result<(), Reason> {
-        let before = &invocation.continuation;
-        let next = Continuation {
-            hop: before.hop + 1,
-            started_epoch_ms: match before.started_epoch_ms {
-                0 => invocation.now_epoch_ms,
-                started => started,
-            },
-            elapsed_ms: u64::try_from(deadline.started.elapsed().as_millis()).unwrap_or(u64::MAX),
-            memory: run.memory(),
-        };
-        let payload = next.payload(event);
-        // Time must be left to say that it did not work.
-        let give_up = invocation.before_end(ANSWER_PART);
-        for tries in 1.. {
-            let failure = match self.invoke_next(invocation, &payload, give_up).await {
-                Ok(()) => {
-                    metrics::count_hand_over();
-                    info!(hop = next.hop, "handed the work on to the next invocation");
-                    return Ok(());
-                }
-                Err(failure) => failure,
-            };
-            let pause = (Duration::from_secs(1) * tries).min(HAND_OVER_PAUSE).mul_f64(1.0 - 0.5 * fastrand::f64());
-            if Instant::now() + pause >= give_up {
-                let elapsed = deadline.started.elapsed().as_secs();
-                return Err(format!("after {elapsed} s the work could not be handed on: {failure}").into());
+            Err(Error::HandOver) => {
+                let handed_over = invocation.hand_over(&self.aws, event, run.memory(), deadline).await;
+                handed_over.map(|()| None).map_err(Reason::from)
             }
-            warn!(tries, failure, "handing on failed");
-            tokio::time::sleep(pause).await;
-        }
-        Ok(())
-    }
-
-    /// One try to hand the work on, which may not take for ever.
-    async fn invoke_next(&self, invocation: &Invocation, payload: &str, give_up: Instant) -> Result<(), String> {
-        let until = give_up.min(Instant::now() + HAND_OVER_TIMEOUT);
-        match tokio::time::timeout_at(until, self.aws.invoke(&invocation.function, payload.to_owned())).await {
-            Ok(result) => result.map_err(|fault| fault.to_string()),
-            Err(_) => Err("lambda:InvokeFunction: no answer in time".to_owned()),
+            Err(Error::Superseded) => Ok(superseded()),
+            // What failed may have failed because of a newer request, and nobody waits for this answer any more.
+            Err(_) if run.is_superseded().await => Ok(superseded()),
+            Err(error) => Err(reason(run.explained(error).message())),
         }
     }
 }
@@ -381,65 +300,8 @@ fn reason(message: Message) -> Reason {
     Reason { head, items, separator, tail }
 }
 
-/// One run of the function by Lambda.
-#[derive(Debug)]
-struct Invocation {
-    /// ARN under which the function was invoked.
-    function: String,
-    /// Wall clock at its start.
-    now_epoch_ms: u64,
-    /// When it began.
-    began: Instant,
-    /// When Lambda ends it.
-    end: Instant,
-    /// When CloudFormation asked, as far as the response URL tells.
-    issued_epoch_ms: Option<u64>,
-    /// What the one before handed on.
-    continuation: Continuation,
-}
-
-/// How long a response URL is good for (seen in events; not documented). A date that is further away is not this
-/// request's age but another clock.
-const URL_LIFETIME: Duration = Duration::from_hours(2);
-
-impl Invocation {
-    /// When the first invocation for this request began.
-    fn started(&self) -> Instant {
-        self.began.checked_sub(self.elapsed()).unwrap_or(self.began)
-    }
-
-    /// How long the request had been worked on when this invocation began.
-    fn elapsed(&self) -> Duration {
-        // An attempt that died left no word of when it began; CloudFormation has been waiting since it signed the URL.
-        let age = self.issued_epoch_ms.and_then(|issued| self.now_epoch_ms.checked_sub(issued));
-        let age = age.map(Duration::from_millis).filter(|age| *age <= URL_LIFETIME).unwrap_or_default();
-        self.continuation.elapsed(self.now_epoch_ms).max(age)
-    }
-
-    fn before_end(&self, part: Duration) -> Instant {
-        // Of a shorter invocation less is kept, so that something is left to work in.
-        let whole = self.end.saturating_duration_since(self.began);
-        let part = part.mul_f64((whole.as_secs_f64() / WHOLE.as_secs_f64()).min(1.0));
-        self.end.checked_sub(part).unwrap_or(self.end)
-    }
-
-    /// When a request with these properties must be answered, before CloudFormation stops waiting; and when this
-    /// invocation must hand on.
-    fn deadline(&self, properties: &ResourceProperties) -> Deadline {
-        let left = time_to_answer(properties).saturating_sub(self.elapsed());
-        let answer_by = self.began + left;
-        Deadline {
-            started: self.started(),
-            answer_by,
-            hand_over_at: self.before_end(LAST_PART),
-            give_up_at: answer_by + margin(properties) / 2,
-            break_off_at: self.before_end(BREAK_OFF_PART),
-        }
-    }
-}
-
 /// A run that is no longer the newest ends without an answer: its request is not waited for any more.
-fn overtaken() -> Option<Done> {
+fn superseded() -> Option<Done> {
     info!("a newer request took over; stopping without an answer");
     None
 }
@@ -457,36 +319,9 @@ impl Done {
     }
 }
 
-/// Removes what stands under the physical id. When CloudFormation never got an answer to a Create it makes an id up; then
-/// what the properties name is removed, if it is this resource's.
-async fn absent(
-    run: &mut Run<'_>,
-    properties: &ResourceProperties,
-    owner: &Owner,
-    physical_id: &str,
-    request_key: &str,
-) -> Result<(), Error> {
-    let removal = Removal::new(properties, owner, physical_id, request_key);
-    let derived = Desired::derived_id(properties).filter(|stem| names::generation(physical_id, stem).is_none());
-    let is_possible = names::id_defect(physical_id).is_none();
-    match derived {
-        Some(stem) if !(is_possible && run.owns_anything(Target::from(&removal)).await?) => {
-            info!(physical_id, stem, "nothing of ours has this id; removing what the properties name");
-            let removal = Removal::new(properties, owner, &stem, request_key);
-            Box::pin(run.remove(&removal, properties)).await
-        }
-        // AWS refuses to look for such a name.
-        None if !is_possible => {
-            info!(physical_id, "nothing of ours can have this id, and the properties name nothing");
-            Ok(())
-        }
-        Some(_) | None => Box::pin(run.remove(&removal, properties)).await,
-    }
-}
-
 /// The id to answer with: the one that came in, else the one that the properties derive, else a made-up legal one.
 fn physical_id(reply_to: &ReplyTo, request: &Result<Request, String>) -> String {
-    let derived = || request.as_ref().ok().and_then(|request| Desired::derived_id(request.properties()));
+    let derived = || request.as_ref().ok().and_then(|request| derived_id(&Parsed::read(request.properties()).values));
     match (&reply_to.physical_id, request) {
         (Some(id), Ok(Request::Update { .. } | Request::Delete { .. }) | Err(_)) => id.clone(),
         _ => derived().unwrap_or_else(|| names::fallback_id(&reply_to.logical_id, &reply_to.stack_id)),

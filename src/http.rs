@@ -1,5 +1,5 @@
 //! The one HTTP client of the process, under the AWS SDK and under the upload of answers: one TLS stack, one set of root
-//! certificates, one way through proxies. Calls whatever it is told to.
+//! certificates, one set of proxies. Calls whatever it is told to.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -23,9 +23,9 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// No proxy leads to a local endpoint.
 const LOOPBACK: &str = "localhost,127.0.0.0/8,::1";
 
-/// The way to the outside.
+/// How the network is reached: proxies and trusted certificates.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Way {
+pub struct Network {
     /// The proxy for `http` addresses.
     pub http_proxy: Option<Proxy>,
     /// The proxy for `https` addresses.
@@ -78,19 +78,19 @@ pub struct Http(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
-    way: Way,
+    network: Network,
     client: OnceLock<Result<Client, String>>,
 }
 
 impl Http {
-    /// A client that goes this way.
+    /// A client that goes this network.
     #[must_use]
-    pub fn new(way: Way) -> Http {
-        Http(Arc::new(Inner { way, client: OnceLock::new() }))
+    pub fn new(network: Network) -> Http {
+        Http(Arc::new(Inner { network, client: OnceLock::new() }))
     }
 
     async fn exchange(self, request: HttpRequest) -> Result<HttpResponse, ConnectorError> {
-        let client = self.0.client.get_or_init(|| client(&self.0.way));
+        let client = self.0.client.get_or_init(|| client(&self.0.network));
         let client = client.as_ref().map_err(|text| ConnectorError::user(text.clone().into()))?;
         let request = request.try_into_http1x().map_err(|error| ConnectorError::user(error.into()))?;
         let (mut parts, body) = request.into_parts();
@@ -131,21 +131,21 @@ fn failure(error: reqwest::Error) -> ConnectorError {
 }
 
 /// Redirects are the caller's: AWS's APIs have none, and an answer must keep its body and never leave https.
-fn client(way: &Way) -> Result<Client, String> {
+fn client(network: &Network) -> Result<Client, String> {
     let builder = Client::builder()
-        .tls_backend_preconfigured(tls(&way.roots)?)
+        .tls_backend_preconfigured(tls(&network.roots)?)
         .http1_only()
         .redirect(Policy::none())
         .connect_timeout(CONNECT_TIMEOUT)
         // Those that the environment names were read and checked at start.
         .no_proxy();
-    let proxies = [(&way.http_proxy, true), (&way.https_proxy, false)];
+    let proxies = [(&network.http_proxy, true), (&network.https_proxy, false)];
     let mut proxies = proxies.into_iter().filter_map(|(proxy, plain)| Some((proxy.as_ref()?.0.clone(), plain)));
     let builder = proxies.try_fold(builder, |builder, (url, plain)| {
         let (proxy, no_proxy) = if plain {
-            (reqwest::Proxy::http(url), format!("{LOOPBACK},{}", way.no_proxy))
+            (reqwest::Proxy::http(url), format!("{LOOPBACK},{}", network.no_proxy))
         } else {
-            (reqwest::Proxy::https(url), way.no_proxy.clone())
+            (reqwest::Proxy::https(url), network.no_proxy.clone())
         };
         proxy.map(|proxy| builder.proxy(proxy.no_proxy(NoProxy::from_string(&no_proxy))))
     });
@@ -220,8 +220,8 @@ mod tests {
 
     #[test]
     fn a_proxy_never_prints() {
-        let way = Way { https_proxy: Proxy::read("http://user:password@proxy:3128"), ..Way::default() };
-        let shown = format!("{way:?} {:?}", Http::new(way.clone()));
+        let network = Network { https_proxy: Proxy::read("http://user:password@proxy:3128"), ..Network::default() };
+        let shown = format!("{network:?} {:?}", Http::new(network.clone()));
         assert!(!shown.contains("password") && !shown.contains("user"), "{shown}");
     }
 

@@ -5,7 +5,7 @@
 //!
 //! ```text
 //! event ──cfn::request──> properties ──> Desired ──┐
-//!                                                  ├──> reconcile::plan (pure) ──> Steps ──act──┐
+//!                                                  ├──> plan (pure) ──> Steps ──act──┐
 //! AWS ──aws──> reconcile::observe ──> Observed ────┘            ^                               │
 //!                                                               └──────────── wait <────────────┘
 //!                                     until nothing is left to do ──> attributes ──cfn::response──> CloudFormation
@@ -15,27 +15,26 @@
 //! continue from what is there.
 
 pub mod attributes;
+pub mod auth;
 pub mod aws;
 pub mod cfn;
 pub mod continuation;
 pub mod cost;
 pub mod desired;
-pub mod engine;
+pub mod domain;
+pub mod environment;
 pub mod error;
-pub mod group_request;
 pub mod handler;
 pub mod http;
-pub mod login;
-pub mod logs;
-pub mod metrics;
-pub mod names;
+mod invocation;
 pub mod observed;
+pub mod plan;
 pub mod preview;
-pub mod problem;
 pub mod properties;
 pub mod reconcile;
 pub mod rotation;
-pub mod secret;
-pub mod settings;
+pub mod step;
+pub mod telemetry;
 
-pub use handler::{Function, Settings};
+pub use environment::Settings;
+pub use handler::Function;

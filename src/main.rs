@@ -4,10 +4,11 @@
 use std::process::ExitCode;
 
 use aws_smithy_runtime_api::client::http::SharedHttpConnector;
+use elasticache_resource::Function;
 use elasticache_resource::aws::Aws;
+use elasticache_resource::environment::Environment;
 use elasticache_resource::http::Http;
-use elasticache_resource::settings::Environment;
-use elasticache_resource::{Function, logs};
+use elasticache_resource::telemetry::logs;
 use lambda_runtime::{LambdaEvent, service_fn};
 use serde_json::Value;
 use tracing::error;
@@ -24,7 +25,7 @@ async fn main() -> ExitCode {
         }
     };
     logs::init(environment.levels);
-    let http = SharedHttpConnector::new(Http::new(environment.way));
+    let http = SharedHttpConnector::new(Http::new(environment.network));
     let aws = Aws::new(&environment.connection.config(&http));
     let function = Function::new(aws, http, environment.function);
     match lambda_runtime::run(service_fn(|event: LambdaEvent<Value>| function.handle(event))).await {

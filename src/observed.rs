@@ -3,10 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use crate::desired::{LogDelivery, Owner, Source, TAG_CREATING, TAG_KEPT_VERSION, TAG_REPLACED_BY, TAG_REPLACES, Tags};
-use crate::engine::{Engine, Version};
-use crate::login::InForce;
-use crate::secret::{AuthToken, SecretContent};
+use crate::auth::state::InForce;
+use crate::desired::{Desired, LogDelivery, Source, Tls};
+use crate::domain::engine::{Engine, Version};
+use crate::domain::secret::{AuthToken, SecretContent};
+use crate::domain::tags::{Owner, TAG_CREATING, TAG_KEPT_VERSION, TAG_REPLACED_BY, TAG_REPLACES, Tags};
+use crate::properties::ClusterMode;
 
 /// Everything under one generation's names, and what its properties point at.
 #[derive(Clone, Debug, Default)]
@@ -37,7 +39,7 @@ pub struct Observed {
     /// The version whose token AWS was last asked to make the only one, by this request, and agreed.
     pub required_version: Option<String>,
     /// Our snapshot from which a new generation is made, when one is looked for.
-    pub seed: Option<FoundSnapshot>,
+    pub transfer_snapshot: Option<FoundSnapshot>,
     /// When the request that looks was asked for, in milliseconds since the epoch.
     pub asked_epoch_ms: Option<u64>,
 }
@@ -227,6 +229,13 @@ pub struct Member {
 }
 
 impl Member {
+    /// Whether another engine or a later version is desired than the member runs.
+    #[must_use]
+    pub fn is_to_become(&self, desired: &Desired) -> bool {
+        let (Some(engine), Some(version)) = (self.engine, self.version.as_ref()) else { return false };
+        engine != desired.engine || desired.version.is_newer_than(version)
+    }
+
     /// Parameter group family of its engine version.
     #[must_use]
     pub fn family(&self) -> Option<String> {
@@ -335,7 +344,7 @@ pub struct Secret {
     /// Why the current version, which has a value, has no such password.
     pub flaw: Option<String>,
     /// The version that a change of the token under way brings in, with what it says.
-    pub coming: Option<(String, SecretContent)>,
+    pub incoming: Option<(String, SecretContent)>,
     /// Whether Secrets Manager rotates it.
     pub rotates: bool,
     /// Text for people.
@@ -388,13 +397,13 @@ impl Secret {
         if self.current() == Some(id) {
             return self.content.as_ref();
         }
-        self.coming.as_ref().filter(|(coming, _)| coming == id).map(|(_, content)| content)
+        self.incoming.as_ref().filter(|(incoming, _)| incoming == id).map(|(_, content)| content)
     }
 }
 
 /// A token in a secret that we only read.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ForeignToken {
+pub struct ExternalToken {
     /// The token.
     pub token: AuthToken,
     /// The version of the secret that it was in.
@@ -402,9 +411,29 @@ pub struct ForeignToken {
 }
 
 impl Group {
+    /// Cluster mode as it is; older answers only say whether the group is sharded.
+    #[must_use]
+    pub fn actual_cluster_mode(&self) -> ClusterMode {
+        match (self.cluster_mode.as_str(), self.cluster_enabled) {
+            ("compatible", _) => ClusterMode::Compatible,
+            ("enabled", _) | ("", true) => ClusterMode::Enabled,
+            _ => ClusterMode::Disabled,
+        }
+    }
+
+    /// Encryption in transit as it is.
+    #[must_use]
+    pub fn tls(&self) -> Tls {
+        match (self.transit_encryption, self.transit_encryption_mode.as_deref()) {
+            (false, _) => Tls::Off,
+            (true, Some("preferred")) => Tls::Preferred,
+            (true, _) => Tls::Required,
+        }
+    }
+
     /// Whether the group and all its shards are available and nothing is pending, as far as the group itself tells.
     #[must_use]
-    pub fn is_settled(&self) -> bool {
+    pub fn is_stable(&self) -> bool {
         let in_shards: usize = self.shards.iter().map(|shard| shard.member_ids.len()).sum();
         self.status == Status::Available
             && self.shards.iter().all(|shard| shard.status == Status::Available)
@@ -447,7 +476,7 @@ impl Group {
             },
             url: SecretContent::connection_url(&endpoint.address, port, &token),
             others: content.others.clone(),
-            ..SecretContent::login(&content.engine, &token, &self.id)
+            ..SecretContent::of_token(&content.engine, &token, &self.id)
         })
     }
 
@@ -599,7 +628,7 @@ pub struct Account {
     /// The security groups that exist, by id.
     pub security_groups: Option<BTreeMap<String, SecurityGroup>>,
     /// The token in the secret of `AuthTokenSecretArn`, or why there is none; `None` when no secret is named.
-    pub foreign_token: Option<Result<ForeignToken, String>>,
+    pub external_token: Option<Result<ExternalToken, String>>,
     /// The token in force, if it is in a secret that we only read and can still be read there.
     pub token_in_force: Option<(InForce, AuthToken)>,
     /// The group of `ParameterGroupName`.
@@ -617,9 +646,9 @@ pub struct Account {
 impl Account {
     /// A token that no cache takes counts as one that cannot be read, so that the one in force stays.
     pub fn leave_illegal_token(&mut self) {
-        let defect = self.foreign_token.as_ref().and_then(|found| found.as_ref().ok()?.token.defect());
+        let defect = self.external_token.as_ref().and_then(|found| found.as_ref().ok()?.token.defect());
         if let Some(defect) = defect {
-            self.foreign_token = Some(Err(format!("the token in it {defect}")));
+            self.external_token = Some(Err(format!("the token in it {defect}")));
         }
     }
 }

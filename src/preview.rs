@@ -3,28 +3,33 @@
 //! What stands is taken to be exactly what the old properties say. What only the account knows (subnets, parameter groups
 //! of the user's, secrets) is taken to be in order.
 
+use std::time::Duration;
+
 use serde_json::Value;
 
-use crate::cfn::properties::ResourceProperties;
-use crate::cfn::request::time_to_answer;
-use crate::desired::{Desired, Owner, Purpose, next_generations};
-use crate::observed::{Account, ForeignToken, Observed};
-use crate::problem::Problem;
-use crate::properties::ReplacementPolicy;
-use crate::reconcile::plan::{self, Direction, Forecast, Generation, Wish};
-use crate::secret::AuthToken;
+use crate::cfn::request::{service_timeout, time_to_answer};
+use crate::cfn::resource_properties::ResourceProperties;
+use crate::desired::{Desired, Purpose, next_generations};
+use crate::domain::problem::Problem;
+use crate::domain::secret::AuthToken;
+use crate::domain::tags::Owner;
+use crate::observed::{Account, ExternalToken, Observed};
+use crate::plan::{self, Direction, Forecast, Generation, Transition};
+use crate::properties::{Parsed, ReplacementPolicy};
 
 /// The forecast of an Update from `old` to `new`.
 ///
 /// # Errors
 /// The old properties could not stand, and why.
 pub fn update(old: &Value, new: &Value) -> Result<Forecast, Vec<Problem>> {
-    let (old, new) = (&ResourceProperties::new(old), &ResourceProperties::new(new));
+    let new = ResourceProperties::new(new);
+    let time = time_to_answer(service_timeout(&new));
+    let (old, new) = (&Parsed::read(&ResourceProperties::new(old)), &Parsed::read(&new));
     let owner = Owner { stack_id: "stack".to_owned(), logical_id: "Cache".to_owned() };
     // Any token will do: none is shown.
-    let token = AuthToken::new("in-the-foreign-secret".to_owned());
-    let foreign = ForeignToken { token, version: "current".to_owned() };
-    let account = Account { foreign_token: Some(Ok(foreign)), ..Account::default() };
+    let token = AuthToken::new("in-the-external-secret".to_owned());
+    let external = ExternalToken { token, version: "current".to_owned() };
+    let account = Account { external_token: Some(Ok(external)), ..Account::default() };
     let first = Desired::new(old, &owner, Purpose::Create)?;
     let id = first.names.replication_group.clone();
     let mut observed = standing(&first, &account);
@@ -36,34 +41,34 @@ pub fn update(old: &Value, new: &Value) -> Result<Forecast, Vec<Problem>> {
     if first.secret.name != desired.secret.name {
         observed.former_secret = observed.secret.take();
     }
-    let renamed = desired.renamed(new, old);
-    let wish = Wish {
+    let renamed = desired.renamed(&new.values, &old.values);
+    let transition = Transition {
         desired: &desired,
         previous: previous.as_ref(),
         guessed: false,
         renamed: renamed.as_deref(),
         direction: Direction::Forward,
     };
-    match plan::generation(wish, &observed) {
+    match plan::generation(transition, &observed) {
         Err(problems) => Ok(Forecast::refused(&id, problems)),
-        Ok(Generation::Same) => Ok(in_time(&id, Forecast::in_place(wish, &observed, &account), new)),
+        Ok(Generation::Same) => Ok(in_time(&id, Forecast::in_place(transition, &observed, &account), time)),
         Ok(Generation::Next(changes)) => {
-            let next = next_generations(new, &id, renamed.as_deref()).next().unwrap_or_default();
-            let seed = (desired.replacement_policy == ReplacementPolicy::Snapshot)
-                .then(|| desired.names.seed_snapshot(&next, 1));
+            let next = next_generations(&new.values, &id, renamed.as_deref()).next().unwrap_or_default();
+            let transfer_snapshot = (desired.replacement_policy == ReplacementPolicy::Snapshot)
+                .then(|| desired.names.transfer_snapshot(&next, 1));
             let desired = match Desired::new(new, &owner, Purpose::Replace(&next)) {
-                Ok(desired) => desired.replacing(&id, seed),
+                Ok(desired) => desired.replacing(&id, transfer_snapshot),
                 Err(problems) => return Ok(Forecast::refused(&id, problems)),
             };
-            let wish = Wish::new(&desired);
+            let transition = Transition::new(&desired);
             let Some(group) = &observed.group else { return Ok(Forecast::refused(&id, Vec::new())) };
-            Ok(in_time(&id, Forecast::replacement(wish, group, &changes, &account), new))
+            Ok(in_time(&id, Forecast::replacement(transition, group, &changes, &account), time))
         }
     }
 }
 
-fn in_time(id: &str, forecast: Forecast, new: &ResourceProperties) -> Forecast {
-    match forecast.too_long(time_to_answer(new)) {
+fn in_time(id: &str, forecast: Forecast, time: Duration) -> Forecast {
+    match forecast.too_long(time) {
         Some(problem) => Forecast::refused(id, vec![problem]),
         None => forecast,
     }
@@ -71,6 +76,6 @@ fn in_time(id: &str, forecast: Forecast, new: &ResourceProperties) -> Forecast {
 
 /// What stands after a Create with these properties.
 fn standing(desired: &Desired, account: &Account) -> Observed {
-    let wish = Wish::new(desired);
-    Forecast::end(wish, &Observed::default(), account)
+    let transition = Transition::new(desired);
+    Forecast::end(transition, &Observed::default(), account)
 }

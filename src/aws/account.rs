@@ -11,8 +11,9 @@ use aws_sdk_elasticache::config::retry::RetryConfig;
 use aws_sdk_elasticache::config::timeout::TimeoutConfig;
 use aws_sdk_elasticache::types::{DataTieringStatus, Parameter};
 
-use super::{Aws, Class, Fault};
-use crate::engine::{Engine, Version};
+use super::client::Aws;
+use super::fault::{Class, Fault};
+use crate::domain::engine::{Engine, Version};
 use crate::observed::{FoundParameterGroup, FoundSnapshot, Lookup, ParameterRule};
 
 /// Longest that one look-up may hold the first write up.

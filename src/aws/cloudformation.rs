@@ -2,7 +2,8 @@
 
 use aws_smithy_types::date_time::Format;
 
-use super::{Aws, Fault};
+use super::client::Aws;
+use super::fault::Fault;
 
 const ACTION: &str = "cloudformation:DescribeStackResource";
 
@@ -36,7 +37,7 @@ impl ResourceStatus {
 
 /// What CloudFormation says of a resource.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Told {
+pub(crate) enum StatusAnswer {
     /// It is in its stack.
     Status(ResourceStatus),
     /// Its stack is known and has no such resource: it was removed, its creation failed, or has just begun.
@@ -47,7 +48,7 @@ pub(crate) enum Told {
 
 impl Aws {
     /// What CloudFormation says of a resource.
-    pub(crate) async fn resource_status(&self, stack_id: &str, logical_id: &str) -> Result<Told, Fault> {
+    pub(crate) async fn resource_status(&self, stack_id: &str, logical_id: &str) -> Result<StatusAnswer, Fault> {
         let call = self.cloudformation.describe_stack_resource().stack_name(stack_id).logical_resource_id(logical_id);
         let output = match call.send().await {
             Ok(output) => output,
@@ -57,16 +58,20 @@ impl Aws {
                 // one that is not known is none of this account's, or not shown yet.
                 return match fault.message.as_str() {
                     text if !text.contains("does not exist") => Err(fault),
-                    text if text.starts_with("Resource ") => Ok(Told::NoResource),
-                    _ => Ok(Told::Nothing),
+                    text if text.starts_with("Resource ") => Ok(StatusAnswer::NoResource),
+                    _ => Ok(StatusAnswer::Nothing),
                 };
             }
         };
-        let Some(detail) = output.stack_resource_detail() else { return Ok(Told::Nothing) };
+        let Some(detail) = output.stack_resource_detail() else { return Ok(StatusAnswer::Nothing) };
         let status = detail.resource_status().map(|status| status.as_str().to_owned()).unwrap_or_default();
         let since = detail.last_updated_timestamp().and_then(|time| time.fmt(Format::DateTime).ok());
         let physical_id = detail.physical_resource_id().map(str::to_owned);
-        Ok(Told::Status(ResourceStatus { status, since: since.as_deref().map(basic).unwrap_or_default(), physical_id }))
+        Ok(StatusAnswer::Status(ResourceStatus {
+            status,
+            since: since.as_deref().map(basic).unwrap_or_default(),
+            physical_id,
+        }))
     }
 
     /// The status of a stack, such as `UPDATE_ROLLBACK_IN_PROGRESS`, which holds while the requests of a rollback are sent

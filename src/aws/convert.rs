@@ -6,8 +6,9 @@ use aws_sdk_ec2::types as ec2;
 use aws_sdk_elasticache::types as ec;
 use aws_smithy_types::DateTime;
 
-use crate::desired::{LogDelivery, Source, Tags};
-use crate::engine::{Engine, Version};
+use crate::desired::{LogDelivery, Source};
+use crate::domain::engine::{Engine, Version};
+use crate::domain::tags::Tags;
 use crate::observed::{
     Endpoint, Group, IngressRule, Member, PENDING_LOGS, ParameterGroup, SecurityGroup, Shard, Status, Subnet,
 };

@@ -4,8 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use aws_sdk_ec2::types::{Filter, ResourceType, Tag, TagSpecification};
 
-use super::{Aws, Class, Fault, convert};
-use crate::desired::Tags;
+use super::client::Aws;
+use super::convert;
+use super::fault::{Class, Fault};
+use crate::domain::tags::Tags;
 use crate::observed::{IngressRule, SecurityGroup, Subnet};
 
 fn filter(name: &str, values: impl IntoIterator<Item = String>) -> Filter {

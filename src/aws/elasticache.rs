@@ -10,11 +10,14 @@ use aws_sdk_elasticache::types::{
 };
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 
-use super::{Aws, Class, Fault, convert};
-use crate::desired::{LogDelivery, Tags, Tls, Topology};
-use crate::group_request::{GroupChange, LoginRequest, NewGroup, Replicas};
+use super::client::Aws;
+use super::convert;
+use super::fault::{Class, Fault};
+use crate::desired::{LogDelivery, Tls, Topology};
+use crate::domain::tags::Tags;
 use crate::observed::{Group, Member, ParameterGroup, SubnetGroup};
 use crate::properties::NodeGroupProperties;
+use crate::step::group::{AuthRequest, GroupChange, NewGroup, Replicas};
 
 /// The result of a look-up: not found is a value.
 pub type Found<T> = Result<Option<T>, Fault>;
@@ -26,7 +29,7 @@ fn list(ids: &BTreeSet<String>) -> Vec<String> {
 /// Minutes of events that a failed creation is explained from.
 const EVENT_MINUTES: i32 = 120;
 /// Members whose events are asked for side by side: a group may have ninety, and AWS counts calls.
-const EVENT_LOOKS_AT_ONCE: usize = 8;
+const EVENT_CALLS_AT_ONCE: usize = 8;
 
 impl Aws {
     /// The group, without its tags.
@@ -139,7 +142,7 @@ impl Aws {
         let sources = [(SourceType::ReplicationGroup, group.id.as_str())].into_iter();
         let members = group.member_ids.iter().map(|id| (SourceType::CacheCluster, id.as_str()));
         let looks: Vec<_> = sources.chain(members).map(|(kind, id)| self.events_of(kind, id)).collect();
-        let found: Vec<Vec<_>> = stream::iter(looks).buffer_unordered(EVENT_LOOKS_AT_ONCE).try_collect().await?;
+        let found: Vec<Vec<_>> = stream::iter(looks).buffer_unordered(EVENT_CALLS_AT_ONCE).try_collect().await?;
         let mut texts: Vec<_> = found.into_iter().flatten().collect();
         texts.retain(|(at, _)| at.is_none() || *at >= since);
         texts.sort_by(|a, b| b.cmp(a));
@@ -371,9 +374,9 @@ impl Aws {
         call.send().await.map(drop).map_err(|e| Fault::new("elasticache:ModifyReplicationGroup", group, &e))
     }
 
-    pub(crate) async fn change_login(&self, group: &str, change: &LoginRequest<'_>) -> Result<(), Fault> {
+    pub(crate) async fn change_auth(&self, group: &str, change: &AuthRequest<'_>) -> Result<(), Fault> {
         let call = self.elasticache.modify_replication_group().replication_group_id(group).apply_immediately(true);
-        let LoginRequest { token, strategy, add, remove, remove_all } = change;
+        let AuthRequest { token, strategy, add, remove, remove_all } = change;
         let call = call
             .set_auth_token(token.map(|token| token.expose().to_owned()))
             .set_auth_token_update_strategy(strategy.map(AuthTokenUpdateStrategyType::from))

@@ -7,7 +7,7 @@ use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 
-use crate::desired::TAG_STACK_ID;
+use crate::domain::tags::TAG_STACK_ID;
 
 /// What an error means for the step that met it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -5,7 +5,8 @@ use aws_sdk_lambda::config::retry::RetryConfig;
 use aws_sdk_lambda::primitives::Blob;
 use aws_sdk_lambda::types::InvocationType;
 
-use super::{Aws, Fault};
+use super::client::Aws;
+use super::fault::Fault;
 
 impl Aws {
     /// Has `function` invoked with `payload`, without waiting for it. Tried once: the caller knows how much time is left.

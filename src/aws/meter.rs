@@ -10,7 +10,7 @@ use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::config_bag::ConfigBag;
 
 use super::fault::is_throttling_code;
-use crate::metrics;
+use crate::telemetry::metrics;
 
 /// Hooked into every client.
 #[derive(Debug)]

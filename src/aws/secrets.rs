@@ -4,10 +4,12 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use zeroize::Zeroizing;
 
-use super::{Aws, Class, Fault, convert};
-use crate::desired::Tags;
-use crate::observed::{ForeignToken, STAGE_PENDING, Secret};
-use crate::secret::{AuthToken, OtherKeys, SecretContent, TOKEN_EXCLUDED, TOKEN_LENGTH, foreign_token};
+use super::client::Aws;
+use super::convert;
+use super::fault::{Class, Fault};
+use crate::domain::secret::{AuthToken, OtherKeys, SecretContent, TOKEN_EXCLUDED, TOKEN_LENGTH, external_token};
+use crate::domain::tags::Tags;
+use crate::observed::{ExternalToken, STAGE_PENDING, Secret};
 
 impl Aws {
     /// The secret of this name, without its content.
@@ -27,7 +29,7 @@ impl Aws {
             rotates: output.rotation_enabled().unwrap_or(false),
             content: None,
             flaw: None,
-            coming: None,
+            incoming: None,
             description: output.description().unwrap_or_default().to_owned(),
             replicas: output.replication_status().iter().filter_map(|r| r.region().map(str::to_owned)).collect(),
         }))
@@ -54,15 +56,15 @@ impl Aws {
 
     /// The token in a secret that we only read, in its current version or the given one; the inner error says why there is
     /// none.
-    pub(crate) async fn foreign_token(
+    pub(crate) async fn external_token(
         &self,
         arn: &str,
         key: Option<&str>,
         version: Option<&str>,
-    ) -> Result<Result<ForeignToken, String>, Fault> {
+    ) -> Result<Result<ExternalToken, String>, Fault> {
         match self.secret_text(arn, version).await {
             Ok(Some((Some(text), version))) => {
-                Ok(foreign_token(&text, key).map(|token| ForeignToken { token, version }))
+                Ok(external_token(&text, key).map(|token| ExternalToken { token, version }))
             }
             Ok(Some((None, _))) => Ok(Err(BINARY.to_owned())),
             Ok(None) => Ok(Err("the secret does not exist or has no value".to_owned())),

@@ -2,7 +2,8 @@
 
 use std::process::ExitCode;
 
-use elasticache_resource::{preview, problem};
+use elasticache_resource::domain::problem;
+use elasticache_resource::preview;
 use serde_json::Value;
 
 const USAGE: &str = "\

@@ -1,7 +1,7 @@
 //! The CloudFormation side of the contract; knows nothing of ElastiCache.
 
-pub mod properties;
 pub mod reason;
 pub mod request;
+pub mod resource_properties;
 pub mod response;
 pub mod unresolved;

@@ -10,7 +10,7 @@ use http::Uri;
 use reqwest::Url;
 use serde_json::Value;
 
-use super::properties::ResourceProperties;
+use super::resource_properties::ResourceProperties;
 
 /// The presigned URL that the answer goes to. Whoever holds it can answer, so only its host and path print.
 #[derive(Clone, PartialEq, Eq)]
@@ -212,19 +212,22 @@ const SERVICE_TIMEOUT: &str = "ServiceTimeout";
 /// CloudFormation's default for `ServiceTimeout`, and its greatest value, in seconds.
 pub const MAX_SERVICE_TIMEOUT: u32 = 3600;
 
-/// Time to answer a request with these properties: as long as CloudFormation waits, less [`margin`].
+/// Time to answer when CloudFormation waits for so long: all of it, less [`margin`].
 #[must_use]
-pub fn time_to_answer(properties: &ResourceProperties) -> Duration {
-    service_timeout(properties).saturating_sub(margin(properties))
+pub fn time_to_answer(service_timeout: Duration) -> Duration {
+    service_timeout.saturating_sub(margin(service_timeout))
 }
 
 /// What is kept of the time that CloudFormation waits, for the way of the answer.
 #[must_use]
-pub fn margin(properties: &ResourceProperties) -> Duration {
-    (service_timeout(properties) / 10).min(Duration::from_mins(1))
+pub fn margin(service_timeout: Duration) -> Duration {
+    (service_timeout / 10).min(Duration::from_mins(1))
 }
 
-fn service_timeout(properties: &ResourceProperties) -> Duration {
+/// How long CloudFormation waits for the answer to a request with these properties. A value that is wrong is taken for the
+/// default: the problem is reported with the others.
+#[must_use]
+pub fn service_timeout(properties: &ResourceProperties) -> Duration {
     let seconds = match properties.get(SERVICE_TIMEOUT) {
         Some(Value::String(text)) => text.parse::<u64>().ok(),
         Some(Value::Number(number)) => number.as_u64(),
@@ -356,7 +359,7 @@ mod tests {
 
     #[test]
     fn the_answer_goes_out_before_the_timeout() {
-        let seconds = |sent: Value| time_to_answer(&ResourceProperties::new(&sent)).as_secs();
+        let seconds = |sent: Value| time_to_answer(service_timeout(&ResourceProperties::new(&sent))).as_secs();
         assert_eq!(seconds(json!({})), 3540);
         assert_eq!(seconds(json!({"ServiceTimeout": 100})), 90);
     }

@@ -5,11 +5,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Purpose, rules};
-use crate::cfn::properties::ResourceProperties;
-use crate::engine::{Engine, Version};
-use crate::problem::Problem;
-use crate::properties::{ClusterMode, NetworkType, Properties};
+use super::rules;
+use super::types::Purpose;
+use crate::domain::engine::{Engine, Version};
+use crate::domain::problem::Problem;
+use crate::properties::{ClusterMode, NetworkType, Parsed, Properties};
 
 /// Things outside the resource that it needs. Only what is well-formed is here; the rules report the rest.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,12 +63,11 @@ pub struct References {
 impl References {
     /// Reads what can be read of properties that need not be right.
     #[must_use]
-    pub fn read(value: &ResourceProperties, purpose: Purpose<'_>) -> References {
-        let (properties, problems) = Properties::read(value);
+    pub fn read(parsed: &Parsed, purpose: Purpose<'_>) -> References {
         let wrong = |name: &str| {
-            problems.iter().any(|problem: &Problem| problem.property.split(['[', '.']).next() == Some(name))
+            parsed.problems.iter().any(|problem: &Problem| problem.property.split(['[', '.']).next() == Some(name))
         };
-        let mut references = References::of(&properties, purpose);
+        let mut references = References::of(&parsed.values, purpose);
         if wrong("Engine") || wrong("EngineVersion") {
             references.version = None;
         }
@@ -124,10 +123,10 @@ impl References {
         }
     }
 
-    /// The same without what an earlier wish pointed at in the same way: that was checked when it was first used, and a
+    /// The same without what an earlier transition pointed at in the same way: that was checked when it was first used, and a
     /// later change of something else must not fail because of it.
     #[must_use]
-    pub fn beside(mut self, earlier: &References) -> References {
+    pub fn without_unchanged(mut self, earlier: &References) -> References {
         let same_engine = (self.engine, &self.version) == (earlier.engine, &earlier.version);
         if same_engine && self.cluster_mode == earlier.cluster_mode && self.parameter_group == earlier.parameter_group {
             self.parameter_group = None;

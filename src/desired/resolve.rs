@@ -1,18 +1,37 @@
-//! From legal properties to a wish: every default stands here.
+//! From legal properties to a transition: every default stands here.
 
 use std::collections::BTreeSet;
 
-use super::{
-    Auth, Desired, LogDelivery, ModeFollowsGroup, Owner, Parameters, Purpose, References, Restore, SecretSettings,
-    Source, Tls, Topology, derived_stem, generation, rules,
-};
-use crate::engine::{Engine, Version};
-use crate::names::{self, Names};
-use crate::properties::{NodeGroupProperties, Properties, ReplacementPolicy, TransitEncryptionMode};
+use super::identity::{derived_id, generation};
+use super::references::References;
+use super::removal::DEFAULT_RECOVERY_DAYS;
+use super::rules;
+use super::state::{Desired, ModeFollowsGroup, zones_of};
+use super::types::{Auth, LogDelivery, Parameters, Purpose, Restore, SecretSettings, Source, Tls, Topology};
+use crate::domain::engine::{Engine, Version};
+use crate::domain::names::{self, Names};
+use crate::domain::problem::Problem;
+use crate::domain::tags::Owner;
+use crate::properties::{Parsed, Properties, ReplacementPolicy, TransitEncryptionMode};
+
+impl Desired {
+    /// Reads, defaults and checks; all problems at once.
+    ///
+    /// # Errors
+    /// Every property that is wrong, with its fix.
+    pub fn new(parsed: &Parsed, owner: &Owner, purpose: Purpose<'_>) -> Result<Desired, Vec<Problem>> {
+        let mut problems = parsed.problems.clone();
+        rules::check(&parsed.values, purpose, &mut problems);
+        if !problems.is_empty() {
+            return Err(problems);
+        }
+        Ok(resolve(parsed.values.clone(), owner, purpose))
+    }
+}
 
 /// Fills in the defaults of properties that passed the rules.
-pub(super) fn resolve(p: Properties, owner: &Owner, purpose: Purpose<'_>) -> Desired {
-    let stem = derived_stem(&p).unwrap_or_default();
+fn resolve(p: Properties, owner: &Owner, purpose: Purpose<'_>) -> Desired {
+    let stem = derived_id(&p).unwrap_or_default();
     let names = Names::of(match purpose {
         Purpose::Create => stem.as_str(),
         Purpose::Update(id) | Purpose::Replace(id) => id,
@@ -89,7 +108,7 @@ pub(super) fn resolve(p: Properties, owner: &Owner, purpose: Purpose<'_>) -> Des
         deletion_protection: p.deletion_protection.unwrap_or(false),
         replacement_policy: p.replacement_policy.unwrap_or(ReplacementPolicy::Refuse),
         replaces: None,
-        seed: None,
+        transfer_snapshot: None,
         kept_version: None,
         token_stays: false,
         references,
@@ -99,22 +118,11 @@ pub(super) fn resolve(p: Properties, owner: &Owner, purpose: Purpose<'_>) -> Des
     }
 }
 
-/// The zones of a plain group of so many nodes that is laid out as a shard. AWS takes one for each node or none.
-pub(super) fn zones_of(layout: &[NodeGroupProperties], nodes: i32) -> Vec<String> {
-    let zones = layout
-        .iter()
-        .flat_map(|shard| shard.primary_availability_zone.iter().chain(&shard.replica_availability_zones).cloned());
-    Some(zones.collect::<Vec<_>>()).filter(|zones| usize::try_from(nodes) == Ok(zones.len())).unwrap_or_default()
-}
-
-/// Days that a deleted secret can still be restored, unless the template says otherwise.
-pub(super) const DEFAULT_RECOVERY_DAYS: i32 = 7;
-
 fn auth(p: &Properties) -> Auth {
     if let Some(token) = &p.auth_token {
         Auth::Literal(token.clone())
     } else if let Some(arn) = &p.auth_token_secret_arn {
-        Auth::Foreign { arn: arn.clone(), key: p.auth_token_secret_key.clone() }
+        Auth::External { arn: arn.clone(), key: p.auth_token_secret_key.clone() }
     } else if p.auth_token_enabled == Some(true) {
         Auth::Generated { version: p.auth_token_version.clone() }
     } else if let Some(group) = p.user_group_ids.first() {

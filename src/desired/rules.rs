@@ -4,11 +4,12 @@ use std::collections::BTreeSet;
 
 use ipnet::IpNet;
 
-use super::window::Window;
-use super::{Purpose, TAG_PREFIX, Topology};
-use crate::engine::{Engine, Feature, Version};
-use crate::names;
-use crate::problem::Problem;
+use super::types::{Purpose, Topology};
+use crate::domain::engine::{Engine, Feature, Version};
+use crate::domain::names;
+use crate::domain::problem::Problem;
+use crate::domain::tags::TAG_PREFIX;
+use crate::domain::window::Window;
 use crate::properties::{ClusterMode, IpDiscovery, NetworkType, Properties, TransitEncryptionMode};
 
 /// Tags that AWS allows on a resource, less those that we add ourselves.
@@ -529,7 +530,7 @@ fn durability(p: &Properties, node_type: &str, problems: &mut Vec<Problem>) {
     if topology(p).1 != ClusterMode::Enabled || p.multi_az_enabled != Some(true) {
         add("needs cluster mode and Multi-AZ", "set NumNodeGroups, ReplicasPerNodeGroup and MultiAzEnabled");
     }
-    if p.transit_encryption_enabled != Some(true) && !wants_login(p) {
+    if p.transit_encryption_enabled != Some(true) && !wants_auth(p) {
         add("needs TLS from the start", "set TransitEncryptionEnabled to true");
     }
 }
@@ -555,7 +556,7 @@ fn is_key(text: &str) -> bool {
 }
 
 /// The properties that ask for a login.
-fn logins(p: &Properties) -> Vec<&'static str> {
+fn auth_properties(p: &Properties) -> Vec<&'static str> {
     [
         ("AuthToken", p.auth_token.is_some()),
         ("AuthTokenEnabled", p.auth_token_enabled == Some(true)),
@@ -567,16 +568,16 @@ fn logins(p: &Properties) -> Vec<&'static str> {
     .collect()
 }
 
-fn wants_login(p: &Properties) -> bool {
-    !logins(p).is_empty()
+fn wants_auth(p: &Properties) -> bool {
+    !auth_properties(p).is_empty()
 }
 
 fn token(p: &Properties, problems: &mut Vec<Problem>) {
-    if let [first, second, ..] = logins(p)[..] {
+    if let [first, second, ..] = auth_properties(p)[..] {
         let fix = format!("keep {first} or {second}");
         problems.push(Problem::new(first, format!("excludes {second}"), fix));
     }
-    if let Some(defect) = p.auth_token.as_ref().and_then(crate::secret::AuthToken::defect) {
+    if let Some(defect) = p.auth_token.as_ref().and_then(crate::domain::secret::AuthToken::defect) {
         problems.push(Problem::new("AuthToken", defect, "choose another, or set AuthTokenEnabled to have one made"));
     }
     let dependent = [
@@ -623,9 +624,9 @@ fn token(p: &Properties, problems: &mut Vec<Problem>) {
 }
 
 fn transit(p: &Properties, problems: &mut Vec<Problem>) {
-    let first_login = logins(p).first().copied();
+    let first_auth_change = auth_properties(p).first().copied();
     if p.transit_encryption_enabled == Some(false) {
-        if let Some(login) = first_login {
+        if let Some(login) = first_auth_change {
             let rule = format!("{login} needs TLS, which is off");
             let fix = format!("set TransitEncryptionEnabled to true or leave it out, or remove {login}");
             problems.push(Problem::new("TransitEncryptionEnabled", rule, fix).with_value("false"));
@@ -636,7 +637,7 @@ fn transit(p: &Properties, problems: &mut Vec<Problem>) {
             problems.push(Problem::new("TransitEncryptionMode", rule, fix).with_value(mode.as_str()));
         }
     }
-    if let (None, Some(mode), None) = (p.transit_encryption_enabled, p.transit_encryption_mode, first_login) {
+    if let (None, Some(mode), None) = (p.transit_encryption_enabled, p.transit_encryption_mode, first_auth_change) {
         let rule = "means nothing while TransitEncryptionEnabled is not set";
         let fix = "set TransitEncryptionEnabled to true";
         problems.push(Problem::new("TransitEncryptionMode", rule, fix).with_value(mode.as_str()));
@@ -650,7 +651,7 @@ fn transit(p: &Properties, problems: &mut Vec<Problem>) {
         let fix = "leave TransitEncryptionMode out, or use Redis OSS 7.1 or Valkey";
         problems.push(Problem::new("TransitEncryptionMode", rule, fix).with_value("preferred"));
     }
-    if let (Some(TransitEncryptionMode::Preferred), Some(login)) = (p.transit_encryption_mode, first_login) {
+    if let (Some(TransitEncryptionMode::Preferred), Some(login)) = (p.transit_encryption_mode, first_auth_change) {
         let rule = format!("preferred lets plain connections in, which AWS refuses together with {login}");
         let fix = "set TransitEncryptionMode to required or leave it out";
         problems.push(Problem::new("TransitEncryptionMode", rule, fix).with_value("preferred"));

@@ -1,18 +1,22 @@
 use serde_json::{Value, json};
 
 use super::*;
+use crate::cfn::resource_properties::ResourceProperties;
+use crate::domain::engine::Engine;
+use crate::domain::tags::Owner;
+use crate::properties::{ClusterMode, Parsed};
 
 fn owner() -> Owner {
     Owner { stack_id: "arn:aws:cloudformation:us-east-1:1:stack/s/g".into(), logical_id: "Cache".into() }
 }
 
-fn with(extra: &Value) -> ResourceProperties {
+fn with(extra: &Value) -> Parsed {
     let mut value = json!({
         "Env": "dev", "ProjectId": "app", "VpcId": "vpc-1", "SubnetIds": ["subnet-1", "subnet-2"],
     });
     let (Value::Object(map), Value::Object(more)) = (&mut value, extra) else { unreachable!() };
     map.extend(more.clone());
-    ResourceProperties::new(&value)
+    Parsed::read(&ResourceProperties::new(&value))
 }
 
 fn desired(extra: &Value) -> Desired {
@@ -125,14 +129,17 @@ fn an_engine_change_keeps_the_id_and_a_rename_does_not() {
     let redis =
         Desired::new(&with(&json!({"Engine": "valkey"})), &owner(), Purpose::Update("dev-app-redis-2")).unwrap();
     let before = with(&json!({"Engine": "redis"}));
-    assert_eq!(redis.renamed(&with(&json!({"Engine": "valkey"})), &before), None);
-    assert_eq!(redis.renamed(&with(&json!({"Env": "prod"})), &before), Some("prod-app-valkey".to_owned()));
+    assert_eq!(redis.renamed(&with(&json!({"Engine": "valkey"})).values, &before.values), None);
+    assert_eq!(
+        redis.renamed(&with(&json!({"Env": "prod"})).values, &before.values),
+        Some("prod-app-valkey".to_owned())
+    );
 }
 
 #[test]
 fn a_removal_reads_what_it_can_of_broken_properties() {
     let value = json!({"Env": ["x"], "SecretRecoveryWindowInDays": "0", "FinalSnapshotIdentifier": "final", "Old": 1});
-    let value = ResourceProperties::new(&value);
+    let value = Parsed::read(&ResourceProperties::new(&value));
     let removal = Removal::new(&value, &owner(), "dev-app-valkey", "r1");
     assert_eq!(removal.recovery_window_days, 0);
     assert!(removal.final_snapshot.as_deref().unwrap().starts_with("final-"));

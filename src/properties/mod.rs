@@ -1,17 +1,19 @@
 //! The properties of `Custom::ElastiCache` as a template gives them: pure.
 //!
 //! Nothing is defaulted or compared here; [`crate::desired`] does that. To add a property: a field here and its line in
-//! [`Properties::read`], then what it means in `desired`.
+//! [`Properties::from_reader`], then what it means in `desired`.
 
 mod reader;
 
+use std::collections::BTreeSet;
+
 use serde_json::Map;
 
-use crate::cfn::properties::ResourceProperties;
 use crate::cfn::request::MAX_SERVICE_TIMEOUT;
-use crate::engine::Engine;
-use crate::problem::Problem;
-use crate::secret::AuthToken;
+use crate::cfn::resource_properties::ResourceProperties;
+use crate::domain::engine::Engine;
+use crate::domain::problem::Problem;
+use crate::domain::secret::AuthToken;
 use reader::{Empty, Reader};
 pub use reader::{Field, Kind};
 
@@ -191,10 +193,27 @@ impl TransitEncryptionMode {
 /// Most shards that a group may have on request (the default quota is 90 nodes).
 const MAX_SHARDS: i32 = 500;
 
-impl Properties {
+/// The properties of one template, read once: nobody after this sees JSON.
+#[derive(Clone, Debug, Default)]
+pub struct Parsed {
+    /// What could be read.
+    pub values: Properties,
+    /// Everything that is wrong with the rest.
+    pub problems: Vec<Problem>,
+    /// The names that are set, whether or not their values could be read.
+    set: BTreeSet<String>,
+}
+
+impl Parsed {
+    /// Whether the template sets this property, legally or not.
+    #[must_use]
+    pub fn is_set(&self, name: &str) -> bool {
+        self.set.contains(name)
+    }
+
     /// Reads the properties; whatever is misspelt, of the wrong type or out of range goes into the problems.
     #[must_use]
-    pub fn read(value: &ResourceProperties) -> (Properties, Vec<Problem>) {
+    pub fn read(value: &ResourceProperties) -> Parsed {
         let mut problems = Vec::new();
         let empty = Map::new();
         let map = value.as_map().unwrap_or_else(|| {
@@ -202,11 +221,15 @@ impl Properties {
             &empty
         });
         let mut r = Reader::new("", map, &mut problems);
-        let properties = Properties::from_reader(&mut r);
+        let values = Properties::from_reader(&mut r);
         r.finish();
-        (properties, problems)
+        let is_set = |name: &&String| value.get(name).is_some();
+        let set = map.keys().filter(is_set).cloned().collect();
+        Parsed { values, problems, set }
     }
+}
 
+impl Properties {
     /// Every property that there is, in the order of its reference.
     #[must_use]
     pub fn fields() -> Vec<Field> {
@@ -360,7 +383,8 @@ mod tests {
     use serde_json::{Value, json};
 
     fn read(value: &Value) -> (Properties, Vec<Problem>) {
-        Properties::read(&ResourceProperties::new(value))
+        let Parsed { values, problems, .. } = Parsed::read(&ResourceProperties::new(value));
+        (values, problems)
     }
 
     fn problems(value: &Value) -> Vec<String> {

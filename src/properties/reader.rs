@@ -1,15 +1,15 @@
 //! Reads a CloudFormation property map leniently and collects everything that is wrong with it: pure.
 //!
-//! [`crate::cfn::properties`] has taken blanks away and what is not set. What nobody resolved on the way is refused here, in
+//! [`crate::cfn::resource_properties`] has taken blanks away and what is not set. What nobody resolved on the way is refused here, in
 //! every place that takes a value.
 
 use std::ops::RangeInclusive;
 
 use serde_json::{Map, Value};
 
-use crate::cfn::properties::{is_invisible, is_unset, trimmed};
+use crate::cfn::resource_properties::{is_invisible, is_unset, trimmed};
 use crate::cfn::unresolved::Unresolved;
-use crate::problem::{Problem, nearest};
+use crate::domain::problem::{Problem, nearest};
 
 /// Reads one map of properties. Each reading method marks its name as known; [`Reader::finish`] refuses the rest.
 ///

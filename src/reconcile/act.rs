@@ -1,19 +1,19 @@
 //! Takes one step. Calls AWS; decides nothing.
 
-use super::plan::{LoginChange, NewSecret, SnapshotSource, StagedSecret, Step, TagTarget};
 use crate::aws::{Aws, Fault};
-use crate::group_request::LoginRequest;
-use crate::metrics::{Phase, timed};
-use crate::names::hash;
+use crate::domain::names::hash;
+use crate::domain::secret::{AuthToken, SecretContent};
 use crate::observed::{STAGE_CURRENT, STAGE_PENDING};
-use crate::secret::{AuthToken, SecretContent};
+use crate::step::group::AuthRequest;
+use crate::step::{AuthChange, NewSecret, SnapshotSource, StagedSecret, Step, TagTarget};
+use crate::telemetry::metrics::{Phase, timed};
 
 /// Takes one step. `request` identifies the request, for calls that AWS recognises when repeated.
 pub async fn act(aws: &Aws, step: &Step, request: &str) -> Result<(), Fault> {
-    timed(Phase::Act, take(aws, step, request)).await
+    timed(Phase::Act, call(aws, step, request)).await
 }
 
-async fn take(aws: &Aws, step: &Step, request: &str) -> Result<(), Fault> {
+async fn call(aws: &Aws, step: &Step, request: &str) -> Result<(), Fault> {
     match step {
         Step::CreateSubnetGroup { name, description, subnet_ids, tags } => {
             aws.create_subnet_group(name, description, subnet_ids, tags).await
@@ -53,7 +53,7 @@ async fn take(aws: &Aws, step: &Step, request: &str) -> Result<(), Fault> {
         Step::DecreaseReplicas { group, replicas } => aws.decrease_replicas(group, replicas).await,
         Step::ChangeShards { group, shards, remove } => aws.change_shards(group, *shards, remove).await,
         Step::SetTransitEncryption { group, from, to } => aws.set_transit_encryption(group, *from, *to).await,
-        Step::ChangeLogin { group, change } => aws.change_login(group, &login_request(change)).await,
+        Step::ChangeAuth { group, change } => aws.change_auth(group, &auth_request(change)).await,
         Step::DeliverLogs { group, set, disable } => aws.deliver_logs(group, set, disable).await,
         Step::DeleteGroup { group, final_snapshot } => aws.delete_group(group, final_snapshot.as_deref()).await,
         Step::CreateSnapshot { name, of: SnapshotSource::Member(id), tags } => {
@@ -72,16 +72,16 @@ async fn take(aws: &Aws, step: &Step, request: &str) -> Result<(), Fault> {
     }
 }
 
-fn login_request(change: &LoginChange) -> LoginRequest<'_> {
-    let nothing = LoginRequest { token: None, strategy: None, add: None, remove: &[], remove_all: false };
+fn auth_request(change: &AuthChange) -> AuthRequest<'_> {
+    let nothing = AuthRequest { token: None, strategy: None, add: None, remove: &[], remove_all: false };
     match change {
-        LoginChange::Rotate { token, from_user_groups, .. } => {
-            LoginRequest { token: Some(token), strategy: Some("ROTATE"), remove_all: *from_user_groups, ..nothing }
+        AuthChange::Rotate { token, from_user_groups, .. } => {
+            AuthRequest { token: Some(token), strategy: Some("ROTATE"), remove_all: *from_user_groups, ..nothing }
         }
-        LoginChange::Set { token, .. } => LoginRequest { token: Some(token), strategy: Some("SET"), ..nothing },
-        LoginChange::TokenToUserGroup(id) => LoginRequest { strategy: Some("DELETE"), add: Some(id), ..nothing },
-        LoginChange::UserGroups { add, remove } => LoginRequest { add: add.as_deref(), remove, ..nothing },
-        LoginChange::RemoveUserGroups(ids) => LoginRequest { remove: ids, ..nothing },
+        AuthChange::Set { token, .. } => AuthRequest { token: Some(token), strategy: Some("SET"), ..nothing },
+        AuthChange::TokenToUserGroup(id) => AuthRequest { strategy: Some("DELETE"), add: Some(id), ..nothing },
+        AuthChange::UserGroups { add, remove } => AuthRequest { add: add.as_deref(), remove, ..nothing },
+        AuthChange::RemoveUserGroups(ids) => AuthRequest { remove: ids, ..nothing },
     }
 }
 
@@ -105,7 +105,7 @@ async fn create_secret(aws: &Aws, secret: &NewSecret, request: &str) -> Result<(
         Some(token) => token.clone(),
         None => aws.random_token().await?,
     };
-    let login = SecretContent::login(engine, &token, replication_group);
+    let login = SecretContent::of_token(engine, &token, replication_group);
     let mut content = SecretContent { others: others.clone(), ..login };
     let version = decided.clone().unwrap_or_else(|| version(&[request, name]));
     match existing {

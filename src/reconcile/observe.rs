@@ -8,22 +8,23 @@ use tokio::time::Instant;
 use tracing::{info, warn};
 
 use super::optional::optional;
-use super::plan::Wish;
 use super::wait::{Rights, Waiter, pause};
+use crate::auth::state::{InForce, Progress};
 use crate::aws::{Aws, Class, Fault};
 use crate::cost::{NodeKind, Price};
-use crate::desired::{Auth, Desired, Owner, References, Removal};
-use crate::engine::FAMILIES;
+use crate::desired::{Auth, Desired, References, Removal};
+use crate::domain::engine::FAMILIES;
+use crate::domain::names::{self, Names};
+use crate::domain::problem::Problem;
+use crate::domain::secret::AuthToken;
+use crate::domain::tags::Owner;
 use crate::error::Error;
-use crate::login::{InForce, Progress};
-use crate::metrics::{Phase, timed};
-use crate::names::{self, Names};
 use crate::observed::{
-    Account, ForeignToken, FoundSnapshot, Group, Lookup, Member, Observed, ParameterGroup, Secret, SecurityGroup,
+    Account, ExternalToken, FoundSnapshot, Group, Lookup, Member, Observed, ParameterGroup, Secret, SecurityGroup,
     Status, SubnetGroup,
 };
-use crate::problem::Problem;
-use crate::secret::AuthToken;
+use crate::plan::Transition;
+use crate::telemetry::metrics::{Phase, timed};
 
 /// What to look for.
 #[derive(Clone, Copy, Debug)]
@@ -43,7 +44,7 @@ pub struct Target<'a> {
     /// Parameter groups under its names that may exist, if that is known; they are searched for when it is not.
     pub parameter_groups: Option<&'a BTreeSet<String>>,
     /// Our snapshot from which a new generation is made.
-    pub seed: Option<&'a str>,
+    pub transfer_snapshot: Option<&'a str>,
     /// What it means when the function may not look at the secret.
     pub hidden_secret: HiddenSecret,
 }
@@ -69,19 +70,19 @@ impl<'a> From<&'a Desired> for Target<'a> {
             vpc_id: Some(&desired.vpc_id),
             secret_content: true,
             parameter_groups: None,
-            seed: desired.seed.as_deref(),
+            transfer_snapshot: desired.transfer_snapshot.as_deref(),
             hidden_secret: if desired.auth.keeps_secret() { HiddenSecret::Fails } else { HiddenSecret::Absent },
         }
     }
 }
 
-impl<'a> From<Wish<'a>> for Target<'a> {
-    fn from(wish: Wish<'a>) -> Target<'a> {
+impl<'a> From<Transition<'a>> for Target<'a> {
+    fn from(transition: Transition<'a>) -> Target<'a> {
         // Another generation's secret is its own.
-        let same = |previous: &&Desired| previous.names == wish.desired.names && previous.auth.keeps_secret();
-        let former = wish.previous.filter(same).map(|previous| previous.secret.name.as_str());
-        let former_secret_name = former.filter(|name| *name != wish.desired.secret.name);
-        Target { former_secret_name, ..Target::from(wish.desired) }
+        let same = |previous: &&Desired| previous.names == transition.desired.names && previous.auth.keeps_secret();
+        let former = transition.previous.filter(same).map(|previous| previous.secret.name.as_str());
+        let former_secret_name = former.filter(|name| *name != transition.desired.secret.name);
+        Target { former_secret_name, ..Target::from(transition.desired) }
     }
 }
 
@@ -95,7 +96,7 @@ impl<'a> From<&'a Removal> for Target<'a> {
             vpc_id: None,
             secret_content: false,
             parameter_groups: None,
-            seed: None,
+            transfer_snapshot: None,
             hidden_secret: if removal.keeps_secret { HiddenSecret::AbsentIfAlone } else { HiddenSecret::Absent },
         }
     }
@@ -104,11 +105,11 @@ impl<'a> From<&'a Removal> for Target<'a> {
 /// Looks at everything under the target's names, side by side. A look-up that is throttled is repeated alone, so that few
 /// calls a second are enough for a whole look.
 pub async fn observe(waiter: &Waiter<'_>, target: Target<'_>) -> Result<Observed, Error> {
-    let seen = timed(Phase::Look, Box::pin(everything(waiter, target))).await?;
+    let seen = timed(Phase::Observe, Box::pin(everything(waiter, target))).await?;
     // The calls of a look are not made at one moment: a duplicate delivery may make subnet group and group between them,
     // and then nothing seen tells whose the group is.
     let nobodys = seen.group.as_ref().is_some_and(|group| group.tags.is_none()) && seen.subnet_group.is_none();
-    if nobodys { timed(Phase::Look, Box::pin(everything(waiter, target))).await } else { Ok(seen) }
+    if nobodys { timed(Phase::Observe, Box::pin(everything(waiter, target))).await } else { Ok(seen) }
 }
 
 async fn everything(waiter: &Waiter<'_>, target: Target<'_>) -> Result<Observed, Error> {
@@ -121,16 +122,21 @@ async fn everything(waiter: &Waiter<'_>, target: Target<'_>) -> Result<Observed,
             None => Ok(Ok(None)),
         }
     };
-    let looks =
-        async { tokio::try_join!(secret(waiter, target, target.secret_name), former, seed(waiter, target.seed)) };
+    let polls = async {
+        tokio::try_join!(
+            secret(waiter, target, target.secret_name),
+            former,
+            transfer_snapshot(waiter, target.transfer_snapshot)
+        )
+    };
     let ((group, members), subnet_group, security_groups, parameter_groups, secrets) = tokio::try_join!(
         group(waiter, &names.replication_group),
         subnet_group(waiter, target),
         waiter.persist(|| aws.security_groups_named(&security_group)),
         parameter_groups(waiter, target),
-        looks,
+        polls,
     )?;
-    let (secret, former_secret, seed) = secrets;
+    let (secret, former_secret, transfer_snapshot) = secrets;
     let home = subnet_group.as_ref().map(|group| group.vpc_id.as_str()).or(target.vpc_id);
     let security_group = choose(security_groups, target, home, waiter.account.as_deref());
     let mut observed = Observed {
@@ -142,7 +148,7 @@ async fn everything(waiter: &Waiter<'_>, target: Target<'_>) -> Result<Observed,
         secret: None,
         // What the function may not see it cannot have used for this resource.
         former_secret: former_secret.unwrap_or_else(|fault| missing(&fault)),
-        seed,
+        transfer_snapshot,
         asked_parameter_group: None,
         asked_logs: BTreeSet::new(),
         unresettable: BTreeSet::new(),
@@ -157,7 +163,7 @@ async fn everything(waiter: &Waiter<'_>, target: Target<'_>) -> Result<Observed,
     };
     let progress = observed.subnet_group.as_ref().and_then(|group| Progress::read(&group.tags));
     if let (Some(secret), Some(progress)) = (&mut observed.secret, progress) {
-        coming(waiter, target, secret, &progress).await?;
+        incoming(waiter, target, secret, &progress).await?;
     }
     Ok(observed)
 }
@@ -273,11 +279,11 @@ async fn members(waiter: &Waiter<'_>, ids: &[String]) -> Result<BTreeMap<String,
 /// The secret; the inner error says that it may not be looked at.
 async fn secret(waiter: &Waiter<'_>, target: Target<'_>, name: &str) -> Result<Result<Option<Secret>, Fault>, Error> {
     let aws = waiter.aws;
-    let look = || aws.secret(name);
+    let poll = || aws.secret(name);
     let found = match target.hidden_secret {
         // None is missed, so a right that is not there is none that will come.
-        HiddenSecret::Absent => waiter.answered(look, Rights::AsTheyAre).await?,
-        HiddenSecret::Fails | HiddenSecret::AbsentIfAlone => waiter.answered(look, Rights::MayCome).await?,
+        HiddenSecret::Absent => waiter.answered(poll, Rights::AsTheyAre).await?,
+        HiddenSecret::Fails | HiddenSecret::AbsentIfAlone => waiter.answered(poll, Rights::MayCome).await?,
     };
     let mut secret = match found {
         Ok(Some(secret)) => secret,
@@ -298,7 +304,7 @@ fn may_read(target: Target<'_>, secret: &Secret) -> bool {
 }
 
 /// Reads the version that a change of the token under way brings in.
-async fn coming(
+async fn incoming(
     waiter: &Waiter<'_>,
     target: Target<'_>,
     secret: &mut Secret,
@@ -308,42 +314,42 @@ async fn coming(
     let listed = secret.stages.values().any(|id| id == wanted) && secret.current() != Some(wanted);
     if listed && progress.origin.is_in(&secret.name) && may_read(target, secret) {
         let content = waiter.persist(|| waiter.aws.secret_version(&secret.arn, wanted)).await?;
-        secret.coming = content.and_then(Result::ok).map(|content| (wanted.clone(), content));
+        secret.incoming = content.and_then(Result::ok).map(|content| (wanted.clone(), content));
     }
     Ok(())
 }
 
 /// The token in force, when it is in a secret that we only read and a newer version of that secret may say something else.
-/// `wish` names the secret, or did before. A version that cannot be read any more is no error.
+/// `transition` names the secret, or did before. A version that cannot be read any more is no error.
 pub async fn token_in_force(
     waiter: &Waiter<'_>,
-    wish: Wish<'_>,
+    transition: Transition<'_>,
     observed: &Observed,
     account: &Account,
 ) -> Result<Option<(InForce, AuthToken)>, Error> {
     let in_force = observed.subnet_group.as_ref().and_then(|group| InForce::read(&group.tags));
     let Some(in_force) = in_force else { return Ok(None) };
-    if let Some(Ok(current)) = &account.foreign_token
-        && wish.desired.origin().as_ref() == Some(&in_force.origin)
+    if let Some(Ok(current)) = &account.external_token
+        && transition.desired.origin().as_ref() == Some(&in_force.origin)
         && in_force.version.as_ref() == Some(&current.version)
     {
         return Ok(Some((in_force, current.token.clone())));
     }
-    let sources = [Some(wish.desired), wish.previous].into_iter().flatten();
+    let sources = [Some(transition.desired), transition.previous].into_iter().flatten();
     let named = sources.filter(|source| source.origin().as_ref() == Some(&in_force.origin)).find_map(|source| {
         match &source.auth {
-            Auth::Foreign { arn, key } => Some((arn.clone(), key.clone())),
+            Auth::External { arn, key } => Some((arn.clone(), key.clone())),
             Auth::Open | Auth::Generated { .. } | Auth::Literal(_) | Auth::UserGroup(_) => None,
         }
     });
     let Some((arn, key)) = named else { return Ok(None) };
     let (key, version) = (key.as_deref(), in_force.version.as_deref());
-    let read = foreign_token(waiter, &arn, key, version).await?;
+    let read = external_token(waiter, &arn, key, version).await?;
     let read = read.inspect_err(|reason| warn!(reason, "the token in force cannot be read any more"));
     Ok(read.ok().map(|read| (in_force, read.token)))
 }
 
-async fn seed(waiter: &Waiter<'_>, name: Option<&str>) -> Result<Option<FoundSnapshot>, Error> {
+async fn transfer_snapshot(waiter: &Waiter<'_>, name: Option<&str>) -> Result<Option<FoundSnapshot>, Error> {
     let Some(name) = name else { return Ok(None) };
     Ok(match waiter.persist(|| waiter.aws.snapshot(name)).await? {
         Lookup::Found(snapshot) => Some(snapshot),
@@ -357,18 +363,18 @@ async fn seed(waiter: &Waiter<'_>, name: Option<&str>) -> Result<Option<FoundSna
 /// # Errors
 /// There is no time for that token.
 pub async fn account(waiter: &Waiter<'_>, references: &References) -> Result<Account, Error> {
-    let found = timed(Phase::Look, Box::pin(referenced(waiter, references))).await?;
+    let found = timed(Phase::Observe, Box::pin(referenced(waiter, references))).await?;
     Ok(Account { id: waiter.account.clone(), ..found })
 }
 
 /// The token in a secret that we only read; the inner error says why there is none.
-async fn foreign_token(
+async fn external_token(
     waiter: &Waiter<'_>,
     arn: &str,
     key: Option<&str>,
     version: Option<&str>,
-) -> Result<Result<ForeignToken, String>, Error> {
-    match waiter.answered(|| waiter.aws.foreign_token(arn, key, version), Rights::MayCome).await? {
+) -> Result<Result<ExternalToken, String>, Error> {
+    match waiter.answered(|| waiter.aws.external_token(arn, key, version), Rights::MayCome).await? {
         Ok(read) => Ok(read),
         Err(fault) if fault.class == Class::Denied => Ok(Err(fault.to_string())),
         Err(fault) => Err(fault.into()),
@@ -380,17 +386,17 @@ async fn referenced(waiter: &Waiter<'_>, references: &References) -> Result<Acco
     let security_groups = references.all_security_groups();
     let foreign = async {
         match &references.token_secret {
-            Some((arn, key)) => foreign_token(waiter, arn, key.as_deref(), None).await.map(Some),
+            Some((arn, key)) => external_token(waiter, arn, key.as_deref(), None).await.map(Some),
             None => Ok(None),
         }
     };
-    let (subnets, security_groups, foreign_token, offers) = tokio::join!(
+    let (subnets, security_groups, external_token, offers) = tokio::join!(
         checked(!references.subnet_ids.is_empty(), || aws.subnets(&references.subnet_ids)),
         checked(true, || aws.security_groups_by_id(&security_groups)),
         foreign,
         Box::pin(offers(aws, references)),
     );
-    Ok(Account { subnets, security_groups, foreign_token: foreign_token?, ..offers })
+    Ok(Account { subnets, security_groups, external_token: external_token?, ..offers })
 }
 
 /// What ElastiCache itself has or offers.
@@ -426,26 +432,26 @@ const CHECK_PATIENCE: Duration = Duration::from_secs(3);
 const CHECK_AT_MOST: Duration = Duration::from_secs(10);
 
 /// A look-up, if it is wanted and possible. One fault that passes must not let through what would be refused.
-async fn checked<T, F>(wanted: bool, look: impl Fn() -> F) -> Option<T>
+async fn checked<T, F>(wanted: bool, poll: impl Fn() -> F) -> Option<T>
 where
     F: Future<Output = Result<T, Fault>>,
 {
     if !wanted {
         return None;
     }
-    let found = optional(CHECK_AT_MOST, tried_a_few_times(look)).await;
+    let found = optional(CHECK_AT_MOST, tried_a_few_times(poll)).await;
     found.inspect_err(|why| warn!(why, "a check before the first write was not possible")).ok()
 }
 
 /// What AWS answers one of a few tries in a short time.
-async fn tried_a_few_times<T, F>(look: impl Fn() -> F) -> Result<T, Fault>
+async fn tried_a_few_times<T, F>(poll: impl Fn() -> F) -> Result<T, Fault>
 where
     F: Future<Output = Result<T, Fault>>,
 {
     let began = Instant::now();
     let mut tries = 1;
     loop {
-        match look().await {
+        match poll().await {
             Err(fault) if fault.passes() && tries < CHECKS && began.elapsed() < CHECK_PATIENCE => {
                 tokio::time::sleep(pause(tries, CHECK_PATIENCE, fastrand::f64())).await;
                 tries += 1;
@@ -472,13 +478,13 @@ const PRICE_AT_MOST: Duration = Duration::from_secs(2);
 /// What one node costs: from the built-in table, else from the price list. Not knowing is never a failure.
 pub async fn price(aws: &Aws, desired: &Desired) -> Option<Price> {
     let kind = NodeKind { region: aws.region(), engine: desired.engine, node_type: &desired.node_type };
-    let look = async {
+    let poll = async {
         if let Some(price) = kind.built_in_price() {
             return Ok(Some(price));
         }
         let documents = tried_a_few_times(|| aws.price_documents(kind)).await?;
         Ok::<_, Fault>(kind.listed_price(&documents))
     };
-    let price = optional(PRICE_AT_MOST, look).await;
+    let price = optional(PRICE_AT_MOST, poll).await;
     price.inspect_err(|why| info!(why, "the price list could not be read; the cost is not estimated")).ok().flatten()
 }

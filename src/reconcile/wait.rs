@@ -8,13 +8,12 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tracing::{debug, info};
 
-use super::LOOKS_TO_SHOW;
-use super::order::Order;
-use super::plan::Awaited;
+use super::fence::requests::Fence;
 use crate::aws::{Aws, Class, Fault};
 use crate::error::Error;
-use crate::metrics::{Phase, timed};
 use crate::observed::{Lookup, Status};
+use crate::plan::Awaited;
+use crate::telemetry::metrics::{Phase, timed};
 
 /// When a request must have been answered.
 #[derive(Clone, Copy, Debug)]
@@ -28,14 +27,14 @@ pub struct Deadline {
     /// When a call that AWS has not answered is given up for the answer: soon after `answer_by`.
     pub give_up_at: Instant,
     /// The same for handing on: soon after `hand_over_at`.
-    pub break_off_at: Instant,
+    pub interrupt_at: Instant,
 }
 
 impl Deadline {
     /// When work ends, whatever it waits for.
     #[must_use]
     pub fn end(&self) -> Instant {
-        self.give_up_at.min(self.break_off_at)
+        self.give_up_at.min(self.interrupt_at)
     }
 
     /// `longest`, or less where the answer, or handing on, would come too late.
@@ -48,14 +47,17 @@ impl Deadline {
 /// What is seen of a group that AWS does not know.
 const NOT_THERE: &str = "not there";
 
-/// Pause before the first look.
+/// Polls within which AWS has to show a finished change.
+pub(super) const POLLS_TO_SHOW: u32 = 6;
+
+/// Pause before the first poll.
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 
 /// The pause before look number `look`, growing to `longest`; `jitter` between 0 and 1 takes away up to a fifth, so that
 /// many functions do not look in step.
 #[must_use]
-pub fn pause(look: u32, longest: Duration, jitter: f64) -> Duration {
-    let grown = FIRST_PAUSE.mul_f64(1.5_f64.powi(i32::try_from(look.min(20)).unwrap_or(20)));
+pub fn pause(poll: u32, longest: Duration, jitter: f64) -> Duration {
+    let grown = FIRST_PAUSE.mul_f64(1.5_f64.powi(i32::try_from(poll.min(20)).unwrap_or(20)));
     grown.min(longest).mul_f64(1.0 - 0.2 * jitter.clamp(0.0, 1.0))
 }
 
@@ -75,7 +77,7 @@ pub(super) const ACCESS_PATIENCE: Duration = Duration::from_secs(25);
 /// Pause between two such tries; a shorter one at first would only cost calls, because rights take seconds.
 const ACCESS_PAUSE: Duration = Duration::from_secs(2);
 
-/// So long after the last refusal of an action another one is a new one: tries follow each other more closely.
+/// So long after the last refusal of an action another one is a new one: tries execute each other more closely.
 const ACCESS_SILENCE: Duration = Duration::from_secs(10);
 
 /// When each action was refused first and last, by whether a right was missing or the signature was not accepted.
@@ -108,15 +110,15 @@ impl Refusals {
 }
 
 /// Looks between two looks at who is the newest: about a minute at the usual pause.
-const LOOKS_PER_WATCH: u32 = 12;
+const POLLS_PER_FENCE_CHECK: u32 = 12;
 
 /// Where a long wait looks for a newer request.
 #[derive(Clone, Copy, Debug)]
 pub struct Watch<'a> {
     /// ARNs of the subnet groups whose tags tell.
-    pub kept_at: &'a BTreeSet<String>,
+    pub fenced_groups: &'a BTreeSet<String>,
     /// The request that waits.
-    pub order: &'a Order<'a>,
+    pub fence: &'a Fence<'a>,
 }
 
 /// Waits and looks for one request.
@@ -175,7 +177,7 @@ impl<'a> Waiter<'a> {
 
     /// Many functions may share what AWS lets an account do in a second: whoever is throttled looks less often until
     /// looks get through again.
-    pub(super) fn heed(&self, fault: Option<&Fault>) {
+    pub(super) fn adapt_pace(&self, fault: Option<&Fault>) {
         let slower = self.slower.load(Ordering::Relaxed);
         let next = match fault.map(|fault| fault.class) {
             Some(Class::Throttled) => {
@@ -194,9 +196,9 @@ impl<'a> Waiter<'a> {
     }
 
     /// Sleeps before look number `look`, or fails when there is no time for it.
-    pub(super) async fn pause(&self, look: u32, waiting_for: &str, last: &str) -> Result<(), Error> {
+    pub(super) async fn pause(&self, poll: u32, waiting_for: &str, last: &str) -> Result<(), Error> {
         let slower = self.slower.load(Ordering::Relaxed);
-        self.pause_at_most(self.poll_interval * 2_u32.pow(slower), look, waiting_for, last).await
+        self.pause_at_most(self.poll_interval * 2_u32.pow(slower), poll, waiting_for, last).await
     }
 
     /// Sleeps before another try of a call that failed, or fails when there is no time for it.
@@ -208,9 +210,9 @@ impl<'a> Waiter<'a> {
         self.pause(tries, waiting_for, &last).await
     }
 
-    async fn pause_at_most(&self, longest: Duration, look: u32, waiting_for: &str, last: &str) -> Result<(), Error> {
+    async fn pause_at_most(&self, longest: Duration, poll: u32, waiting_for: &str, last: &str) -> Result<(), Error> {
         let sooner = if self.throttled.load(Ordering::Relaxed) { self.sooner } else { Duration::ZERO };
-        let pause = pause(look, longest, fastrand::f64());
+        let pause = pause(poll, longest, fastrand::f64());
         if Instant::now() + pause >= self.deadline.answer_by {
             return Err(Error::TimedOut {
                 waiting_for: waiting_for.to_owned(),
@@ -252,7 +254,7 @@ impl<'a> Waiter<'a> {
             match call().await {
                 Err(fault) if self.passes(&fault, rights) => {
                     debug!(%fault, "looking again");
-                    self.heed(Some(&fault));
+                    self.adapt_pace(Some(&fault));
                     self.pause_after(&fault, tries, &format!("an answer to {}", fault.action)).await?;
                     tries += 1;
                 }
@@ -275,21 +277,21 @@ impl<'a> Waiter<'a> {
         let waiting_for = awaited.to_string();
         let mut last = String::new();
         let mut refused: Option<Fault> = None;
-        for look in 0.. {
+        for poll in 0.. {
             match refused.take() {
-                Some(fault) => self.pause_after(&fault, look, &waiting_for).await?,
-                None => self.pause(look, &waiting_for, &last).await?,
+                Some(fault) => self.pause_after(&fault, poll, &waiting_for).await?,
+                None => self.pause(poll, &waiting_for, &last).await?,
             }
-            let (over, seen) = match timed(Phase::Look, self.look(awaited, group)).await {
+            let (over, seen) = match timed(Phase::Observe, self.observe(awaited, group)).await {
                 Ok(result) => {
-                    self.heed(None);
+                    self.adapt_pace(None);
                     if *awaited == Awaited::GroupMade && result.1 != NOT_THERE {
                         self.shown().insert(group.to_owned());
                     }
                     result
                 }
                 Err(fault) if self.passes(&fault, Rights::MayCome) => {
-                    self.heed(Some(&fault));
+                    self.adapt_pace(Some(&fault));
                     let seen = fault.to_string();
                     refused = Some(fault);
                     (false, seen)
@@ -298,7 +300,7 @@ impl<'a> Waiter<'a> {
             };
             let missing = *awaited == Awaited::GroupMade
                 && seen == NOT_THERE
-                && (look >= LOOKS_TO_SHOW || self.shown().contains(group));
+                && (poll >= POLLS_TO_SHOW || self.shown().contains(group));
             if seen != last {
                 let seconds = self.deadline.started.elapsed().as_secs();
                 info!(group, seen, elapsed_seconds = seconds, "waiting for {waiting_for}");
@@ -308,8 +310,10 @@ impl<'a> Waiter<'a> {
             if over || missing {
                 return Ok(());
             }
-            if look % LOOKS_PER_WATCH == LOOKS_PER_WATCH - 1 && self.is_overtaken(watch.kept_at, watch.order).await {
-                return Err(Error::Overtaken);
+            if poll % POLLS_PER_FENCE_CHECK == POLLS_PER_FENCE_CHECK - 1
+                && self.is_superseded(watch.fenced_groups, watch.fence).await
+            {
+                return Err(Error::Superseded);
             }
         }
         Ok(())
@@ -317,10 +321,10 @@ impl<'a> Waiter<'a> {
 
     /// Whether one of these subnet groups says that a newer request took over. What cannot be read now says nothing; the
     /// next look at everything reads it.
-    pub(super) async fn is_overtaken(&self, kept_at: &BTreeSet<String>, order: &Order<'_>) -> bool {
-        for arn in kept_at {
+    pub(super) async fn is_superseded(&self, fenced_groups: &BTreeSet<String>, fence: &Fence<'_>) -> bool {
+        for arn in fenced_groups {
             if let Ok(Some(tags)) = self.aws.cache_tags(arn).await
-                && order.is_overtaken(&tags)
+                && fence.is_superseded(&tags)
             {
                 return true;
             }
@@ -329,7 +333,7 @@ impl<'a> Waiter<'a> {
     }
 
     /// One call: whether the wait is over, and what was seen.
-    async fn look(&self, awaited: &Awaited, group: &str) -> Result<(bool, String), Fault> {
+    async fn observe(&self, awaited: &Awaited, group: &str) -> Result<(bool, String), Fault> {
         if let Awaited::MemberAvailable(id) = awaited {
             let member = self.aws.member(id).await?;
             let over = member.as_ref().is_none_or(|member| member.status == Status::Available);
@@ -355,7 +359,7 @@ mod tests {
     #[test]
     fn pauses_grow_to_the_longest_and_never_beyond() {
         let longest = Duration::from_secs(5);
-        let pauses: Vec<Duration> = (0..12).map(|look| pause(look, longest, 0.0)).collect();
+        let pauses: Vec<Duration> = (0..12).map(|poll| pause(poll, longest, 0.0)).collect();
         assert!(pauses.is_sorted(), "{pauses:?}");
         assert_eq!((pauses[0], pauses[11]), (FIRST_PAUSE, longest));
         assert!(pause(11, longest, 1.0) >= longest.mul_f64(0.79));

@@ -1,24 +1,22 @@
 //! Rotation of a token by Secrets Manager: looks, decides, acts, until a step is taken. Calls AWS.
 
-mod connection;
-pub mod decide;
-pub mod event;
+mod test_connection;
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 use tracing::{info, warn};
 
+use crate::auth::rotation::event::{RotationEvent, Step};
+use crate::auth::rotation::{self as decision, Next, Seen};
 use crate::aws::{Aws, Class, Fault};
 use crate::continuation::Continuation;
-use crate::desired::TAG_LOGIN;
-use crate::group_request::LoginRequest;
-use crate::metrics::{self, Ended, Phase, timed};
-use crate::names::{self, Names};
+use crate::domain::names::{self, Names};
+use crate::domain::tags::TAG_AUTH_CHANGE;
 use crate::observed::{Group, STAGE_CURRENT, Secret, SubnetGroup};
 use crate::reconcile::wait::pause;
-use decide::{Next, Seen};
-use event::RotationEvent;
+use crate::step::group::AuthRequest;
+use crate::telemetry::metrics::{self, Ended, Phase, timed};
 
 /// What a step is taken with.
 #[derive(Debug)]
@@ -42,7 +40,7 @@ pub struct Rotation<'a> {
 }
 
 /// Looks that AWS is given to show what a step needs.
-const LOOKS_TO_SHOW: u32 = 8;
+const POLLS_TO_SHOW: u32 = 8;
 /// And the time, however closely they follow each other.
 const TIME_TO_SHOW: Duration = Duration::from_secs(15);
 
@@ -61,18 +59,18 @@ impl Rotation<'_> {
     ///
     /// # Errors
     /// Why it could not be taken; Secrets Manager tries it again.
-    pub async fn take(&self, event: &RotationEvent) -> Result<Ended, String> {
+    pub async fn run(&self, event: &RotationEvent) -> Result<Ended, String> {
         let mut seen = Seen { reaches_caches: self.reaches_caches, ..Seen::default() };
-        let (mut looks, mut doubts, mut was_waiting_for) = (0, 0, "");
-        let mut doubted_since = None;
+        let (mut polls, mut rechecks, mut was_waiting_for) = (0, 0, "");
+        let mut rechecked_since = None;
         loop {
-            let next = match timed(Phase::Look, Box::pin(self.look(event, &mut seen))).await {
-                Ok(()) => decide::next(event, &seen),
+            let next = match timed(Phase::Observe, Box::pin(self.observe(event, &mut seen))).await {
+                Ok(()) => decision::next(event, &seen),
                 Err(fault) if passes(&fault) => Next::Wait(waiting(&fault, "an answer of AWS")),
-                Err(fault) if may_come(&fault) => Next::Doubt(fault.to_string()),
+                Err(fault) if may_come(&fault) => Next::Recheck(fault.to_string()),
                 Err(fault) => return Err(fault.to_string()),
             };
-            let mut doubt = None;
+            let mut recheck = None;
             let waiting_for = match next {
                 Next::Done(why) => {
                     info!(step = ?event.step, why, "the step is taken");
@@ -80,8 +78,8 @@ impl Rotation<'_> {
                 }
                 Next::Fail(reason) => return Err(reason),
                 Next::Wait(what) => what,
-                Next::Doubt(reason) => {
-                    doubt = Some(reason);
+                Next::Recheck(reason) => {
+                    recheck = Some(reason);
                     SHOW
                 }
                 Next::Sleep(rest) => {
@@ -94,17 +92,17 @@ impl Rotation<'_> {
                     Ok(Acted::Changed(taken)) => {
                         info!(taken, "changed");
                         seen.saw_set = false;
-                        (looks, doubts, doubted_since) = (0, 0, None);
+                        (polls, rechecks, rechecked_since) = (0, 0, None);
                         continue;
                     }
                     Ok(Acted::Nothing) => continue,
                     Ok(Acted::NotShown(reason)) => {
-                        doubt = Some(reason);
+                        recheck = Some(reason);
                         SHOW
                     }
                     Err(fault) if passes(&fault) => waiting(&fault, "AWS to allow the next change"),
                     Err(fault) if may_come(&fault) => {
-                        doubt = Some(fault.to_string());
+                        recheck = Some(fault.to_string());
                         "AWS to allow the next change"
                     }
                     Err(fault) => return Err(fault.to_string()),
@@ -114,22 +112,22 @@ impl Rotation<'_> {
                 info!(waiting_for, "waiting");
                 was_waiting_for = waiting_for;
             }
-            let pause = pause(looks, self.poll_interval, fastrand::f64());
-            if let Some(reason) = doubt {
-                doubts += 1;
-                let since: Instant = *doubted_since.get_or_insert_with(Instant::now);
-                let is_enough = doubts > LOOKS_TO_SHOW && since.elapsed() >= TIME_TO_SHOW;
+            let pause = pause(polls, self.poll_interval, fastrand::f64());
+            if let Some(reason) = recheck {
+                rechecks += 1;
+                let since: Instant = *rechecked_since.get_or_insert_with(Instant::now);
+                let is_enough = rechecks > POLLS_TO_SHOW && since.elapsed() >= TIME_TO_SHOW;
                 if is_enough || Instant::now() + pause >= self.end {
                     return Err(reason);
                 }
             }
             if Instant::now() + pause >= self.end {
-                if event.step == event::Step::Retire {
+                if event.step == Step::Retire {
                     return self.hand_over(event).await;
                 }
                 return Err(format!("not enough time in this invocation: waited for {waiting_for}; try again"));
             }
-            looks += 1;
+            polls += 1;
             timed(Phase::Wait, tokio::time::sleep(pause)).await;
         }
     }
@@ -139,7 +137,7 @@ impl Rotation<'_> {
         milliseconds(self.continuation.elapsed(self.now_epoch_ms) + self.started.elapsed())
     }
 
-    async fn look(&self, event: &RotationEvent, seen: &mut Seen) -> Result<(), Fault> {
+    async fn observe(&self, event: &RotationEvent, seen: &mut Seen) -> Result<(), Fault> {
         seen.waited_ms = self.waited_ms();
         seen.secret = self.secret(event).await?;
         if let Some(secret) = &seen.secret {
@@ -153,7 +151,7 @@ impl Rotation<'_> {
     /// The cache that a secret of ours belongs to: what the secret says of it is for people to change, so its name and its
     /// description tell too. The tags of the subnet group tell which is right.
     async fn cache_of(&self, secret: &Secret) -> Result<(Option<Group>, Option<SubnetGroup>), Fault> {
-        let Some(owner) = decide::owner(&secret.tags).filter(|_| !secret.deleted) else { return Ok((None, None)) };
+        let Some(owner) = decision::owner(&secret.tags).filter(|_| !secret.deleted) else { return Ok((None, None)) };
         let said = secret.content.as_ref().map(|content| content.replication_group_id.as_str());
         let described = secret.description.rsplit(' ').next();
         let mut found = (None, None);
@@ -185,7 +183,7 @@ impl Rotation<'_> {
     /// The secret; its content is read only when it is ours.
     async fn secret(&self, event: &RotationEvent) -> Result<Option<Secret>, Fault> {
         let Some(mut secret) = self.aws.secret(&event.secret).await? else { return Ok(None) };
-        if secret.deleted || decide::owner(&secret.tags).is_none() {
+        if secret.deleted || decision::owner(&secret.tags).is_none() {
             return Ok(Some(secret));
         }
         if let Some(current) = secret.current() {
@@ -193,8 +191,8 @@ impl Rotation<'_> {
             secret.read(current);
         }
         if secret.pending() == Some(event.version.as_str()) {
-            let coming = self.aws.secret_version(&secret.arn, &event.version).await?;
-            secret.coming = coming.and_then(Result::ok).map(|content| (event.version.clone(), content));
+            let incoming = self.aws.secret_version(&secret.arn, &event.version).await?;
+            secret.incoming = incoming.and_then(Result::ok).map(|content| (event.version.clone(), content));
         }
         Ok(Some(secret))
     }
@@ -204,11 +202,11 @@ impl Rotation<'_> {
         let (Some(secret), Some(group), Some(subnet_group)) = (&seen.secret, &seen.group, &seen.subnet_group) else {
             return Ok(Acted::NotShown("the cache of the secret does not show".to_owned()));
         };
-        let token = secret.version(&event.version).map(crate::secret::SecretContent::token);
+        let token = secret.version(&event.version).map(crate::domain::secret::SecretContent::token);
         match (next, token) {
             (Next::Store, _) => {
                 let Some(content) = &secret.content else {
-                    return Ok(Acted::NotShown(decide::unreadable(secret)));
+                    return Ok(Acted::NotShown(decision::unreadable(secret)));
                 };
                 // Readers get the new version as it is, so what somebody broke of the current one is put right in it.
                 let content = group.told_in(content).unwrap_or_else(|| content.clone());
@@ -229,7 +227,7 @@ impl Rotation<'_> {
                 let Some((endpoint, port)) = endpoint.zip(port) else {
                     return Ok(Acted::NotShown(format!("{} shows no endpoint", group.id)));
                 };
-                let result = connection::try_token(&endpoint.address, port, &token).await;
+                let result = test_connection::try_token(&endpoint.address, port, &token).await;
                 seen.connection = Some(result);
                 Ok(Acted::Nothing)
             }
@@ -238,14 +236,14 @@ impl Rotation<'_> {
                 Ok(Acted::Changed("wrote down how far the rotation is"))
             }
             (Next::Unmark, _) => {
-                self.aws.untag_cache(&subnet_group.arn, &[TAG_LOGIN.to_owned()].into()).await?;
+                self.aws.untag_cache(&subnet_group.arn, &[TAG_AUTH_CHANGE.to_owned()].into()).await?;
                 Ok(Acted::Changed("the rotation leaves nothing to do"))
             }
             (Next::Rotate | Next::Set, Some(token)) => {
                 let strategy = if *next == Next::Rotate { "ROTATE" } else { "SET" };
                 let (token, strategy) = (Some(&token), Some(strategy));
-                let request = LoginRequest { token, strategy, add: None, remove: &[], remove_all: false };
-                match self.aws.change_login(&group.id, &request).await {
+                let request = AuthRequest { token, strategy, add: None, remove: &[], remove_all: false };
+                match self.aws.change_auth(&group.id, &request).await {
                     Err(fault) if *next == Next::Set && fault.says_only_token() => {
                         info!(%fault, "the token is the only one already");
                     }

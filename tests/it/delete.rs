@@ -144,7 +144,7 @@ async fn what_was_never_made_is_deleted_without_a_call() {
     assert_eq!(setup.write_names(), Vec::<String>::new());
 }
 
-/// A Create that got as far as the surroundings.
+/// A Create that got as far as the dependencies.
 #[tokio::test(start_paused = true)]
 async fn leftovers_without_a_group_are_removed() {
     let setup = Setup::new();
@@ -260,12 +260,12 @@ async fn a_second_delete_finds_nothing_to_do() {
     assert!(answer.is_success(), "{}", answer.reason());
     assert_eq!(setup.writes().len(), before);
     // Two deliveries of one Delete at the same time.
-    setup.created(with(production(), json!({"Env": "twins"}))).await;
+    setup.created(with(production(), json!({"Env": "duplicates"}))).await;
     setup.stack.deliver_twice(true);
     delete(&setup).await;
     setup.stack.settle().await;
-    let twins = setup.aws.answers().duplicates();
-    assert!(!twins.is_empty() && twins.iter().all(|twin| twin.agrees), "{twins:?}");
+    let duplicates = setup.aws.answers().duplicates();
+    assert!(!duplicates.is_empty() && duplicates.iter().all(|duplicate| duplicate.agrees), "{duplicates:?}");
     setup.assert_nothing_left();
 }
 

@@ -13,8 +13,9 @@ use aws_smithy_runtime_api::client::http::{
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use aws_smithy_types::retry::RetryConfig;
 use elasticache_resource::aws::Aws;
-use elasticache_resource::desired::{TAG_REQUESTS, TAG_STACK_ID};
-use elasticache_resource::{Function, Settings, logs};
+use elasticache_resource::domain::tags::{TAG_REQUESTS, TAG_STACK_ID};
+use elasticache_resource::telemetry::logs;
+use elasticache_resource::{Function, Settings};
 use lambda_runtime::{Context, LambdaEvent};
 use serde_json::{Value, json};
 use simulator::LocalAws;

@@ -104,7 +104,8 @@ async fn each_invocation_prints_one_line_of_metrics() {
 /// The time that a slow call takes is in the phase that it belongs to.
 #[tokio::test(start_paused = true)]
 async fn the_phases_tell_what_took_the_time() {
-    for (action, phase) in [("DescribeCacheSubnetGroups", "LookDuration"), ("CreateReplicationGroup", "ActDuration")] {
+    for (action, phase) in [("DescribeCacheSubnetGroups", "ObserveDuration"), ("CreateReplicationGroup", "ActDuration")]
+    {
         let setup = Setup::new();
         setup.aws.fault(Fault::on(action, 1, Kind::Slow(Duration::from_mins(2))));
         let (_, log) = logged(setup.created(quick_start())).await;

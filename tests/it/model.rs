@@ -33,7 +33,7 @@ enum Login {
 
 /// A legal property set, as far as the model goes.
 #[derive(Clone, Debug, PartialEq)]
-struct Wish {
+struct Transition {
     project: &'static str,
     engine: (&'static str, &'static str),
     node_type: &'static str,
@@ -49,7 +49,7 @@ struct Wish {
     immediately: bool,
 }
 
-impl Wish {
+impl Transition {
     fn properties(&self) -> Value {
         let mut map = self.settings.clone();
         let mut set = |key: &str, value: Value| map.insert(key.to_owned(), value);
@@ -203,7 +203,7 @@ fn shapes() -> impl Strategy<Value = Shape> {
     prop_oneof![6 => single, 2 => sharded, 1 => compatible]
 }
 
-fn wishes() -> impl Strategy<Value = Wish> {
+fn transitions() -> impl Strategy<Value = Transition> {
     let engine = prop_oneof![
         4 => prop::sample::select(vec![("valkey", "7.2"), ("valkey", "8.0"), ("valkey", "8.2"), ("valkey", "9.0")]),
         1 => prop::sample::select(vec![("redis", "6.2"), ("redis", "7.0"), ("redis", "7.1")]),
@@ -234,7 +234,20 @@ fn wishes() -> impl Strategy<Value = Wish> {
         };
         let old = engine == ("redis", "6.2") && tls == "preferred";
         let tls = if login == Login::Nobody && !old { tls } else { "required" };
-        Wish { project, engine, node_type, shape, tls, login, port, at_rest, parameters, settings, policy, immediately }
+        Transition {
+            project,
+            engine,
+            node_type,
+            shape,
+            tls,
+            login,
+            port,
+            at_rest,
+            parameters,
+            settings,
+            policy,
+            immediately,
+        }
     })
 }
 
@@ -243,9 +256,9 @@ fn rare<T: Clone + std::fmt::Debug + 'static>(usual: T, other: T) -> impl Strate
     prop_oneof![9 => Just(usual), 1 => Just(other)]
 }
 
-/// A pair: mostly a wish and a neighbour that differs in some parts.
-fn pairs() -> impl Strategy<Value = (Wish, Wish)> {
-    (wishes(), wishes(), prop::array::uniform10(prop::bool::weighted(0.3))).prop_map(|(a, other, takes)| {
+/// A pair: mostly a transition and a neighbour that differs in some parts.
+fn pairs() -> impl Strategy<Value = (Transition, Transition)> {
+    (transitions(), transitions(), prop::array::uniform10(prop::bool::weighted(0.3))).prop_map(|(a, other, takes)| {
         let mut b = a.clone();
         let [engine, node_type, shape, access, port, at_rest, parameters, settings, project, immediately] = takes;
         b.policy = other.policy;
@@ -305,7 +318,7 @@ fn state(setup: &Setup) -> String {
 }
 
 /// One Update and everything that must hold after it. Returns the physical id.
-async fn update(setup: &Setup, from: &Wish, to: &Wish, id: &str) -> Result<(String, bool), String> {
+async fn update(setup: &Setup, from: &Transition, to: &Transition, id: &str) -> Result<(String, bool), String> {
     let marker = format!("{id}-data");
     setup.aws.with(|world, _| {
         let data = &mut world.elasticache.groups.get_mut(id).unwrap().data;
@@ -352,7 +365,7 @@ async fn update(setup: &Setup, from: &Wish, to: &Wish, id: &str) -> Result<(Stri
     Ok((outcome.physical_id, true))
 }
 
-async fn created(policy: &Policy, a: &Wish) -> Result<(Setup, String), String> {
+async fn created(policy: &Policy, a: &Transition) -> Result<(Setup, String), String> {
     let setup = Setup::with_aws(LocalAws::new(1.0, Some(policy.clone())));
     setup.aws.with(|world, _| {
         for id in ["people", "robots"] {
@@ -372,7 +385,7 @@ async fn created(policy: &Policy, a: &Wish) -> Result<(Setup, String), String> {
     Ok((setup, created.physical_id))
 }
 
-async fn there_and_back(policy: &Policy, a: &Wish, b: &Wish) -> Result<bool, String> {
+async fn there_and_back(policy: &Policy, a: &Transition, b: &Transition) -> Result<bool, String> {
     let (setup, id) = created(policy, a).await?;
     let (id, forth) = update(&setup, a, b, &id).await.map_err(|error| format!("to b: {error}"))?;
     let now = if forth { b } else { a };
@@ -383,7 +396,7 @@ async fn there_and_back(policy: &Policy, a: &Wish, b: &Wish) -> Result<bool, Str
 
 /// The update succeeds, another resource of the stack fails, and CloudFormation goes back: that never fails. What AWS does
 /// not take back stays, with a warning, and everything else is as it was.
-async fn rolled_back(policy: &Policy, a: &Wish, b: &Wish) -> Result<bool, String> {
+async fn rolled_back(policy: &Policy, a: &Transition, b: &Transition) -> Result<bool, String> {
     let (setup, id) = created(policy, a).await?;
     setup.stack.fail_elsewhere();
     let outcome = setup.stack.update(CACHE, b.properties()).await;
@@ -426,7 +439,7 @@ fn quick_pace() -> Pace {
 const PAIRS: u32 = 1250;
 
 /// Runs so many pairs through `check`, which says whether the update was granted.
-fn check_pairs(seed: u64, count: u32, check: &impl AsyncFn(&Policy, &Wish, &Wish) -> Result<bool, String>) {
+fn check_pairs(seed: u64, count: u32, check: &impl AsyncFn(&Policy, &Transition, &Transition) -> Result<bool, String>) {
     let mut runner = TestRunner::new(Config {
         cases: count,
         failure_persistence: None,

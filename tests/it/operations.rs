@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use elasticache_resource::aws::{Class, Fault};
 use elasticache_resource::cfn::request::{ReplyTo, Request};
+use elasticache_resource::domain::problem::Problem;
 use elasticache_resource::error::Error;
-use elasticache_resource::metrics::{Ended, Ending, Meter, NAMESPACE, Work};
-use elasticache_resource::problem::Problem;
+use elasticache_resource::telemetry::metrics::{Ended, Ending, Meter, NAMESPACE, Work};
 use serde_json::{Value, json};
 
 use crate::harness::project_file;
@@ -23,7 +23,7 @@ fn words(error: &Error) -> Option<&'static str> {
     match error {
         Error::Refused(_) => Some("problems with the properties: "),
         // The action and what it was about differ; what each class is told is tested below.
-        Error::Calls(_) | Error::HandOver | Error::Overtaken => None,
+        Error::Calls(_) | Error::HandOver | Error::Superseded => None,
         Error::CreateFailed { .. } => Some("creating replication group "),
         Error::NotAchieved { .. } => Some("AWS accepted \""),
         Error::DeletedMeanwhile { .. } => Some(" was deleted while this request was worked on"),
@@ -149,14 +149,14 @@ fn every_warning_and_error_in_the_log_is_explained() {
 #[test]
 fn what_else_is_said_is_explained() {
     let page = page();
-    let handler = std::fs::read_to_string(project_file("src/handler.rs")).unwrap();
+    let said = ["src/handler.rs", "src/invocation.rs"].map(|file| std::fs::read_to_string(project_file(file)).unwrap());
     for words in [
         "the work could not be handed on",
         "the function failed unexpectedly; its log says where. Please report it",
         "PhysicalResourceId is not the id of a replication group",
         "answering SUCCESS",
     ] {
-        assert!(handler.contains(words), "{words:?} is no longer said");
+        assert!(said.iter().any(|file| file.contains(words)), "{words:?} is no longer said");
         assert!(page.contains(words), "{words:?} is not in the page");
     }
 }
@@ -263,9 +263,9 @@ fn the_last_text_of_a_call_is_its_message() {
 fn every_failure_of_a_rotation_is_explained() {
     let (_, section) =
         page().split_once("### Failures of a rotation").map(|(a, b)| (a.to_owned(), b.to_owned())).unwrap();
-    let source = std::fs::read_to_string(project_file("src/rotation/decide/mod.rs")).unwrap();
+    let source = std::fs::read_to_string(project_file("src/auth/rotation/mod.rs")).unwrap();
     let mut known = 0;
-    for call in ["Fail(format!(", "Doubt(format!(", "NotShown(format!(", "let reason = ", "    format!("] {
+    for call in ["Fail(format!(", "Recheck(format!(", "NotShown(format!(", "let reason = ", "    format!("] {
         for text in source.split(call).skip(1).filter_map(|arguments| last_text(arguments.split(';').next()?)) {
             let without_values = text.split('{').map(|part| part.split_once('}').map_or(part, |(_, after)| after));
             let words: Vec<&str> =

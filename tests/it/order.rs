@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use elasticache_resource::desired::TAG_STACK_ID;
+use elasticache_resource::domain::tags::TAG_STACK_ID;
 use serde_json::{Value, json};
 use simulator::cloudformation::{Answer, Received, StackStatus, UploadFault};
 use simulator::elasticache::Status;
@@ -46,7 +46,7 @@ fn answers_to(setup: &Setup, request_id: &str) -> usize {
 
 /// Lambda delivers every event of a life twice at once; two instances of the function run side by side.
 #[tokio::test(start_paused = true)]
-async fn twin_deliveries_make_one_set_and_answers_that_agree() {
+async fn duplicate_deliveries_make_one_set_and_answers_that_agree() {
     for base in [quick_start(), production()] {
         let setup = Setup::new();
         setup.stack.deliver_twice(true);

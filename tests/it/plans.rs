@@ -2,8 +2,8 @@
 //!
 //! After a change of the plan the new texts are taken over with `INSTA_UPDATE=always`; the difference is for reading.
 
+use elasticache_resource::domain::problem::summary;
 use elasticache_resource::preview;
-use elasticache_resource::problem::summary;
 use serde_json::{Value, json};
 
 use crate::harness::{APPS, SUBNETS, production, quick_start, with};
@@ -11,7 +11,7 @@ use crate::harness::{APPS, SUBNETS, production, quick_start, with};
 /// Name, what the old properties have beyond the quick start, what the new ones change of that.
 fn pairs() -> Vec<(&'static str, Value, Value)> {
     let mut pairs = settings();
-    pairs.extend(surroundings());
+    pairs.extend(dependencies());
     pairs.extend(shape());
     pairs.extend(engines());
     pairs.extend(access());
@@ -50,7 +50,7 @@ fn settings() -> Vec<(&'static str, Value, Value)> {
     ]
 }
 
-fn surroundings() -> Vec<(&'static str, Value, Value)> {
+fn dependencies() -> Vec<(&'static str, Value, Value)> {
     let tag = |value: &str| json!([{"Key": "Team", "Value": value}]);
     vec![
         ("source_added", json!({}), json!({"AllowedSecurityGroupIds": APPS})),
@@ -162,7 +162,7 @@ fn access() -> Vec<(&'static str, Value, Value)> {
         ("token_rotated", with(token.clone(), json!({"AuthTokenVersion": "1"})), json!({"AuthTokenVersion": "2"})),
         ("token_to_literal", token.clone(), json!({"AuthTokenEnabled": null, "AuthToken": "0123456789abcdef"})),
         (
-            "token_to_foreign",
+            "token_to_external",
             token.clone(),
             json!({"AuthTokenEnabled": null, "AuthTokenSecretArn": "arn:aws:secretsmanager:us-east-1:1:secret:theirs"}),
         ),

@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use elasticache_resource::aws::Class;
-use elasticache_resource::desired::{TAG_LOGICAL_ID, TAG_STACK_ID};
+use elasticache_resource::domain::tags::{TAG_LOGICAL_ID, TAG_STACK_ID};
 use serde_json::{Value, json};
 use simulator::LocalAws;
 use simulator::cloudformation::Outcome;
@@ -85,7 +85,7 @@ const STAGES: [Stage; 11] = [
 /// A sharded cache that grows, with what a single one cannot have.
 async fn shards(setup: &Setup) -> Outcome {
     setup.aws.with(|world, _| world.elasticache.add_user_group(UserGroup::new("people", "valkey", "0123456789abcdef")));
-    let wish = |shards: i32| {
+    let transition = |shards: i32| {
         let more = json!({
             "NumCacheNodes": null, "AutomaticFailoverEnabled": null, "AuthTokenEnabled": null,
             "NumNodeGroups": shards, "ReplicasPerNodeGroup": 1, "UserGroupIds": ["people"],
@@ -94,7 +94,7 @@ async fn shards(setup: &Setup) -> Outcome {
         });
         with(production(), more)
     };
-    for step in [setup.stack.create("Shards", wish(1)).await, setup.stack.update("Shards", wish(2)).await] {
+    for step in [setup.stack.create("Shards", transition(1)).await, setup.stack.update("Shards", transition(2)).await] {
         if !step.reason.is_empty() {
             return step;
         }

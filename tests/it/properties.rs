@@ -17,7 +17,7 @@ use crate::harness::{APPS, CACHE, SUBNETS, Setup, VPC, policy, quick_start, with
 use crate::shapes::parameter_group;
 
 /// Name of a secret that a template may name, and its ARN.
-fn foreign_secret(setup: &Setup) -> String {
+fn external_secret(setup: &Setup) -> String {
     let secret = json!({"Name": "elasticache/foreign", "SecretString": "{\"t\": \"sixteen-and-more-1\"}"});
     let made = setup.by_hand(SecretsManager::handle, "CreateSecret", secret);
     made["ARN"].as_str().unwrap().to_owned()
@@ -33,7 +33,7 @@ pub(crate) fn account() -> (Setup, String) {
         }
     });
     parameter_group(&setup, "mine", "valkey8", &[]);
-    let arn = foreign_secret(&setup);
+    let arn = external_secret(&setup);
     (setup, arn)
 }
 

@@ -7,7 +7,7 @@ use std::process::Stdio;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use elasticache_resource::settings::{Kind, VARIABLES};
+use elasticache_resource::environment::{Kind, VARIABLES};
 use serde_json::Value;
 use simulator::LocalAws;
 use simulator::cloudformation::UploadFault;
@@ -176,8 +176,8 @@ async fn hosts_of_no_proxy_are_reached_directly() {
 async fn reach(outside: &Outside, variables: &[(&str, &str)], url: &str) -> Result<(), String> {
     use aws_smithy_runtime_api::client::http::HttpConnector;
     use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
+    use elasticache_resource::environment::Environment;
     use elasticache_resource::http::Http;
-    use elasticache_resource::settings::Environment;
 
     let lambda =
         [("AWS_LAMBDA_RUNTIME_API", "a"), ("AWS_LAMBDA_FUNCTION_NAME", "f"), ("AWS_LAMBDA_FUNCTION_VERSION", "1")];
@@ -186,7 +186,7 @@ async fn reach(outside: &Outside, variables: &[(&str, &str)], url: &str) -> Resu
     let environment = Environment::read(|name| find(name).map(|(_, value)| value.into())).map_err(|e| e.to_string())?;
     let mut request = HttpRequest::new(Vec::new().into());
     request.set_uri(url).map_err(|e| e.to_string())?;
-    Http::new(environment.way).call(request).await.map(drop).map_err(|e| format!("{e:?}"))
+    Http::new(environment.network).call(request).await.map(drop).map_err(|e| format!("{e:?}"))
 }
 
 /// Local endpoints need no proxy, and every variable may be there without a value.

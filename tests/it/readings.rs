@@ -34,7 +34,7 @@ fn assert_only_token(setup: &Setup, what: &str) {
     let token = setup.secret(SECRET)["password"].as_str().unwrap().to_owned();
     assert_eq!(setup.tokens(GROUP), [token], "{what}");
     let tags = setup.aws.with(|world, _| world.elasticache.subnet_groups[GROUP].tags.clone());
-    assert!(!tags.contains_key("elasticache-resource:login"), "{what}: {tags:?}");
+    assert!(!tags.contains_key("elasticache-resource:auth-change"), "{what}: {tags:?}");
 }
 
 fn versioned(version: &str) -> Value {

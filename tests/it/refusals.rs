@@ -102,13 +102,13 @@ async fn an_update_to_no_subnets_is_refused_before_a_write() {
 #[tokio::test(start_paused = true)]
 async fn a_compatible_cluster_that_cannot_be_is_refused() {
     let old = json!({"Engine": "redis", "EngineVersion": "6.2", "NumCacheNodes": 2, "AutomaticFailoverEnabled": true});
-    for (wish, rule) in [
+    for (transition, rule) in [
         (json!({"NumNodeGroups": 2, "ReplicasPerNodeGroup": 1}), "allows one shard and 2 are wanted"),
         (json!({"NumNodeGroups": 1}), "needs a replica"),
         (json!({"NodeGroupConfiguration": [{"ReplicaCount": 0}]}), "needs a replica"),
         (old, "Redis OSS 6.2 knows no compatible mode"),
     ] {
-        let reason = refused(with(wish, json!({"ClusterMode": "compatible"}))).await;
+        let reason = refused(with(transition, json!({"ClusterMode": "compatible"}))).await;
         assert_says(&reason, &["1 problem ", "ClusterMode (compatible)", rule]);
     }
 }
@@ -202,14 +202,14 @@ async fn missing_and_full_subnets_are_refused() {
 /// Everything that the properties point at is looked up in the same pass.
 #[tokio::test(start_paused = true)]
 async fn everything_wrong_in_the_account_is_in_one_reason() {
-    let wish = json!({
+    let transition = json!({
         "SubnetIds": [SUBNETS[0], "subnet-0f00000000000000f"],
         "AllowedSecurityGroupIds": [APPS[0], "sg-0f00000000000000f"],
         "SecurityGroupIds": ["sg-0b00000000000bb01"],
         "AuthTokenEnabled": null,
         "AuthTokenSecretArn": "arn:aws:secretsmanager:us-east-1:123456789012:secret:elasticache/none-AbCdEf",
     });
-    let reason = refused_by_the_account(with(quick_start(), wish)).await;
+    let reason = refused_by_the_account(with(quick_start(), transition)).await;
     assert_says(&reason, &["4 problems", "subnet-0f00000000000000f", "AllowedSecurityGroupIds (sg-0f00000000000000f)"]);
     assert_says(&reason, &["SecurityGroupIds (sg-0b00000000000bb01): is in vpc-0a1b2c3d4e5f60002"]);
     assert_says(&reason, &["AuthTokenSecretArn", "does not exist or has no value"]);
@@ -224,24 +224,24 @@ async fn every_value_out_of_range_is_listed() {
         ("fi_nal", "may hold only"),
     ] {
         let description = format!("<{}>", "x".repeat(254));
-        let wish = json!({
+        let transition = json!({
             "SnapshotRetentionLimit": 36, "FinalSnapshotIdentifier": name, "Description": description,
         });
-        let reason = refused(wish).await;
+        let reason = refused(transition).await;
         assert_says(&reason, &["4 problems", "SnapshotRetentionLimit (36): must be between 0 and 35"]);
         assert_says(&reason, &[&format!("FinalSnapshotIdentifier ({name}): {rule}")]);
         assert_says(&reason, &["at most 255 characters and has 256", "angle brackets"]);
     }
-    for wish in [json!({"SnapshotRetentionLimit": -1}), json!({"Port": 0}), json!({"NumCacheNodes": 7})] {
-        let name = wish.as_object().unwrap().keys().next().unwrap().clone();
-        assert_says(&refused(wish).await, &["1 problem ", &name, "must be between"]);
+    for transition in [json!({"SnapshotRetentionLimit": -1}), json!({"Port": 0}), json!({"NumCacheNodes": 7})] {
+        let name = transition.as_object().unwrap().keys().next().unwrap().clone();
+        assert_says(&refused(transition).await, &["1 problem ", &name, "must be between"]);
     }
 }
 
 /// Unknown names, wrong types, values out of range and impossible combinations come together.
 #[tokio::test(start_paused = true)]
 async fn problems_of_every_kind_are_in_one_reason() {
-    let wish = json!({
+    let transition = json!({
         "NodTypes": "cache.t4g.micro",
         "SubnetIds": SUBNETS[0],
         "NumCacheNodes": "two",
@@ -254,7 +254,7 @@ async fn problems_of_every_kind_are_in_one_reason() {
         "Engine": "memcached",
         "ProjectId": null,
     });
-    let reason = refused(wish).await;
+    let reason = refused(transition).await;
     assert_says(&reason, &["NodTypes: is not a property of Custom::ElastiCache; did you mean NodeType?"]);
     assert_says(&reason, &["SubnetIds (subnet-0a000000000000001): must be a list"]);
     assert_says(&reason, &["NumCacheNodes (two): must be a whole number", "MultiAzEnabled (yes)"]);
@@ -268,7 +268,7 @@ async fn problems_of_every_kind_are_in_one_reason() {
 async fn tokens_that_cannot_be_are_refused_without_showing_them() {
     let arn = "arn:aws:secretsmanager:us-east-1:123456789012:secret:elasticache/x-AbCdEf";
     let literal = "A-literal-token-0123456789";
-    for (wish, parts) in [
+    for (transition, parts) in [
         (json!({"AuthToken": literal, "AuthTokenEnabled": true}), ["AuthToken", "excludes AuthTokenEnabled"]),
         (json!({"AuthToken": literal, "AuthTokenSecretArn": arn}), ["AuthToken", "excludes AuthTokenSecretArn"]),
         (json!({"AuthTokenEnabled": true, "AuthTokenSecretArn": arn}), ["AuthTokenEnabled", "excludes"]),
@@ -278,9 +278,9 @@ async fn tokens_that_cannot_be_are_refused_without_showing_them() {
         (json!({"AuthToken": "A-literal@token/0123456789"}), ["AuthToken", "may hold only"]),
         (json!({"AuthToken": ["A-literal-token-0123456789"]}), ["AuthToken", "must be a string"]),
     ] {
-        let reason = refused(wish.clone()).await;
+        let reason = refused(transition.clone()).await;
         assert_says(&reason, &parts);
-        if let Some(token) = wish["AuthToken"].as_str() {
+        if let Some(token) = transition["AuthToken"].as_str() {
             assert!(!reason.contains(token), "{reason}");
         }
         assert!(!reason.contains(literal), "{reason}");
@@ -363,7 +363,7 @@ async fn what_belongs_to_somebody_else_is_refused_and_left_alone() {
 
 /// Marks everything as the work of this function in another stack.
 fn take_over(setup: &Setup) {
-    use elasticache_resource::desired::{TAG_LOGICAL_ID, TAG_STACK_ID};
+    use elasticache_resource::domain::tags::{TAG_LOGICAL_ID, TAG_STACK_ID};
     let tags =
         [(TAG_STACK_ID, "arn:aws:cloudformation:us-east-1:123456789012:stack/other/1"), (TAG_LOGICAL_ID, "Cache")]
             .map(|(key, value)| (key.to_owned(), value.to_owned()));

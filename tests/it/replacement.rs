@@ -380,8 +380,8 @@ async fn a_token_goes_with_a_replacement() {
                 assert!(outcome.reason.contains(part), "{part}: {}", outcome.reason);
             }
             assert_eq!(names(&writes), Vec::<String>::new());
-            let wish = with(quick_start(), json!({"ReplacementPolicy": policy}));
-            let (outcome, _) = setup.updated(wish).await;
+            let transition = with(quick_start(), json!({"ReplacementPolicy": policy}));
+            let (outcome, _) = setup.updated(transition).await;
             assert_eq!(outcome.get_att("Connection.PasswordRequired"), Ok("false"));
             assert_eq!(read(&setup, SECOND, "greeting").is_some(), policy == "Snapshot");
             assert_eq!((outcome.physical_id.as_str(), setup.tokens(SECOND)), (SECOND, Vec::new()));
@@ -509,8 +509,8 @@ async fn a_replacement_that_could_be_undone_in_place_returns_to_the_old_generati
         let first = setup.created(before.clone()).await.physical_id;
         write(&setup, &first, "greeting", "hello");
         setup.stack.fail_elsewhere();
-        let wish = with(with(before, change.clone()), json!({"ReplacementPolicy": "Empty"}));
-        let (outcome, writes) = setup.rolled_back(wish).await;
+        let transition = with(with(before, change.clone()), json!({"ReplacementPolicy": "Empty"}));
+        let (outcome, writes) = setup.rolled_back(transition).await;
         assert_eq!(outcome.request_types(), ["Update", "Update", "Delete"], "{change}");
         assert_eq!(calls(&writes, "CreateReplicationGroup").len(), 1, "{change}");
         assert_eq!((&outcome.physical_id, groups(&setup)), (&first, vec![first.clone()]), "{change}");
@@ -541,7 +541,7 @@ async fn a_replacement_that_fails_half_way_is_cleaned_up() {
     assert_eq!(outcome.physical_id, FIRST);
     assert!(touches_first(&writes).iter().all(|action| action.ends_with("Snapshot")), "{:?}", touches_first(&writes));
     assert_eq!((groups(&setup), snapshots(&setup)), (vec![FIRST.to_owned()], Vec::new()));
-    let left = setup.aws.leftovers(elasticache_resource::desired::TAG_STACK_ID);
+    let left = setup.aws.leftovers(elasticache_resource::domain::tags::TAG_STACK_ID);
     assert!(!left.iter().any(|name| name.contains(SECOND)), "{left:?}");
     let (outcome, _) = setup.updated(other_port("Snapshot")).await;
     assert_eq!(read(&setup, &outcome.physical_id, "greeting").as_deref(), Some("hello"));
@@ -567,7 +567,7 @@ async fn whatever_call_of_a_replacement_fails_the_old_generation_is_untouched() 
             touches_first(&writes)
         );
         assert_eq!((groups(&setup), snapshots(&setup)), (vec![FIRST.to_owned()], Vec::new()), "{action}");
-        let left = setup.aws.leftovers(elasticache_resource::desired::TAG_STACK_ID);
+        let left = setup.aws.leftovers(elasticache_resource::domain::tags::TAG_STACK_ID);
         assert!(!left.iter().any(|name| name.contains(SECOND)), "{action}: {left:?}");
         setup.deleted().await;
     }
@@ -653,9 +653,9 @@ async fn a_replacement_that_is_delivered_twice_is_one_replacement() {
     setup.deleted().await;
 }
 
-/// A twin that looked before the other one said what it makes, and that goes on after it began, joins it.
+/// A duplicate delivery that looked before the other one said what it makes, and that goes on after it began, joins it.
 #[tokio::test(start_paused = true)]
-async fn a_twin_that_is_late_makes_no_third_generation() {
+async fn a_duplicate_that_is_late_makes_no_third_generation() {
     for nth in 1..=12 {
         let setup = quick().await;
         setup.stack.deliver_twice(true);
@@ -669,9 +669,9 @@ async fn a_twin_that_is_late_makes_no_third_generation() {
     }
 }
 
-/// A twin that still waits for the snapshot when the other one has used and removed it takes no second one.
+/// A duplicate delivery that still waits for the snapshot when the other one has used and removed it takes no second one.
 #[tokio::test(start_paused = true)]
-async fn a_twin_takes_no_second_snapshot() {
+async fn a_duplicate_takes_no_second_snapshot() {
     for nth in 1..=16 {
         let setup = quick().await;
         setup.aws.with(|world, _| {
@@ -734,7 +734,7 @@ async fn a_replacement_that_is_cancelled_at_its_beginning_leaves_nothing() {
         assert_eq!(outcome.status, StackStatus::UpdateRollbackComplete, "{after:?}: {}", outcome.reason);
         setup.stack.settle().await;
         assert_eq!(outcome.physical_id, FIRST);
-        let left = setup.aws.leftovers(elasticache_resource::desired::TAG_STACK_ID);
+        let left = setup.aws.leftovers(elasticache_resource::domain::tags::TAG_STACK_ID);
         let of_second: Vec<&String> = left.iter().filter(|name| name.contains(SECOND)).collect();
         assert!(of_second.is_empty(), "{after:?}: {of_second:?}");
         setup.deleted().await;

@@ -30,7 +30,7 @@ fn groups(setup: &Setup) -> Vec<String> {
 #[tokio::test(start_paused = true)]
 async fn a_replacement_is_taken_back_also_where_something_stayed_before() {
     let redis = json!({"Engine": "redis", "EngineVersion": "7.1"});
-    for (base, one_way) in [
+    for (base, irreversible) in [
         (json!({"EngineVersion": "8.0"}), json!({"EngineVersion": "8.1"})),
         (json!({"TransitEncryptionEnabled": true}), json!({"AuthTokenEnabled": true})),
         (redis, json!({"Engine": "valkey", "EngineVersion": "8.0"})),
@@ -43,14 +43,18 @@ async fn a_replacement_is_taken_back_also_where_something_stayed_before() {
                 let data = &mut world.elasticache.groups.get_mut(&first).unwrap().data;
                 data.insert("greeting".to_owned(), "hello".to_owned());
             });
-            failed_elsewhere(&setup, with(base.clone(), one_way.clone())).await;
+            failed_elsewhere(&setup, with(base.clone(), irreversible.clone())).await;
             // The line that was asked for, and a change that needs another cluster.
-            let moved = with(with(base.clone(), one_way.clone()), json!({"Port": 6380}));
+            let moved = with(with(base.clone(), irreversible.clone()), json!({"Port": 6380}));
             let outcome = failed_elsewhere(&setup, moved).await;
-            assert_eq!((&outcome.physical_id, groups(&setup)), (&first, vec![first.clone()]), "{one_way}");
-            assert!(warnings(&outcome).contains("because AWS does not go back"), "{one_way}: {}", warnings(&outcome));
+            assert_eq!((&outcome.physical_id, groups(&setup)), (&first, vec![first.clone()]), "{irreversible}");
+            assert!(
+                warnings(&outcome).contains("because AWS does not go back"),
+                "{irreversible}: {}",
+                warnings(&outcome)
+            );
             let greeting = setup.aws.with(|world, _| world.elasticache.groups[&first].data.get("greeting").cloned());
-            assert_eq!(greeting.as_deref(), Some("hello"), "{one_way}");
+            assert_eq!(greeting.as_deref(), Some("hello"), "{irreversible}");
         }
     }
 }

@@ -74,8 +74,10 @@ fn writes_since(setup: &Setup, count: usize) -> Vec<Entry> {
     setup.writes().split_off(count)
 }
 
-fn login_tag(setup: &Setup) -> Option<String> {
-    setup.aws.with(|world, _| world.elasticache.subnet_groups[GROUP].tags.get("elasticache-resource:login").cloned())
+fn auth_change_tag(setup: &Setup) -> Option<String> {
+    setup
+        .aws
+        .with(|world, _| world.elasticache.subnet_groups[GROUP].tags.get("elasticache-resource:auth-change").cloned())
 }
 
 /// Step by step: who can log in, and what readers get.
@@ -101,7 +103,7 @@ async fn the_four_steps_bring_in_a_token_beside_the_old_one() {
         ["PutSecretValue", "AddTagsToResource", MODIFY, "UpdateSecretVersionStage", "RemoveTagsFromResource"];
     assert_eq!(names(&writes), expected);
     assert_eq!(strategies(&writes), ["ROTATE"]);
-    assert_eq!(login_tag(&setup), None);
+    assert_eq!(auth_change_tag(&setup), None);
     let content = setup.secret(SECRET);
     assert_eq!(content["replicationGroupId"], GROUP);
     assert!(content["url"].as_str().unwrap().ends_with(&format!("@{}:6379", content["host"].as_str().unwrap())));
@@ -197,8 +199,8 @@ async fn a_schedule_that_does_not_rotate_at_once_passes_its_trial() {
 /// A rotation of the template's token would be undone by the next update.
 #[tokio::test(start_paused = true)]
 async fn a_token_of_the_template_is_not_rotated() {
-    let wish = json!({"AuthTokenEnabled": null, "AuthToken": "A-literal-token-of-the-template-0"});
-    let setup = scheduled(with(production(), wish)).await;
+    let transition = json!({"AuthTokenEnabled": null, "AuthToken": "A-literal-token-of-the-template-0"});
+    let setup = scheduled(with(production(), transition)).await;
     let version = announced(&setup);
     let failure = step(&setup, "createSecret", &version).await.unwrap_err();
     assert!(failure.contains("change the token where it comes from"), "{failure}");
@@ -209,8 +211,8 @@ async fn a_token_of_the_template_is_not_rotated() {
 #[tokio::test(start_paused = true)]
 async fn a_rotation_survives_a_failure_of_each_of_its_calls() {
     for minutes in [json!(0), json!(60)] {
-        let wish = with(production(), json!({"AuthTokenGraceMinutes": minutes}));
-        let setup = scheduled(wish.clone()).await;
+        let transition = with(production(), json!({"AuthTokenGraceMinutes": minutes}));
+        let setup = scheduled(transition.clone()).await;
         let start = setup.aws.journal().len();
         rotated(&setup).await;
         let used = setup.aws.journal().split_off(start);
@@ -237,7 +239,7 @@ async fn a_rotation_survives_a_failure_of_each_of_its_calls() {
             };
             for kind in kinds {
                 let what = format!("{kind:?} at call {nth} of {action}, {minutes}");
-                let setup = scheduled(wish.clone()).await;
+                let setup = scheduled(transition.clone()).await;
                 let old = password(&setup);
                 setup.aws.fault(Fault::on(action, *nth, kind));
                 rotated(&setup).await;
@@ -256,7 +258,7 @@ async fn without_a_grace_time_the_old_token_goes_with_the_last_step() {
     let setup = scheduled(with(production(), json!({"AuthTokenGraceMinutes": 0}))).await;
     rotated(&setup).await;
     assert_eq!(setup.tokens(GROUP), [password(&setup)]);
-    assert_eq!(login_tag(&setup), None);
+    assert_eq!(auth_change_tag(&setup), None);
     setup.deleted().await;
 }
 
@@ -279,7 +281,10 @@ async fn the_old_token_goes_after_its_grace_time() {
         let set = journal.iter().find(|entry| entry.params["AuthTokenUpdateStrategy"] == "SET").unwrap();
         let late = set.at.since(ended).saturating_sub(whole);
         assert!(late < Duration::from_secs(20), "{minutes}: {late:?} late");
-        assert_eq!((strategies(&journal), login_tag(&setup)), (vec!["ROTATE".to_owned(), "SET".to_owned()], None));
+        assert_eq!(
+            (strategies(&journal), auth_change_tag(&setup)),
+            (vec!["ROTATE".to_owned(), "SET".to_owned()], None)
+        );
         setup.deleted().await;
     }
 }
@@ -318,10 +323,10 @@ async fn a_rotation_within_the_grace_time_of_another_keeps_both_of_its_tokens() 
 /// An update in the grace time changes no token, and the old one still goes in time.
 #[tokio::test(start_paused = true)]
 async fn an_update_in_the_grace_time_leaves_the_tokens_alone() {
-    let wish = with(production(), json!({"AuthTokenGraceMinutes": 30}));
-    let setup = scheduled(wish.clone()).await;
+    let transition = with(production(), json!({"AuthTokenGraceMinutes": 30}));
+    let setup = scheduled(transition.clone()).await;
     rotated(&setup).await;
-    let (_, writes) = setup.updated(with(wish, json!({"Description": "other"}))).await;
+    let (_, writes) = setup.updated(with(transition, json!({"Description": "other"}))).await;
     assert_eq!((names(&writes), setup.tokens(GROUP).len()), (vec![MODIFY.to_owned()], 2));
     tokio::time::sleep(Duration::from_mins(45)).await;
     assert_eq!(setup.tokens(GROUP), [password(&setup)]);

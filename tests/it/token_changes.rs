@@ -101,7 +101,7 @@ fn assert_rotated_once(writes: &[Entry], token: &str) {
 }
 
 /// The cache takes the one token in our secret, that secret has all its parts, and nothing is left half-way.
-fn assert_settled(setup: &Setup, what: &str) {
+fn assert_stable(setup: &Setup, what: &str) {
     let secret = setup.secret(SECRET);
     let token = secret["password"].as_str().unwrap();
     assert_eq!(setup.tokens(GROUP), [token], "{what}");
@@ -117,7 +117,7 @@ fn assert_settled(setup: &Setup, what: &str) {
 
 fn assert_unmarked(setup: &Setup, what: &str) {
     let tags = setup.aws.with(|world, _| world.elasticache.subnet_groups[GROUP].tags.clone());
-    assert!(!tags.contains_key("elasticache-resource:login"), "{what}: {tags:?}");
+    assert!(!tags.contains_key("elasticache-resource:auth-change"), "{what}: {tags:?}");
 }
 
 fn staged(secret: &simulator::secrets_manager::Secret, stage: &str) -> Option<String> {
@@ -160,7 +160,7 @@ async fn a_changed_token_version_rotates_a_generated_token() {
     assert_eq!(writes[1].params["VersionStages"], json!(["AWSPENDING"]));
     assert_eq!((&writes[3].params["VersionStage"], &writes[2].outcome.is_ok()), (&json!("AWSCURRENT"), &true));
     witness.dismiss("rotation on request");
-    assert_settled(&setup, "at the end");
+    assert_stable(&setup, "at the end");
     assert!(!log.contains(&new) && !log.contains(&old), "a token is in the log");
     assert!(!format!("{:?}", outcome.answers).contains(&new));
     setup.deleted().await;
@@ -183,14 +183,14 @@ async fn a_rotation_is_done_once() {
 async fn an_unrelated_update_leaves_every_token_alone() {
     let setup = Setup::new();
     let theirs = their_secret(&setup, "elasticache/theirs", THEIRS);
-    let wishes = [production(), version("1"), version("2"), literal(FIRST), foreign(&theirs)];
+    let transitions = [production(), version("1"), version("2"), literal(FIRST), foreign(&theirs)];
     setup.created(production()).await;
-    for wish in wishes {
-        setup.updated(wish.clone()).await;
-        let (_, writes) = setup.updated(with(wish.clone(), json!({"Description": "other"}))).await;
-        assert_eq!(names(&writes), [MODIFY], "{wish}");
+    for transition in transitions {
+        setup.updated(transition.clone()).await;
+        let (_, writes) = setup.updated(with(transition.clone(), json!({"Description": "other"}))).await;
+        assert_eq!(names(&writes), [MODIFY], "{transition}");
         assert_eq!(auth_calls(&writes), []);
-        let (_, writes) = setup.updated(wish).await;
+        let (_, writes) = setup.updated(transition).await;
         assert_eq!(names(&writes), [MODIFY]);
     }
     setup.deleted().await;
@@ -226,7 +226,7 @@ async fn disturbed(before: &Value, after: &Value, kind: &Kind, each: impl Fn(&Se
         let answers: Vec<_> = outcome.answers.iter().map(simulator::cloudformation::Answer::reason).collect();
         let what = format!("{what}: {} {answers:?}", outcome.status);
         witness.dismiss(&what);
-        assert_settled(&setup, &what);
+        assert_stable(&setup, &what);
         each(&setup, &outcome, &what);
     }
 }
@@ -287,7 +287,7 @@ async fn a_rollback_after_a_rotation_ends_with_one_token_in_the_secret() {
     let outcome = setup.update(version("2")).await;
     assert_eq!(outcome.status, StackStatus::UpdateRollbackComplete, "{}", outcome.reason);
     witness.dismiss("rollback");
-    assert_settled(&setup, "rollback");
+    assert_stable(&setup, "rollback");
     let (_, writes) = setup.updated(with(version("1"), json!({"Description": "other"}))).await;
     assert_eq!(names(&writes), [MODIFY]);
     setup.deleted().await;
@@ -302,7 +302,7 @@ async fn a_changed_literal_token_is_added_and_then_required() {
     assert_rotated_once(&writes, SECOND);
     witness.dismiss("literal");
     assert_eq!(password(&setup), SECOND);
-    assert_settled(&setup, "literal");
+    assert_stable(&setup, "literal");
     assert!(calls(&setup.aws.journal(), "GetRandomPassword").is_empty());
     setup.deleted().await;
 }
@@ -312,21 +312,21 @@ async fn a_changed_literal_token_is_added_and_then_required() {
 enum Source {
     Generated,
     Literal,
-    Foreign,
+    External,
 }
 
 impl Source {
-    fn wish(self, theirs: &Value) -> Value {
+    fn transition(self, theirs: &Value) -> Value {
         match self {
             Source::Generated => production(),
             Source::Literal => literal(FIRST),
-            Source::Foreign => foreign(theirs),
+            Source::External => foreign(theirs),
         }
     }
 
     /// The cache takes what this source says, and the attribute and the secrets are as they should be.
     fn assert_in_force(self, setup: &Setup, outcome: Option<&Outcome>, theirs: &Value, what: &str) {
-        if self == Source::Foreign {
+        if self == Source::External {
             assert_eq!(setup.tokens(GROUP), [THEIRS], "{what}");
             let gone = |world: &simulator::world::World| {
                 world.secrets.secret(SECRET).is_none_or(|secret| secret.deletion.is_some())
@@ -334,19 +334,19 @@ impl Source {
             assert!(setup.aws.with(|world, _| gone(world)), "{what}: our secret is left");
             assert_unmarked(setup, what);
         } else {
-            assert_settled(setup, what);
+            assert_stable(setup, what);
             let token = password(setup);
             assert_eq!(token == FIRST, self == Source::Literal, "{what}");
             assert_ne!(token, THEIRS, "{what}");
         }
         if let Some(outcome) = outcome {
             let arn = outcome.get_att("Security.AuthTokenSecretArn").unwrap();
-            assert_eq!(arn == theirs.as_str().unwrap(), self == Source::Foreign, "{what}");
+            assert_eq!(arn == theirs.as_str().unwrap(), self == Source::External, "{what}");
         }
     }
 }
 
-const SOURCES: [Source; 3] = [Source::Generated, Source::Literal, Source::Foreign];
+const SOURCES: [Source; 3] = [Source::Generated, Source::Literal, Source::External];
 
 /// From each source to each other one and back; what is not ours is only read.
 #[tokio::test(start_paused = true)]
@@ -356,17 +356,17 @@ async fn the_token_moves_between_all_sources() {
             let what = format!("{from:?} to {to:?}");
             let setup = Setup::new();
             let theirs = their_secret(&setup, "elasticache/theirs", THEIRS);
-            setup.created(from.wish(&theirs)).await;
-            let witness = (from != Source::Foreign && to != Source::Foreign).then(|| Witness::of(&setup.aws));
-            let (outcome, writes) = setup.updated(to.wish(&theirs)).await;
+            setup.created(from.transition(&theirs)).await;
+            let witness = (from != Source::External && to != Source::External).then(|| Witness::of(&setup.aws));
+            let (outcome, writes) = setup.updated(to.transition(&theirs)).await;
             assert_eq!(auth_calls(&writes).len(), 2, "{what}");
             to.assert_in_force(&setup, Some(&outcome), &theirs, &what);
             if let Some(witness) = witness {
                 witness.dismiss(&what);
             }
-            let (_, writes) = setup.updated(with(to.wish(&theirs), json!({"Description": "other"}))).await;
+            let (_, writes) = setup.updated(with(to.transition(&theirs), json!({"Description": "other"}))).await;
             assert_eq!(names(&writes), [MODIFY], "{what}");
-            let (outcome, _) = setup.updated(from.wish(&theirs)).await;
+            let (outcome, _) = setup.updated(from.transition(&theirs)).await;
             from.assert_in_force(&setup, Some(&outcome), &theirs, &format!("{what} and back"));
             let touched =
                 |entry: &&Entry| entry.params["SecretId"] == theirs || entry.params["Name"] == "elasticache/theirs";
@@ -394,7 +394,7 @@ async fn a_move_between_sources_is_rolled_back_or_goes_on_from_everywhere() {
                     let what = format!("{from:?} to {to:?}, {kind:?} at call {nth} of {action}");
                     let setup = Setup::new();
                     let theirs = their_secret(&setup, "elasticache/theirs", THEIRS);
-                    setup.created(from.wish(&theirs)).await;
+                    setup.created(from.transition(&theirs)).await;
                     if matches!(kind, Kind::Slow(_)) {
                         setup.kill_next_after(Duration::from_mins(14));
                     }
@@ -402,7 +402,7 @@ async fn a_move_between_sources_is_rolled_back_or_goes_on_from_everywhere() {
                         Kind::Denied => missing(action, nth),
                         kind => Fault::on(action, nth, kind),
                     });
-                    let outcome = setup.update(to.wish(&theirs)).await;
+                    let outcome = setup.update(to.transition(&theirs)).await;
                     let (end, done) = match outcome.status {
                         StackStatus::UpdateComplete => (to, Some(&outcome)),
                         StackStatus::UpdateRollbackComplete => (from, None),
@@ -444,12 +444,12 @@ async fn a_token_that_only_moves_is_not_rotated() {
     let setup = Setup::new();
     let theirs = their_secret(&setup, "elasticache/theirs", FIRST);
     setup.created(literal(FIRST)).await;
-    for wish in [foreign(&theirs), literal(FIRST)] {
-        let (_, writes) = setup.updated(wish).await;
+    for transition in [foreign(&theirs), literal(FIRST)] {
+        let (_, writes) = setup.updated(transition).await;
         assert_eq!(auth_calls(&writes), []);
         assert_eq!(setup.tokens(GROUP), [FIRST]);
     }
-    assert_settled(&setup, "back");
+    assert_stable(&setup, "back");
     setup.deleted().await;
 }
 
@@ -474,11 +474,11 @@ async fn an_illegal_new_value_in_a_foreign_secret_is_refused() {
 /// A secret under another name gets the same token; the cache does not notice.
 #[tokio::test(start_paused = true)]
 async fn another_secret_name_moves_the_token() {
-    for wish in [production(), literal(FIRST)] {
+    for transition in [production(), literal(FIRST)] {
         let setup = Setup::new();
-        setup.created(wish.clone()).await;
+        setup.created(transition.clone()).await;
         let token = setup.tokens(GROUP);
-        let renamed = with(wish.clone(), json!({"SecretName": "elasticache/other"}));
+        let renamed = with(transition.clone(), json!({"SecretName": "elasticache/other"}));
         let (outcome, writes) = setup.updated(renamed).await;
         assert_eq!(auth_calls(&writes), []);
         assert_eq!(setup.secret("elasticache/other")["password"], token[0].as_str());
@@ -489,7 +489,7 @@ async fn another_secret_name_moves_the_token() {
             "the old one stays"
         );
         setup.stack.fail_elsewhere();
-        let outcome = setup.update(wish).await;
+        let outcome = setup.update(transition).await;
         assert_eq!(outcome.status, StackStatus::UpdateRollbackComplete, "{}", outcome.reason);
         assert_eq!(setup.secret("elasticache/other")["password"], token[0].as_str());
         assert_eq!(setup.tokens(GROUP), token);
@@ -539,7 +539,7 @@ async fn a_lost_secret_is_made_again_with_a_new_token() {
     let (_, writes) = setup.updated(with(production(), json!({"Description": "other"}))).await;
     assert_rotated_once(&writes, &password(&setup));
     assert_ne!(setup.tokens(GROUP), old);
-    assert_settled(&setup, "lost");
+    assert_stable(&setup, "lost");
     setup.deleted().await;
 }
 

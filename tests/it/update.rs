@@ -206,7 +206,7 @@ async fn nothing_to_change_means_no_write_and_the_same_attributes() {
 
 /// Tags of everything that the resource made, with a name for each.
 fn all_tags(setup: &Setup) -> Vec<(String, std::collections::BTreeMap<String, String>)> {
-    let key = elasticache_resource::desired::TAG_STACK_ID;
+    let key = elasticache_resource::domain::tags::TAG_STACK_ID;
     setup.aws.with(|world, _| {
         let tagged = world.ec2.tagged(key).into_iter().chain(world.secrets.tagged(key));
         tagged.chain(world.elasticache.tagged(key)).collect()
@@ -289,7 +289,7 @@ async fn windows_change_in_one_call() {
     let params = only(&writes, "ModifyReplicationGroup");
     assert_eq!(params["PreferredMaintenanceWindow"], "sun:05:00-sun:07:00");
     assert_eq!(params["SnapshotWindow"], "02:00-03:00");
-    // Taken out of the template, a window stays as it is: AWS has no way to ask for its own choice again.
+    // Applied out of the template, a window stays as it is: AWS has no way to ask for its own choice again.
     let (_, writes) = setup.updated(with(quick_start(), json!({"SnapshotWindow": "02:00-03:00"}))).await;
     assert_eq!(names(&writes), Vec::<String>::new());
     setup.deleted().await;
@@ -726,7 +726,7 @@ async fn what_waits_is_applied_when_apply_immediately_comes_back() {
     }
 }
 
-/// AWS upgrades no engine while a node type waits: it comes first, or the wish is refused with the way out.
+/// AWS upgrades no engine while a node type waits: it comes first, or the transition is refused with the way out.
 #[tokio::test(start_paused = true)]
 async fn an_upgrade_comes_after_a_node_type_that_waits() {
     let setup = Setup::new();
@@ -735,8 +735,8 @@ async fn an_upgrade_comes_after_a_node_type_that_waits() {
     let later = with(base.clone(), json!({"NodeType": "cache.t4g.small", "ApplyImmediately": false}));
     setup.updated(later.clone()).await;
     let upgrade = json!({"EngineVersion": "8.1"});
-    for (wish, way_out) in [(later.clone(), "set ApplyImmediately to true"), (base, "set NodeType to the one")] {
-        let (outcome, writes) = setup.rolled_back(with(wish, upgrade.clone())).await;
+    for (transition, way_out) in [(later.clone(), "set ApplyImmediately to true"), (base, "set NodeType to the one")] {
+        let (outcome, writes) = setup.rolled_back(with(transition, upgrade.clone())).await;
         assert_eq!(names(&writes), Vec::<String>::new());
         assert!(outcome.reason.contains("EngineVersion (8.1)"), "{}", outcome.reason);
         assert!(outcome.reason.contains(way_out), "{}", outcome.reason);
@@ -787,12 +787,12 @@ async fn what_is_ignored_is_a_warning() {
         let setup = Setup::new();
         let base = with(quick_start(), before);
         setup.created(base.clone()).await;
-        let wish = with(base, after);
-        let (outcome, writes) = setup.updated(wish.clone()).await;
+        let transition = with(base, after);
+        let (outcome, writes) = setup.updated(transition.clone()).await;
         assert_eq!(names(&writes), Vec::<String>::new(), "{warning}");
         let warnings = outcome.get_att("Warnings").unwrap();
         assert!(warnings.contains(warning) && !warnings.contains(';'), "{warning}: {warnings}");
-        let (outcome, _) = setup.updated(with(wish, json!({"Description": "next"}))).await;
+        let (outcome, _) = setup.updated(with(transition, json!({"Description": "next"}))).await;
         assert_eq!(outcome.get_att("Warnings"), Ok(""), "{warning}");
         setup.deleted().await;
     }

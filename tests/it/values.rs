@@ -506,7 +506,7 @@ fn a_preview_never_shows_the_token() {
         for new in &sides {
             let shown = match preview::update(old, new) {
                 Ok(forecast) => format!("{forecast} {forecast:?}"),
-                Err(problems) => format!("{} {problems:?}", elasticache_resource::problem::summary(&problems)),
+                Err(problems) => format!("{} {problems:?}", elasticache_resource::domain::problem::summary(&problems)),
             };
             for secret in secrets.iter().chain(&["1234567890123456789"]) {
                 assert!(!shown.contains(secret), "{shown}");

@@ -240,8 +240,9 @@ fn try_all<R: Sync + Debug>(runs: &[R], one: impl Fn(&R, usize) + Sync) {
 
 /// A rotation by Secrets Manager in which the nth call is harmed. Returns how many calls it made.
 async fn harmed_rotation(harm: Option<(usize, Harm)>, run: usize) -> usize {
-    let wish = with(production(), json!({"AuthTokenGraceMinutes": 0}));
-    let case = Case { name: "scheduled rotation", kind: Operation::Update, before: wish.clone(), after: wish };
+    let transition = with(production(), json!({"AuthTokenGraceMinutes": 0}));
+    let case =
+        Case { name: "scheduled rotation", kind: Operation::Update, before: transition.clone(), after: transition };
     let host = host(&case, &format!("rotation-{run}")).await;
     let before = calls(&host.aws).len();
     let (old, secret) = (promises::stored_token(&host.aws, GROUP), format!("elasticache/{GROUP}/auth-token"));

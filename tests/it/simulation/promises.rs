@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use elasticache_resource::desired::TAG_STACK_ID;
+use elasticache_resource::domain::tags::TAG_STACK_ID;
 use serde_json::{Value, json};
 use simulator::LocalAws;
 use simulator::clock::Time;

@@ -124,18 +124,18 @@ impl Schedule {
     pub(crate) fn trouble(&mut self, host: &Host, operation: &Operation) -> Vec<String> {
         let rng = &mut self.rng;
         host.aws.clear_faults();
-        let twins = rng.u8(..4) == 0;
-        host.stack.deliver_twice(twins);
+        let duplicates = rng.u8(..4) == 0;
+        host.stack.deliver_twice(duplicates);
         let mut denied = false;
         for _ in 0..rng.usize(0..6) {
             let (nth, times) = (rng.usize(1..120), rng.usize(1..4));
-            // A right that one of two twins has and the other lacks does not exist.
+            // A right that one of two duplicates has and the other lacks does not exist.
             let planned = fault(rng, nth, times);
             let is_missing = planned.lasts.is_some_and(|span| span > PASSES);
             // Two that pass, one soon after the other, may seem to be one that does not.
             let is_second = planned.lasts.is_some() && denied;
             denied |= planned.lasts.is_some();
-            if !(is_second || twins && is_missing) {
+            if !(is_second || duplicates && is_missing) {
                 host.aws.fault(planned);
             }
         }
@@ -145,9 +145,9 @@ impl Schedule {
         for _ in 0..rng.usize(0..6).saturating_sub(3) {
             host.aws.answers().fail_uploads([UploadFault::Redirect(if rng.bool() { 307 } else { 308 }, "")]);
         }
-        // Of two twins one may see AWS give up and the other try again with success; the first answer counts.
+        // Of two duplicates one may see AWS give up and the other try again with success; the first answer counts.
         let in_vain = matches!(operation, Operation::CreateAgain { .. });
-        if in_vain || !twins && rng.u8(..10) == 0 {
+        if in_vain || !duplicates && rng.u8(..10) == 0 {
             self.texts.extend(gives_up(rng, &host.aws, operation));
         }
         if let Operation::Update { to, .. } | Operation::Cancel { to, .. } = operation

@@ -1,0 +1,333 @@
+//! What a step of a rotation has to do next, given what is there: pure.
+//!
+//! As with updates everything is looked at anew before each call, so every step can be repeated. How far the cache is
+//! stands in a tag on the subnet group (`login::Progress`): AWS says when a token was last changed, not which one it is.
+
+pub(crate) mod event;
+
+use self::event::{RotationEvent, Step};
+use crate::auth::state::{InForce, Origin, Progress, Stage};
+use crate::domain::secret::SecretContent;
+use crate::domain::tags::{Owner, TAG_GRACE, TAG_LOGICAL_ID, TAG_STACK_ID, Tags};
+use crate::observed::{Group, Secret, Status, SubnetGroup};
+
+/// What was seen.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Seen {
+    /// The secret, with its current content and that of the version to come.
+    pub secret: Option<Secret>,
+    /// The replication group that the secret names.
+    pub group: Option<Group>,
+    /// Its subnet group.
+    pub subnet_group: Option<SubnetGroup>,
+    /// How long ago the step was asked for, in milliseconds.
+    pub waited_ms: u64,
+    /// Whether the function can connect to caches.
+    pub reaches_caches: bool,
+    /// What a connection with the new token came to, once one was tried.
+    pub connection: Option<Result<(), String>>,
+    /// Whether a SET was seen under way since something was last written down or changed.
+    pub saw_set: bool,
+    /// Whether AWS has agreed to make the new token the only one since this invocation began.
+    pub agreed: bool,
+}
+
+/// What to do next.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Next {
+    /// The step is taken; why, for the log.
+    Done(&'static str),
+    /// The step cannot be taken.
+    Fail(String),
+    /// Look again later; what for.
+    Wait(&'static str),
+    /// The step cannot be taken by what was seen, and AWS may show late what it needs: look again a few times.
+    Recheck(String),
+    /// Nothing for this many milliseconds.
+    Sleep(u64),
+    /// Generate a token and store it as this version, pending.
+    Store,
+    /// Log in to the cache with the new token.
+    Connect,
+    /// Write down how far the cache is.
+    Mark(Progress),
+    /// The cache is through.
+    Unmark,
+    /// Have the cache take the new token too.
+    Rotate,
+    /// Have the cache take the new token only.
+    Set,
+    /// Ask for the old token to be removed after this many milliseconds, and give the new version to readers.
+    Schedule(u64),
+    /// Give the new version to readers; the id of the one before.
+    Promote(Option<String>),
+}
+
+/// Who owns a secret, by its tags.
+#[must_use]
+pub(crate) fn owner(tags: &Tags) -> Option<Owner> {
+    let tag = |key: &str| tags.get(key).cloned();
+    Some(Owner { stack_id: tag(TAG_STACK_ID)?, logical_id: tag(TAG_LOGICAL_ID)? })
+}
+
+/// The next thing to do for this event.
+#[must_use]
+pub(crate) fn next(event: &RotationEvent, seen: &Seen) -> Next {
+    if event.step == Step::Retire && is_over(seen) {
+        return Next::Done("the secret or its cache is gone, and the old token with it");
+    }
+    match Work::new(event, seen) {
+        Ok(work) => work.next(),
+        Err(next) => next,
+    }
+}
+
+/// Why a secret that somebody broke is not rotated.
+#[must_use]
+pub(crate) fn unreadable(secret: &Secret) -> String {
+    let flaw = secret.flaw.as_deref().unwrap_or("it has no value");
+    let fix = "give it its JSON with the key password back, which AWSPREVIOUS may hold, or change AuthTokenVersion in the \
+               template";
+    format!("no password can be read from secret {}: {flaw}: {fix}", secret.name)
+}
+
+fn refused(reason: &str) -> String {
+    format!(
+        "the cache does not take the new token: {reason}: see that the function reaches the cache, and rotate again"
+    )
+}
+
+/// Whether the stack was deleted, or is being deleted.
+fn is_over(seen: &Seen) -> bool {
+    seen.secret.as_ref().is_none_or(|secret| secret.deleted)
+        || seen.group.as_ref().is_none_or(|group| group.status == Status::Deleting)
+}
+
+/// An event that may be worked on.
+struct Work<'a> {
+    event: &'a RotationEvent,
+    seen: &'a Seen,
+    secret: &'a Secret,
+    group: &'a Group,
+    origin: Origin,
+    progress: Option<Progress>,
+}
+
+impl<'a> Work<'a> {
+    /// Checks that the secret is one of ours with a generated token, and that its cache is the one that belongs to it.
+    fn new(event: &'a RotationEvent, seen: &'a Seen) -> Result<Work<'a>, Next> {
+        let name = &event.secret;
+        let unscheduled = "remove the rotation schedule, or deploy the cluster's stack again";
+        let Some(secret) = &seen.secret else {
+            return Err(Next::Recheck(format!("secret {name} does not exist: {unscheduled}")));
+        };
+        let Some(owner) = owner(&secret.tags) else {
+            let why = format!("it lacks the tags {TAG_STACK_ID} and {TAG_LOGICAL_ID}");
+            return Err(Next::Fail(format!("secret {name} was not made by this function, {why}: {unscheduled}")));
+        };
+        if secret.deleted {
+            let fix = "remove the rotation schedule, or restore the secret";
+            return Err(Next::Fail(format!("secret {name} is scheduled for deletion: {fix}")));
+        }
+        if event.step != Step::Retire && secret.flaw.is_some() {
+            return Err(Next::Fail(unreadable(secret)));
+        }
+        let (Some(group), Some(subnet_group)) = (&seen.group, &seen.subnet_group) else {
+            return Err(Next::Recheck(format!("the cache of secret {name} does not exist: {unscheduled}")));
+        };
+        if !owner.owns(&subnet_group.tags) {
+            let other = format!("{} does not belong to the resource that secret {name} belongs to", group.id);
+            return Err(Next::Fail(format!("{other}: {unscheduled}")));
+        }
+        let origin = match InForce::read(&subnet_group.tags) {
+            None => Origin::generated(&secret.name, None),
+            Some(record) if matches!(record.origin, Origin::Generated { .. }) && record.origin.is_in(&secret.name) => {
+                record.origin
+            }
+            Some(_) => {
+                let reason = "does not have a generated token from it: change the token where it comes from";
+                return Err(Next::Fail(format!("{} {reason}", group.id)));
+            }
+        };
+        Ok(Work { event, seen, secret, group, origin, progress: Progress::read(&subnet_group.tags) })
+    }
+
+    fn next(&self) -> Next {
+        let version = self.event.version.as_str();
+        let is_current = self.secret.current() == Some(version);
+        if self.event.step == Step::Retire {
+            return self.retire(is_current);
+        }
+        if !self.secret.rotates {
+            let name = &self.secret.name;
+            let fix = "give it a schedule again";
+            return Next::Recheck(format!("rotation of secret {name} is not enabled: {fix}"));
+        }
+        if !is_current && self.secret.pending() != Some(version) {
+            let why = "most likely the token was changed meanwhile: rotate again";
+            return Next::Recheck(format!("version {version} of secret {} is not pending, {why}", self.secret.name));
+        }
+        match self.event.step {
+            Step::Finish => self.finish(is_current),
+            _ if is_current => Next::Done("the version is current already"),
+            Step::Create if self.new_content().is_some() => Next::Done("the token is stored"),
+            Step::Create => Next::Store,
+            Step::Test if self.is_trial() => Next::Done("a trial of the schedule: it brings no new token"),
+            _ if self.new_content().is_none() => {
+                let why = "the step that stores the new token came to nothing: rotate again";
+                Next::Recheck(format!("version {version} of secret {} has no value yet, {why}", self.secret.name))
+            }
+            Step::Test => self.test(),
+            Step::Set | Step::Retire => self.set(),
+        }
+    }
+
+    fn new_content(&self) -> Option<&SecretContent> {
+        self.secret.version(&self.event.version)
+    }
+
+    fn modified(&self) -> String {
+        self.group.auth_token_modified.clone().unwrap_or_default()
+    }
+
+    fn mark(&self, stage: Stage) -> Next {
+        let (origin, version) = (self.origin.clone(), self.event.version.clone());
+        Next::Mark(Progress { stage, first: false, origin, version, modified: self.modified() })
+    }
+
+    /// The tag, if it is about this rotation in this stage.
+    fn in_stage(&self, stage: Stage) -> Option<&Progress> {
+        self.progress.as_ref().filter(|progress| progress.stage == stage && progress.version == self.event.version)
+    }
+
+    /// What has to pass before the cache can be changed.
+    fn obstacle(&self) -> Option<Next> {
+        if self.group.status == Status::Deleting {
+            let fix = "remove the rotation schedule";
+            return Some(Next::Fail(format!("{} is being deleted: {fix}", self.group.id)));
+        }
+        if !self.group.is_stable() {
+            return Some(Next::Wait("the replication group to be available with nothing pending"));
+        }
+        if !self.group.auth_token_enabled {
+            let fix = "deploy the cluster's stack again, or remove the rotation schedule";
+            return Some(Next::Fail(format!("{} takes no token: {fix}", self.group.id)));
+        }
+        None
+    }
+
+    fn set(&self) -> Next {
+        if let Some(obstacle) = self.obstacle() {
+            return obstacle;
+        }
+        if self.progress.as_ref().is_some_and(Progress::is_of_an_update) {
+            return Next::Wait("an update of the stack to be done with the token");
+        }
+        match self.in_stage(Stage::Scheduled) {
+            // The end of an earlier rotation's grace time met this one: what was written down no longer tells our ROTATE
+            // from that SET.
+            Some(_) if self.seen.saw_set => self.mark(Stage::Scheduled),
+            Some(progress) if progress.is_through(&self.modified()) => Next::Done("the cache takes the token"),
+            Some(_) if self.seen.reaches_caches && self.seen.connection.is_none() => Next::Connect,
+            Some(_) if self.seen.connection == Some(Ok(())) => Next::Done("the cache takes the token already"),
+            Some(_) => Next::Rotate,
+            None => self.mark(Stage::Scheduled),
+        }
+    }
+
+    /// Whether Secrets Manager only tries a new schedule out: it then has a version tested that nobody made, a copy of the
+    /// current one or an empty one. A rotation is tested after its token was stored and given to the cache.
+    fn is_trial(&self) -> bool {
+        let current = self.secret.content.as_ref().map(SecretContent::token);
+        let brings_a_token = self.new_content().is_some_and(|new| Some(new.token()) != current);
+        !brings_a_token && self.in_stage(Stage::Scheduled).is_none()
+    }
+
+    fn test(&self) -> Next {
+        if self.seen.reaches_caches {
+            return match &self.seen.connection {
+                None => Next::Connect,
+                Some(Ok(())) => Next::Done("a connection with the token works"),
+                Some(Err(reason)) => Next::Fail(refused(reason)),
+            };
+        }
+        if let Some(obstacle) = self.obstacle() {
+            return obstacle;
+        }
+        if self.is_taken() {
+            Next::Done("AWS reports the token as taken; the function has no network access to try it")
+        } else {
+            self.not_given()
+        }
+    }
+
+    fn not_given(&self) -> Next {
+        let why = "the step that has the cache take it came to nothing: rotate again";
+        Next::Recheck(format!("{} was not given the token, {why}", self.group.id))
+    }
+
+    /// Whether AWS has changed the token since this rotation asked for it.
+    fn is_taken(&self) -> bool {
+        self.in_stage(Stage::Scheduled).is_some_and(|progress| progress.is_through(&self.modified()))
+    }
+
+    fn grace_minutes(&self) -> Option<u64> {
+        self.secret.tags.get(TAG_GRACE)?.parse().ok()
+    }
+
+    /// Gives the version to readers. What is to come after is written down, and asked for, before: once the version is
+    /// current Secrets Manager does not repeat the step.
+    fn finish(&self, is_current: bool) -> Next {
+        let promote = || Next::Promote(self.secret.current().map(str::to_owned));
+        let grace = self.grace_minutes();
+        if is_current {
+            return match grace {
+                Some(0) if self.in_stage(Stage::Grace).is_some() => self.remove_old(),
+                Some(_) if self.in_stage(Stage::Grace).is_some() => {
+                    Next::Done("the old token goes when its time is over")
+                }
+                _ if self.in_stage(Stage::Scheduled).is_some() => Next::Unmark,
+                _ => Next::Done("readers have the token"),
+            };
+        }
+        if self.in_stage(Stage::Grace).is_some() {
+            return match grace.filter(|minutes| *minutes > 0) {
+                Some(minutes) => Next::Schedule(minutes * 60_000),
+                None => promote(),
+            };
+        }
+        if !self.is_taken() && !self.seen.reaches_caches {
+            return self.not_given();
+        }
+        if self.seen.reaches_caches && self.seen.connection.is_none() {
+            return Next::Connect;
+        }
+        match (&self.seen.connection, grace) {
+            (Some(Err(reason)), _) => Next::Fail(refused(reason)),
+            (_, Some(_)) => self.mark(Stage::Grace),
+            (_, None) => promote(),
+        }
+    }
+
+    fn retire(&self, is_current: bool) -> Next {
+        if self.in_stage(Stage::Grace).is_none() || !is_current {
+            return Next::Done("another change of the token came in between");
+        }
+        if self.seen.waited_ms < self.event.after_ms {
+            return Next::Sleep(self.event.after_ms - self.seen.waited_ms);
+        }
+        self.remove_old()
+    }
+
+    fn remove_old(&self) -> Next {
+        match (self.obstacle(), self.in_stage(Stage::Grace)) {
+            (Some(obstacle), _) => obstacle,
+            // The date may not tell a SET. A process that died after it asks again.
+            (None, Some(progress)) if self.seen.agreed || progress.is_through(&self.modified()) => Next::Unmark,
+            (None, _) => Next::Set,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,223 @@
+//! What an Update is going to do, from its first step to its last: pure. The plan is made round by round as in a run,
+//! with each step taken to do what it should.
+
+use std::fmt;
+use std::time::Duration;
+
+use super::generation::snapshot_source;
+use super::obstacles::Replacing;
+use super::phases::next_steps;
+use super::types::{Plan, Transition};
+use crate::cfn::request::MAX_SERVICE_TIMEOUT;
+use crate::domain::problem::Problem;
+use crate::observed::{Account, FoundSnapshot, Group, Observed, Status};
+use crate::properties::ReplacementPolicy;
+use crate::step::Step;
+use crate::step::duration::Minutes;
+use crate::step::effect::apply;
+use crate::step::group::{GroupChange, join};
+
+/// What remains of the longest `ServiceTimeout`.
+const LONGEST: Duration = Duration::from_secs(MAX_SERVICE_TIMEOUT as u64 - 60);
+
+/// Rounds after which a plan is taken to have no end; the longest known one has a third of them.
+const MAX_ROUNDS: usize = 100;
+
+/// The steps of an Update, round by round.
+#[derive(Clone, Debug)]
+pub struct Forecast {
+    /// What it is about, in one line.
+    heading: String,
+    /// Steps that are taken side by side, one round after the other.
+    rounds: Vec<Vec<Step>>,
+    /// Why it will not be done, if it will not.
+    refused: Vec<Problem>,
+}
+
+impl Forecast {
+    /// The steps from what is there to what is wanted under the same id.
+    #[must_use]
+    pub fn in_place(transition: Transition<'_>, observed: &Observed, account: &Account) -> Forecast {
+        let (forecast, _) = Forecast::run(transition, observed, account);
+        let id = &transition.desired.names.replication_group;
+        Forecast { heading: format!("{id} changes in place"), ..forecast }
+    }
+
+    /// The steps to a new generation; `transition` is for that.
+    #[must_use]
+    pub fn replacement(
+        transition: Transition<'_>,
+        standing: &Group,
+        changes: &[Replacing],
+        account: &Account,
+    ) -> Forecast {
+        let next = &transition.desired.names.replication_group;
+        let transfer_snapshot = transition.desired.transfer_snapshot.as_ref().map(|name| Step::CreateSnapshot {
+            name: name.clone(),
+            of: snapshot_source(standing),
+            tags: transition.desired.tags.clone(),
+        });
+        let standing = &standing.id;
+        let snapshot =
+            transfer_snapshot.is_some().then(|| FoundSnapshot { status: "available".to_owned(), ..Default::default() });
+        let nothing = Observed { transfer_snapshot: snapshot, ..Observed::default() };
+        let (forecast, _) = Forecast::run(transition, &nothing, account);
+        let why = join(changes.iter().map(|change| format!("{} {} to {}", change.property, change.is, change.wanted)));
+        let data = match transition.desired.replacement_policy {
+            ReplacementPolicy::Snapshot => "with its data",
+            ReplacementPolicy::Empty | ReplacementPolicy::Refuse => "without its data",
+        };
+        let heading = format!(
+            "{standing} is replaced by {next} {data}, because AWS cannot change in place: {why}. CloudFormation deletes \
+             {standing} afterwards"
+        );
+        let rounds = transfer_snapshot.map(|step| vec![step]).into_iter().chain(forecast.rounds).collect();
+        Forecast { heading, rounds, refused: forecast.refused }
+    }
+
+    /// An Update that is refused.
+    #[must_use]
+    pub fn refused(id: &str, problems: Vec<Problem>) -> Forecast {
+        Forecast { heading: format!("{id} does not change"), rounds: Vec::new(), refused: problems }
+    }
+
+    /// What is there after the last step.
+    #[must_use]
+    pub fn end(transition: Transition<'_>, observed: &Observed, account: &Account) -> Observed {
+        Forecast::run(transition, observed, account).1
+    }
+
+    fn run(transition: Transition<'_>, observed: &Observed, account: &Account) -> (Forecast, Observed) {
+        let mut state = observed.clone();
+        let mut forecast = Forecast { heading: String::new(), rounds: Vec::new(), refused: Vec::new() };
+        for _ in 0..MAX_ROUNDS {
+            match next_steps(transition, &state, account) {
+                Plan::Act(steps) => {
+                    for step in &steps {
+                        apply(step, &transition.desired.vpc_id, &mut state);
+                    }
+                    forecast.rounds.push(steps);
+                }
+                Plan::Wait(_) => settle(&mut state),
+                Plan::Refuse(problems) => {
+                    forecast.refused = problems;
+                    break;
+                }
+                Plan::Done | Plan::CreateFailed | Plan::NotAchieved { .. } => break,
+            }
+        }
+        (forecast, state)
+    }
+
+    /// Whether nothing of it will be done.
+    #[must_use]
+    pub fn is_refused(&self) -> bool {
+        !self.refused.is_empty()
+    }
+
+    /// Whether there is nothing to do.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.rounds.is_empty()
+    }
+
+    /// The steps in their order.
+    pub fn steps(&self) -> impl Iterator<Item = &Step> {
+        self.rounds.iter().flatten()
+    }
+
+    /// How long all of it takes.
+    #[must_use]
+    pub fn minutes(&self) -> Minutes {
+        self.rounds.iter().map(|round| of_round(round)).fold(Minutes::default(), Minutes::and_then)
+    }
+
+    /// What is wrong when even on a good day all of it takes longer than `limit`, and smaller changes would not:
+    /// CloudFormation would roll back what was reached by then. A change that has no parts is tried all the same.
+    #[must_use]
+    pub fn too_long(&self, limit: Duration) -> Option<Problem> {
+        let least = self.minutes().least;
+        if Duration::from_mins(least) <= limit {
+            return None;
+        }
+        let long: Vec<&Step> = self.steps().filter(|step| Minutes::of(step).least > 0).collect();
+        let parts = join(long.iter().map(|step| format!("{} for {}", Minutes::of(step).least, part(step))));
+        let mut names: Vec<String> = long.into_iter().map(part).collect();
+        names.dedup();
+        if names.len() < 2 {
+            return None;
+        }
+        let longer = (limit < LONGEST).then(|| format!("raise it (to {MAX_SERVICE_TIMEOUT} at most)"));
+        let smaller = format!("deploy one after the other: {}", names.join(", then "));
+        let fix = longer.into_iter().chain([smaller]).collect::<Vec<_>>().join(", or ");
+        let left = match limit.as_secs() {
+            seconds @ ..120 => format!("{seconds} seconds"),
+            seconds => (seconds / 60).to_string(),
+        };
+        let rule = format!("the change takes at least {least} minutes ({parts}), and {left} are left for it");
+        Some(Problem::new("ServiceTimeout", rule, fix))
+    }
+}
+
+fn of_round(round: &[Step]) -> Minutes {
+    round.iter().map(Minutes::of).fold(Minutes::default(), Minutes::beside)
+}
+
+/// The property whose change takes this step, for somebody who wants to make the changes one by one.
+fn part(step: &Step) -> String {
+    match step {
+        Step::ModifyGroup(change) => match &**change {
+            GroupChange { engine: Some(engine), .. } => format!("Engine {engine}"),
+            GroupChange { version: Some(version), .. } => format!("EngineVersion {version}"),
+            GroupChange { node_type: Some(node_type), .. } => format!("NodeType {node_type}"),
+            GroupChange { cluster_mode: Some(mode), .. } => format!("ClusterMode {mode}"),
+            GroupChange { automatic_failover: Some(on), .. } => format!("AutomaticFailoverEnabled {on}"),
+            GroupChange { multi_az: Some(on), .. } => format!("MultiAzEnabled {on}"),
+            _ => "the other settings".to_owned(),
+        },
+        Step::ChangeShards { shards, .. } => format!("NumNodeGroups {shards}"),
+        Step::IncreaseReplicas { replicas, .. } | Step::DecreaseReplicas { replicas, .. } => {
+            format!("the number of replicas ({replicas})")
+        }
+        Step::SetTransitEncryption { to: crate::desired::Tls::Off, .. } => "TransitEncryptionEnabled false".to_owned(),
+        Step::SetTransitEncryption { to, .. } => format!("TransitEncryptionMode {to}"),
+        Step::ChangeAuth { .. } => "authentication".to_owned(),
+        Step::DeliverLogs { .. } => "LogDelivery".to_owned(),
+        Step::CreateSnapshot { .. } | Step::CreateGroup(_) => "the replacement".to_owned(),
+        other => other.to_string(),
+    }
+}
+
+/// Lets everything end that is under way.
+fn settle(observed: &mut Observed) {
+    if let Some(group) = &mut observed.group {
+        group.status = Status::Available;
+        group.pending.clear();
+        group.shards.iter_mut().for_each(|shard| shard.status = Status::Available);
+    }
+    observed.members.values_mut().for_each(|member| member.status = Status::Available);
+}
+
+/// A line for the whole, then one for each step; what happens side by side has one number.
+impl fmt::Display for Forecast {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.heading)?;
+        if !self.refused.is_empty() {
+            f.write_str(". It is refused:")?;
+            return self.refused.iter().try_for_each(|problem| write!(f, "\n  - {problem}"));
+        }
+        if self.is_empty() {
+            return f.write_str(": nothing to do.");
+        }
+        write!(f, " ({}):", self.minutes())?;
+        for (index, round) in self.rounds.iter().enumerate() {
+            for (place, step) in round.iter().enumerate() {
+                let number = if place == 0 { format!("{}.", index + 1) } else { String::new() };
+                let minutes = Minutes::of(step);
+                let minutes = if minutes.most > 0 { format!(" [{minutes}]") } else { String::new() };
+                write!(f, "\n  {number:3} {step}{minutes}")?;
+            }
+        }
+        Ok(())
+    }
+}

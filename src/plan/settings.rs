@@ -1,0 +1,153 @@
+//! Settings that AWS changes while the group stays up, and log delivery.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::creation::attached;
+use super::parameter_groups;
+use super::types::{Pass, Plan};
+use crate::desired::Desired;
+use crate::domain::window::overlap;
+use crate::observed::{Group, Member};
+use crate::properties::{ClusterMode, IpDiscovery, NetworkType};
+use crate::step::group::GroupChange;
+use crate::step::{Step, modify};
+
+/// Everything that AWS applies while the group stays up.
+pub(super) fn steps(pass: &Pass<'_>) -> Vec<Step> {
+    let (desired, group) = (pass.desired, pass.group);
+    let member = pass.observed.first_member();
+    let mut change = GroupChange::of(&group.id, desired.apply_immediately);
+    change.description = (desired.description != group.description).then(|| desired.description.clone());
+    change.auto_minor_version_upgrade = (group.auto_minor_version_upgrade == Some(!desired.auto_minor_version_upgrade))
+        .then_some(desired.auto_minor_version_upgrade);
+    // With one kind of address there is nothing to choose.
+    let default = (desired.network_type == Some(NetworkType::DualStack)).then_some(IpDiscovery::Ipv4);
+    change.ip_discovery = desired
+        .ip_discovery
+        .or(default)
+        .map(IpDiscovery::as_str)
+        .filter(|wanted| group.ip_discovery.as_deref().is_some_and(|actual| actual != *wanted));
+    change.durability = desired
+        .durability
+        .clone()
+        .filter(|wanted| matches!(wanted.as_str(), "sync" | "async") && group.durability.as_ref() != Some(wanted));
+    snapshots(desired, group, member, &mut change);
+    if let Some(member) = member {
+        member_settings(pass, member, &mut change);
+    }
+    modify(change)
+}
+
+fn snapshots(desired: &Desired, group: &Group, member: Option<&Member>, change: &mut GroupChange) {
+    if desired.snapshot_retention != group.snapshot_retention {
+        change.snapshot_retention = Some(desired.snapshot_retention);
+        // With cluster mode off AWS wants to know a live member to take backups from when they are turned on; it must
+        // not be member 001 by habit, because that one may be gone.
+        if group.snapshot_retention == 0 && group.actual_cluster_mode() != ClusterMode::Enabled {
+            let replica = group.shards.iter().flat_map(|shard| {
+                let primary = shard.primary_member.as_ref();
+                shard.member_ids.iter().filter(move |member| Some(*member) != primary)
+            });
+            change.snapshotting_member = replica.chain(&group.member_ids).next().cloned();
+        }
+    }
+    let kept = member.map(|member| member.maintenance_window.as_str()).filter(|_| desired.maintenance_window.is_none());
+    let free = |wanted: &String| kept.is_none_or(|kept| !overlap(wanted, kept));
+    change.snapshot_window =
+        desired.snapshot_window.clone().filter(|wanted| group.snapshot_window.as_ref() != Some(wanted)).filter(free);
+}
+
+/// Settings that AWS shows on members only.
+fn member_settings(pass: &Pass<'_>, member: &Member, change: &mut GroupChange) {
+    let desired = pass.desired;
+    if let Some(own) = &pass.observed.security_group {
+        let wanted = attached(desired, &own.id);
+        change.security_groups = (wanted != member.security_groups).then_some(wanted);
+    }
+    // Only a window that the template has just ceased to say can be in the way here, which AWS keeps: a warning says so.
+    // Another is refused before the first write.
+    let kept = pass.group.snapshot_window.as_deref().filter(|_| desired.snapshot_window.is_none());
+    change.maintenance_window = desired
+        .maintenance_window
+        .clone()
+        .filter(|wanted| !member.maintenance_window.eq_ignore_ascii_case(wanted))
+        .filter(|wanted| kept.is_none_or(|kept| !overlap(kept, wanted)));
+    change.notification_topic =
+        (desired.notification_topic != member.notification_topic).then(|| desired.notification_topic.clone());
+    let parameter_group = parameter_groups::parameter_group(desired, pass.observed);
+    // AWS takes another cluster flag only in the call that changes the mode, which is always immediate.
+    let comes_with_mode = pass.group.actual_cluster_mode() != desired.cluster_mode;
+    let waits = member.pending.contains("EngineVersion") || is_deferred(pass, &parameter_group) || comes_with_mode;
+    change.parameter_group = (parameter_group != member.parameter_group && !waits).then_some(parameter_group);
+}
+
+/// Takes back another parameter group that an earlier transition left for the maintenance window, by asking for this one at the
+/// same time. Nothing else goes with it: what is applied immediately would take along what waits.
+pub(super) fn take_back(pass: &Pass<'_>) -> Vec<Step> {
+    let name = parameter_groups::parameter_group(pass.desired, pass.observed);
+    // One with another cluster flag has not been left for the window: it goes with the mode.
+    let same_flag = |previous: &&Desired| previous.is_clustered() == pass.desired.is_clustered();
+    // One of another family waits only together with a version, which shows.
+    let same_family = |previous: &&Desired| previous.family() == pass.desired.family();
+    let earlier = pass.previous.filter(|previous| !previous.apply_immediately).filter(same_flag).filter(same_family);
+    let other = earlier.is_some_and(|previous| parameter_groups::parameter_group(previous, pass.observed) != name);
+    let asked = pass.observed.asked_parameter_group.as_ref() == Some(&name);
+    // With a version that waits, AWS would take a group of that version's family only.
+    let shows = pass
+        .observed
+        .first_member()
+        .is_some_and(|member| member.parameter_group == name && !member.pending.contains("EngineVersion"));
+    let mut change = GroupChange::of(&pass.group.id, false);
+    change.parameter_group = (other && shows && !asked).then_some(name);
+    modify(change)
+}
+
+/// Whether AWS has the parameter group for the maintenance window: by this request, or by an earlier one with the same
+/// transition.
+fn is_deferred(pass: &Pass<'_>, name: &str) -> bool {
+    let earlier = pass.previous.filter(|previous| !previous.apply_immediately);
+    let asked_before =
+        earlier.is_some_and(|previous| parameter_groups::parameter_group(previous, pass.observed) == name);
+    let asked_now = pass.observed.asked_parameter_group.as_deref() == Some(name);
+    !pass.desired.apply_immediately && (asked_before || asked_now)
+}
+
+/// Log delivery goes in a call of its own, because AWS wants it applied immediately whatever `ApplyImmediately` says. A
+/// log that is no longer wanted is sent as disabled.
+pub(super) fn log_delivery(pass: &Pass<'_>) -> Vec<Step> {
+    let (wanted, actual) = (&pass.desired.logs, &pass.group.logs);
+    // One that does not work is tried again when the template has just brought it, an earlier try having failed.
+    let before = |kind: &String| pass.previous.is_none_or(|previous| previous.logs.get(kind) == wanted.get(kind));
+    let fails = |kind: &String| {
+        pass.group.log_failures.contains_key(kind) && !before(kind) && !pass.observed.asked_logs.contains(kind)
+    };
+    let set: BTreeMap<_, _> = wanted
+        .iter()
+        .filter(|(kind, log)| actual.get(*kind) != Some(*log) || fails(kind))
+        .map(|(k, log)| (k.clone(), log.clone()))
+        .collect();
+    let disable: BTreeSet<String> = actual.keys().filter(|kind| !wanted.contains_key(*kind)).cloned().collect();
+    if set.is_empty() && disable.is_empty() {
+        return Vec::new();
+    }
+    vec![Step::DeliverLogs { group: pass.group.id.clone(), set, disable }]
+}
+
+/// Deliveries that this request asked for, that AWS accepted, and that do not work. One that fails later is a warning.
+pub(super) fn failed_logs(pass: &Pass<'_>) -> Option<Plan> {
+    let (wanted, group, observed) = (&pass.desired.logs, pass.group, pass.observed);
+    let asked = |kind: &String| observed.asked_logs.contains(kind) || observed.is_being_created();
+    let failed = group
+        .log_failures
+        .iter()
+        .filter(|(kind, _)| asked(kind) && wanted.contains_key(*kind) && wanted.get(*kind) == group.logs.get(*kind));
+    let failed: Vec<(&String, &String)> = failed.collect();
+    let deliveries =
+        failed.iter().filter_map(|(kind, _)| Some(format!("{kind} to {}", wanted.get(*kind)?.destination)));
+    let deliveries: Vec<String> = deliveries.collect();
+    let reasons = failed.iter().map(|(kind, message)| format!("{kind}: {message}")).collect();
+    (!failed.is_empty()).then(|| Plan::NotAchieved {
+        step: format!("deliver logs of {}: {}", group.id, deliveries.join(", ")),
+        reasons,
+    })
+}

@@ -1,0 +1,612 @@
+//! One request's work: observe, plan, act and wait until nothing is left to do or time is up. Calls AWS.
+//!
+//! All state is in AWS, so a run that dies anywhere is continued by the next one. What a run remembers is only which
+//! steps it has taken, to tell a change that AWS shows late from one that it did not make.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use tokio::time::Instant;
+use tracing::{info, warn};
+
+use super::act::act;
+use super::faults::Reaction;
+use super::fence::requests::{Fence, RequestKey};
+use super::observe::{self, HiddenSecret, Target};
+use super::optional::optional;
+use super::wait::{Deadline, POLLS_TO_SHOW, Waiter, Watch};
+use crate::aws::{Aws, Class, Fault};
+use crate::continuation::Memory;
+use crate::desired::{Desired, References};
+use crate::domain::problem::Problem;
+use crate::error::Error;
+use crate::observed::{Account, Observed, Status};
+use crate::plan::{self, Awaited, Plan, Transition};
+use crate::step::{AuthChange, Step};
+
+/// Tries of a throttled step before everything is looked at again.
+const TRIES_WITHOUT_OBSERVING: u32 = 8;
+
+/// Longest that an answer about wrong properties is held up to say what is wrong in the account too.
+pub(super) const OBSERVE_BEFORE_REFUSAL: Duration = Duration::from_secs(28);
+
+/// One request's work.
+#[derive(Debug)]
+pub struct Run<'a> {
+    pub(super) aws: &'a Aws,
+    pub(super) fence: Fence<'a>,
+    pub(super) waiter: Waiter<'a>,
+    applied: BTreeMap<String, Applied>,
+    pub(super) done: Vec<String>,
+    pub(super) retries: u32,
+    /// Rounds in a row in which something that a step needs was not there.
+    pub(super) misses: u32,
+    /// Steps that make what AWS says is there, and no look shows.
+    pub(super) hidden: BTreeSet<String>,
+    /// Groups that were seen standing while this request was worked on.
+    pub(super) seen: BTreeSet<String>,
+    /// Parameter groups that may exist, by the replication group that they are named after.
+    pub(super) parameter_groups: BTreeMap<String, BTreeSet<String>>,
+    /// Whether the subnet group that this request put itself on was taken away.
+    pub(super) removed_meanwhile: bool,
+    /// The subnet groups of ours that were seen, by ARN: their tags tell the newest request.
+    pub(super) fenced_groups: BTreeSet<String>,
+    /// Parameter group that was asked for last.
+    pub(super) asked_parameter_group: Option<String>,
+    /// Log types whose delivery was asked for.
+    pub(super) asked_logs: BTreeSet<String>,
+    /// Parameters that AWS does not reset.
+    pub(super) unresettable: BTreeSet<String>,
+    /// Whether AWS refused to reset several parameters without saying which.
+    pub(super) resets_singly: bool,
+    /// Whether an Update is the rollback of one, as far as CloudFormation said.
+    pub(super) rolls_back: Option<bool>,
+    /// Whether CloudFormation said that it updates nothing.
+    pub(super) no_update: bool,
+    /// The physical id that an Update came with.
+    pub(super) updates: Option<String>,
+    /// The version whose token AWS was last asked to make the only one, and agreed.
+    pub(super) required_version: Option<String>,
+    /// Names that AWS refused for a final snapshot, because another has them.
+    pub(super) taken_snapshots: BTreeSet<String>,
+}
+
+/// What is remembered of a step that was taken.
+#[derive(Debug, Default)]
+struct Applied {
+    /// Whether it changed a standing group, which AWS may roll back later.
+    changes_group: bool,
+    /// When the plan first asked for it again although it had succeeded.
+    asked_again: Option<Instant>,
+    /// Whether AWS said that what it makes is there already.
+    existed: bool,
+}
+
+impl Applied {
+    fn of(step: &Step) -> Applied {
+        Applied { changes_group: step.changes_group(), ..Applied::default() }
+    }
+}
+
+/// What a run ended with when everything is as it should be.
+#[derive(Debug)]
+pub struct Converged {
+    /// The last look.
+    pub observed: Observed,
+    /// What the user should know.
+    pub warnings: Vec<String>,
+}
+
+impl<'a> Run<'a> {
+    /// Work on one request.
+    #[must_use]
+    pub fn new(aws: &'a Aws, request: &'a RequestKey, poll_interval: Duration, deadline: Deadline) -> Run<'a> {
+        let waiter = Waiter::new(aws, poll_interval, deadline);
+        Run {
+            aws,
+            fence: Fence::new(request),
+            waiter,
+            applied: BTreeMap::new(),
+            done: Vec::new(),
+            retries: 0,
+            misses: 0,
+            hidden: BTreeSet::new(),
+            seen: BTreeSet::new(),
+            parameter_groups: BTreeMap::new(),
+            removed_meanwhile: false,
+            fenced_groups: BTreeSet::new(),
+            asked_parameter_group: None,
+            asked_logs: BTreeSet::new(),
+            unresettable: BTreeSet::new(),
+            resets_singly: false,
+            rolls_back: None,
+            no_update: false,
+            updates: None,
+            required_version: None,
+            taken_snapshots: BTreeSet::new(),
+        }
+    }
+
+    /// In which account the work is done.
+    #[must_use]
+    pub fn in_account(mut self, id: Option<&str>) -> Run<'a> {
+        self.waiter.account = id.map(str::to_owned);
+        self
+    }
+
+    /// Goes on from what an earlier invocation remembered.
+    #[must_use]
+    pub fn resumed(mut self, memory: &Memory) -> Run<'a> {
+        let applied = |step: &String| (step.clone(), Applied { changes_group: true, ..Applied::default() });
+        self.applied = memory.applied.iter().map(applied).collect();
+        self.done.clone_from(&memory.done);
+        self.seen.clone_from(&memory.seen);
+        self.fence.resume(&memory.claims);
+        self.asked_parameter_group.clone_from(&memory.asked_parameter_group);
+        self.asked_logs.clone_from(&memory.asked_logs);
+        self.rolls_back = memory.rolls_back;
+        self.required_version.clone_from(&memory.required_version);
+        self
+    }
+
+    /// What the next invocation must know.
+    #[must_use]
+    pub fn memory(&self) -> Memory {
+        let changes = self.applied.iter().filter(|(_, applied)| applied.changes_group).map(|(step, _)| step.clone());
+        // What was removed may be gone when the next invocation looks. A request that was swept away itself must not begin
+        // anew there.
+        let claims = if self.removed_meanwhile { self.fence.claims().clone() } else { self.fence.kept_claims() };
+        Memory {
+            applied: changes.collect(),
+            done: self.done.clone(),
+            seen: self.seen.union(&self.waiter.shown()).cloned().collect(),
+            claims,
+            asked_parameter_group: self.asked_parameter_group.clone(),
+            asked_logs: self.asked_logs.clone(),
+            rolls_back: self.rolls_back,
+            required_version: self.required_version.clone(),
+        }
+    }
+
+    /// Goes on from one look until everything is as wanted.
+    pub(super) async fn converge(
+        &mut self,
+        transition: Transition<'_>,
+        first: Observed,
+        account: &Account,
+    ) -> Result<Converged, Error> {
+        let mut observed = first;
+        let mut plan = plan::next_steps(transition, &observed, account);
+        let was_there = observed.group.is_some();
+        let group = transition.desired.names.replication_group.clone();
+        loop {
+            // A Delete that overtook this run must not be undone by it.
+            let stands = observed.group.as_ref().is_some_and(|group| group.status != Status::Deleting);
+            if stands {
+                // One that an earlier request left behind may have to go.
+                if !observed.is_left_behind() {
+                    self.seen.insert(group.clone());
+                }
+            } else if self.seen.contains(&group) || self.waiter.shown().contains(&group) {
+                return Err(Error::DeletedMeanwhile { group });
+            }
+            if !matches!(plan, Plan::Refuse(_)) {
+                self.claim(Target::from(transition.desired), &observed).await?;
+            }
+            if plan == Plan::Done {
+                let mut warnings = plan::warnings(transition, &observed);
+                if transition.previous.is_some() && !was_there {
+                    warnings
+                        .push("the replication group had been deleted by hand and was made again, empty".to_owned());
+                }
+                return Ok(Converged { observed, warnings });
+            }
+            let steps = match &plan {
+                Plan::Act(steps) => self.fresh(steps),
+                Plan::Wait(_) | Plan::Done | Plan::Refuse(_) | Plan::CreateFailed | Plan::NotAchieved { .. } => {
+                    Vec::new()
+                }
+            };
+            self.execute(plan, &group, &observed).await?;
+            if !self.shows_already(&steps, &mut observed) {
+                // What failed beside it is not left until then.
+                let all = steps.iter().all(|step| self.has_applied(step));
+                if all && steps.iter().any(|step| matches!(step, Step::CreateGroup(_))) {
+                    self.execute(Plan::Wait(Awaited::GroupMade), &group, &observed).await?;
+                }
+                observed = self.observe(Target::from(transition)).await?;
+            }
+            plan = plan::next_steps(transition, &observed, account);
+        }
+    }
+
+    /// The steps that this request has not taken yet.
+    fn fresh(&self, steps: &[Step]) -> Vec<Step> {
+        steps.iter().filter(|step| !self.has_applied(step)).cloned().collect()
+    }
+
+    fn has_applied(&self, step: &Step) -> bool {
+        self.applied.contains_key(&step.to_string())
+    }
+
+    /// Whether these steps were all just taken and their whole effect is known, so that it can be added to the last look
+    /// and none is needed.
+    fn shows_already(&self, steps: &[Step], observed: &mut Observed) -> bool {
+        let through =
+            !steps.is_empty() && steps.iter().all(|step| self.has_applied(step) && step.shows_at_once(observed));
+        if through {
+            for step in steps {
+                step.show(observed);
+            }
+        }
+        through
+    }
+
+    /// What of a transition only the account tells: the cluster mode that a parameter group decides, and the name of the secret.
+    /// `is_new` says that no group stands yet.
+    ///
+    /// # Errors
+    /// It cannot be read, or the secret can have no name.
+    pub async fn resolve(&mut self, desired: &mut Desired, is_new: bool) -> Result<(), Error> {
+        self.resolve_cluster_mode(desired).await?;
+        Box::pin(self.resolve_secret_name(desired, is_new)).await
+    }
+
+    /// Asks the parameter group that decides about cluster mode, if one does, until it answers: a fault must not decide what
+    /// a standing cluster is. One that is not there is for the checks before the first write.
+    ///
+    /// # Errors
+    /// The group cannot be read.
+    pub(super) async fn resolve_cluster_mode(&mut self, desired: &mut Desired) -> Result<(), Error> {
+        let Some(name) = desired.mode_decided_by() else { return Ok(()) };
+        let ask = || async { self.aws.cluster_enabled(name).await.or_else(Fault::unless_missing) };
+        if let Some(enabled) = self.waiter.persist(ask).await? {
+            desired.resolve_cluster_mode(enabled);
+        }
+        Ok(())
+    }
+
+    /// Everything that is wrong: these problems of the properties and those of what they name in the account. `standing`
+    /// is what is there already, whose references are not questioned again.
+    pub async fn refused(
+        &self,
+        problems: Vec<Problem>,
+        references: &References,
+        standing: Option<Target<'_>>,
+    ) -> Error {
+        let standing = async {
+            match standing {
+                Some(target) => Box::pin(observe::observe(&self.waiter, target)).await,
+                None => Ok(Observed::default()),
+            }
+        };
+        let account = Box::pin(observe::account(&self.waiter, references));
+        let polls = async { tokio::try_join!(standing, account) };
+        let mut problems = problems;
+        match optional(self.waiter.deadline.at_most(OBSERVE_BEFORE_REFUSAL), polls).await {
+            Ok((observed, account)) => problems.extend(plan::account_problems(references, &observed, &account)),
+            Err(why) => warn!(why, "the account could not be checked too"),
+        }
+        Error::Refused(problems)
+    }
+
+    /// What it means that AWS did not answer a call until [`Deadline::end`].
+    #[must_use]
+    pub fn interrupted(&self) -> Error {
+        let deadline = self.waiter.deadline;
+        if deadline.interrupt_at < deadline.give_up_at {
+            return Error::HandOver;
+        }
+        self.timed_out("AWS to answer a call".to_owned())
+    }
+
+    pub(super) fn timed_out(&self, waiting_for: String) -> Error {
+        let elapsed = self.waiter.deadline.started.elapsed();
+        Error::TimedOut { waiting_for, last: String::new(), elapsed, done: Vec::new() }
+    }
+
+    /// The error with the steps that were taken before it, where they help to understand it.
+    #[must_use]
+    pub fn explained(&self, error: Error) -> Error {
+        match error {
+            Error::TimedOut { waiting_for, last, elapsed, done: _ } => {
+                Error::TimedOut { waiting_for, last, elapsed, done: self.done.clone() }
+            }
+            other => other,
+        }
+    }
+
+    pub(super) async fn execute(&mut self, plan: Plan, group: &str, observed: &Observed) -> Result<(), Error> {
+        match plan {
+            Plan::Done => Ok(()),
+            Plan::Refuse(problems) => Err(Error::Refused(problems)),
+            Plan::NotAchieved { step, reasons } => Err(Error::NotAchieved { step, events: reasons }),
+            Plan::CreateFailed => {
+                Err(Error::CreateFailed { group: group.to_owned(), events: self.events(observed).await })
+            }
+            Plan::Wait(awaited) => {
+                info!(group, "waiting for {awaited}");
+                let watch = Watch { fenced_groups: &self.fenced_groups, fence: &self.fence };
+                self.waiter.until(&awaited, group, watch).await
+            }
+            Plan::Act(steps) => self.apply(steps, observed).await,
+        }
+    }
+
+    /// Takes the steps of one round that have not been taken yet.
+    async fn apply(&mut self, steps: Vec<Step>, observed: &Observed) -> Result<(), Error> {
+        let (repeated, mut fresh): (Vec<Step>, Vec<Step>) =
+            steps.into_iter().partition(|step| self.applied.contains_key(&step.to_string()));
+        if fresh.is_empty() {
+            return self.await_effect(&repeated, observed).await;
+        }
+        // An event that comes when nobody waits any more, a repeated one most likely, must not begin anything.
+        if Instant::now() >= self.waiter.deadline.answer_by && fresh.iter().any(Step::creates) {
+            let steps: Vec<String> = fresh.iter().map(Step::to_string).collect();
+            return Err(self.timed_out(format!("time to {}", steps.join(", "))));
+        }
+        for step in &mut fresh {
+            self.fence.stamp(step);
+            info!(step = %step, "taking a step");
+        }
+        let results = join_all(fresh.iter().map(|step| self.apply_step(step))).await;
+        let mut fatal = Vec::new();
+        let mut passing = None;
+        let mut missed = false;
+        for (step, result) in fresh.iter().zip(results) {
+            if let Some(name) = step.asks_for_parameter_group() {
+                self.asked_parameter_group = Some(name.to_owned());
+            }
+            self.asked_logs.extend(step.asks_for_logs());
+            match result.map_err(|fault| (Reaction::to(step, &fault), fault)) {
+                Ok(()) => {
+                    self.heard(step);
+                    self.fence.applied(step);
+                    self.may_exist(step);
+                    self.applied.insert(step.to_string(), Applied::of(step));
+                    self.done.push(step.to_string());
+                }
+                Err((_, fault)) if fault.class == Class::Exists && final_snapshot(step).is_some() => {
+                    info!(step = %step, %fault, "another name will be tried");
+                    self.taken_snapshots.extend(final_snapshot(step).map(str::to_owned));
+                    passing = Some(fault);
+                }
+                Err((Reaction::AsGoodAsDone, fault))
+                    if fault.class == Class::Exists && self.hidden.contains(&step.to_string()) =>
+                {
+                    warn!(step = %step, %fault, "failed");
+                    fatal.push(fault);
+                }
+                Err((Reaction::AsGoodAsDone, fault)) => {
+                    info!(step = %step, %fault, "nothing to do");
+                    self.heard(step);
+                    self.may_exist(step);
+                    let existed = fault.class == Class::Exists;
+                    self.applied.insert(step.to_string(), Applied { existed, ..Applied::of(step) });
+                }
+                Err((reaction, fault)) if self.is_worth_a_try(reaction, &fault) => {
+                    info!(step = %step, %fault, "will be tried again");
+                    missed |= reaction == Reaction::TryAFewTimes;
+                    // What is refused for lack of a right is tried again soonest.
+                    if reaction == Reaction::TryForAWhile || passing.is_none() {
+                        passing = Some(fault);
+                    }
+                }
+                Err((_, fault)) if matches!(step, Step::ResetParameters { .. }) && fault.class == Class::Invalid => {
+                    warn!(step = %step, %fault, "AWS does not reset this");
+                    self.leave_parameters(step, &fault);
+                }
+                Err((_, fault)) => {
+                    warn!(step = %step, %fault, "failed");
+                    fatal.push(fault);
+                }
+            }
+        }
+        if !fatal.is_empty() {
+            return Err(Error::Calls(fatal));
+        }
+        self.misses = if missed { self.misses + 1 } else { 0 };
+        if let Some(fault) = passing {
+            return self.retry_pause(&fault).await;
+        }
+        self.retries = 0;
+        Ok(())
+    }
+
+    /// What ElastiCache says about the group since this request was asked for.
+    async fn events(&self, observed: &Observed) -> Vec<String> {
+        match &observed.group {
+            Some(group) => observe::events(&self.waiter, group, self.fence.request().issued_epoch_ms()).await,
+            None => Vec::new(),
+        }
+    }
+
+    /// Whether a step that failed may work later, after a look.
+    fn is_worth_a_try(&self, reaction: Reaction, fault: &Fault) -> bool {
+        match reaction {
+            Reaction::TryAgain => true,
+            Reaction::TryAFewTimes => self.misses < POLLS_TO_SHOW,
+            Reaction::TryForAWhile => self.waiter.may_pass(fault),
+            Reaction::AsGoodAsDone | Reaction::Fail => false,
+        }
+    }
+
+    /// Takes a step. One that is throttled is asked for again alone: nothing has changed by it, and a whole look for
+    /// every try would cost more calls than AWS gives.
+    async fn apply_step(&self, step: &Step) -> Result<(), Fault> {
+        for tries in 0.. {
+            match Box::pin(act(self.aws, step, self.fence.request().as_str())).await {
+                Err(fault) if fault.class == Class::Throttled && tries < TRIES_WITHOUT_OBSERVING => {
+                    info!(step = %step, %fault, "throttled");
+                    self.waiter.adapt_pace(Some(&fault));
+                    // Without time for another try the run decides what comes next.
+                    if self.waiter.pause(tries, fault.action, "").await.is_err() {
+                        return Err(fault);
+                    }
+                }
+                result => return result,
+            }
+        }
+        Ok(())
+    }
+
+    /// Steps that succeeded and are planned again: AWS shows their effect late, or did not do what it accepted.
+    async fn await_effect(&mut self, repeated: &[Step], observed: &Observed) -> Result<(), Error> {
+        let patience = self.waiter.poll_interval * POLLS_TO_SHOW;
+        for step in repeated {
+            let text = step.to_string();
+            let applied = self.applied.entry(text.clone()).or_default();
+            let asked_again = *applied.asked_again.get_or_insert_with(Instant::now);
+            if asked_again.elapsed() < patience {
+                continue;
+            }
+            if step.changes_group() {
+                return Err(Error::NotAchieved { step: text, events: self.events(observed).await });
+            }
+            // The name is taken by another account, which shows in no look at ours.
+            if applied.existed && matches!(step, Step::CreateSecurityGroup { .. }) {
+                self.hidden.insert(text.clone());
+            }
+            self.applied.remove(&text);
+        }
+        let waiting_for =
+            format!("AWS to show: {}", repeated.iter().map(Step::to_string).collect::<Vec<_>>().join(", "));
+        self.retries += 1;
+        self.waiter.pause(self.retries, &waiting_for, "").await
+    }
+
+    /// What is there, and what the properties point at.
+    pub(super) async fn observe_all(&mut self, transition: Transition<'_>) -> Result<(Observed, Account), Error> {
+        let references = references(transition);
+        let polls = async {
+            tokio::try_join!(
+                observe::observe(&self.waiter, self.known(Target::from(transition))),
+                observe::account(&self.waiter, &references),
+            )
+        };
+        let (observed, mut account) = Box::pin(polls).await?;
+        self.knows(Target::from(transition), &observed);
+        let observed = self.remembered(observed);
+        let observed = self.fenced(Target::from(transition), observed).await?;
+        account.token_in_force = observe::token_in_force(&self.waiter, transition, &observed, &account).await?;
+        Ok((observed, account))
+    }
+
+    /// The target with what this run knows: parameter groups under its names are searched for only once.
+    fn known<'t>(&'t self, target: Target<'t>) -> Target<'t> {
+        let hidden_secret = match target.hidden_secret {
+            // What this request removed may have had a secret.
+            HiddenSecret::AbsentIfAlone if !(self.applied.is_empty() && self.done.is_empty()) => HiddenSecret::Fails,
+            meaning => meaning,
+        };
+        let parameter_groups = self.parameter_groups.get(&target.names.replication_group);
+        Target { parameter_groups, hidden_secret, ..target }
+    }
+
+    fn may_exist(&mut self, step: &Step) {
+        if let Step::CreateParameterGroup { name, .. } = step {
+            for names in self.parameter_groups.values_mut() {
+                names.insert(name.clone());
+            }
+        }
+    }
+
+    fn knows(&mut self, target: Target<'_>, observed: &Observed) {
+        let known = self.parameter_groups.entry(target.names.replication_group.clone()).or_default();
+        known.extend(observed.parameter_groups.iter().map(|group| group.name.clone()));
+    }
+
+    pub(super) async fn observe(&mut self, target: Target<'_>) -> Result<Observed, Error> {
+        let observed = self.observe_unfenced(target).await?;
+        self.fenced(target, observed).await
+    }
+
+    pub(super) async fn observe_unfenced(&mut self, target: Target<'_>) -> Result<Observed, Error> {
+        let observed = Box::pin(observe::observe(&self.waiter, self.known(target))).await?;
+        self.knows(target, &observed);
+        Ok(self.remembered(observed))
+    }
+
+    /// What was seen, with what this request knows beside it.
+    fn remembered(&self, observed: Observed) -> Observed {
+        Observed {
+            asked_parameter_group: self.asked_parameter_group.clone(),
+            asked_logs: self.asked_logs.clone(),
+            unresettable: self.unresettable.clone(),
+            resets_singly: self.resets_singly,
+            required_version: self.required_version.clone(),
+            asked_epoch_ms: self.fence.request().issued_epoch_ms(),
+            ..observed
+        }
+    }
+
+    /// Leaves out of further resets what AWS refused: the parameters that its message names, else they are tried one by
+    /// one. One name that AWS does not know fails a whole call.
+    fn leave_parameters(&mut self, step: &Step, fault: &Fault) {
+        let Step::ResetParameters { values, .. } = step else { return };
+        let named = |key: &&String| {
+            let words = fault.message.split(|c: char| !c.is_ascii_alphanumeric() && c != '-');
+            words.into_iter().any(|word| word == key.as_str())
+        };
+        let named: BTreeSet<String> = values.keys().filter(named).cloned().collect();
+        match (values.len(), named.is_empty()) {
+            (1, _) => self.unresettable.extend(values.keys().cloned()),
+            (_, false) => self.unresettable.extend(named),
+            (_, true) => self.resets_singly = true,
+        }
+    }
+
+    /// Keeps in mind which token AWS agreed to make the only one.
+    fn heard(&mut self, step: &Step) {
+        match step {
+            Step::ChangeAuth { change: AuthChange::Set { version, .. }, .. } => {
+                self.required_version = Some(version.clone());
+            }
+            Step::ChangeAuth { .. } => self.required_version = None,
+            _ => {}
+        }
+    }
+
+    /// Pauses after a failure that may pass.
+    async fn retry_pause(&mut self, fault: &Fault) -> Result<(), Error> {
+        self.retries += 1;
+        self.waiter.pause_after(fault, self.retries, &format!("{} to be possible", fault.action)).await
+    }
+}
+
+/// The name of the snapshot that this step has AWS take before it deletes a group.
+fn final_snapshot(step: &Step) -> Option<&str> {
+    match step {
+        Step::DeleteGroup { final_snapshot, .. } => final_snapshot.as_deref(),
+        _ => None,
+    }
+}
+
+/// What has to be looked up in the account for a transition.
+fn references(transition: Transition<'_>) -> References {
+    match transition.previous {
+        Some(previous) => transition.desired.references.clone().without_unchanged(&previous.references),
+        None => transition.desired.references.clone(),
+    }
+}
+
+/// Everything that is wrong before the first write: with what the properties point at, and with the change itself.
+///
+/// # Errors
+/// All of it.
+pub(super) fn check(transition: Transition<'_>, observed: &Observed, account: &Account) -> Result<(), Error> {
+    let references = references(transition);
+    let mut problems = match (transition.previous, &observed.group) {
+        // A Create that finds its group checked everything before it made it.
+        (None, Some(_)) if !observed.is_left_behind() => plan::network_problems(&references, observed, account),
+        _ => plan::account_problems(&references, observed, account),
+    };
+    if problems.is_empty() {
+        return Ok(());
+    }
+    if let Plan::Refuse(more) = plan::next_steps(transition, observed, account) {
+        problems.extend(more);
+    }
+    Err(Error::Refused(problems))
+}

@@ -1,0 +1,399 @@
+//! What a step does at AWS, as far as the plan looks at it: pure. Only for foreseeing; what AWS really did is looked at.
+
+use std::collections::BTreeMap;
+
+use crate::desired::{Tls, Topology};
+use crate::domain::engine::{Engine, Version};
+use crate::domain::secret::{AuthToken, SecretContent};
+use crate::domain::tags::Tags;
+use crate::observed::{
+    Endpoint, FoundSnapshot, Group, Member, Observed, ParameterGroup, STAGE_CURRENT, STAGE_PENDING, Secret,
+    SecurityGroup, Shard, Status, SubnetGroup,
+};
+use crate::properties::{ClusterMode, NetworkType};
+use crate::step::group::{GroupChange, NewGroup, Replicas};
+use crate::step::{AuthChange, NewSecret, Step, TagTarget};
+
+/// Changes `observed` as the step would, at once. `vpc_id` is where a subnet group is made.
+pub(crate) fn apply(step: &Step, vpc_id: &str, observed: &mut Observed) {
+    match step {
+        Step::CreateSubnetGroup { .. }
+        | Step::ModifySubnetGroup { .. }
+        | Step::DeleteSubnetGroup { .. }
+        | Step::CreateSecurityGroup { .. }
+        | Step::AuthorizeIngress { .. }
+        | Step::RevokeIngress { .. }
+        | Step::DeleteSecurityGroup { .. } => network(step, vpc_id, observed),
+        Step::CreateParameterGroup { .. }
+        | Step::ModifyParameters { .. }
+        | Step::ResetParameters { .. }
+        | Step::DeleteParameterGroup { .. } => parameters(step, &mut observed.parameter_groups),
+        Step::CreateSecret(secret) => observed.secret = Some(stored(secret)),
+        Step::DeleteSecret { arn, .. } => {
+            observed.secret.take_if(|secret| secret.arn == *arn);
+            observed.former_secret.take_if(|secret| secret.arn == *arn);
+        }
+        Step::RestoreSecret { .. }
+        | Step::PutSecret { .. }
+        | Step::StageSecret(_)
+        | Step::PromoteSecret { .. }
+        | Step::UnstageSecret { .. }
+        | Step::SetSecretKey { .. } => observed.secret.iter_mut().for_each(|secret| change_secret(step, secret)),
+        Step::CreateGroup(new) => create(new, observed),
+        Step::DeleteGroup { .. } => observed.group = None,
+        Step::CreateSnapshot { .. } => {
+            observed.transfer_snapshot =
+                Some(FoundSnapshot { status: "available".to_owned(), ..FoundSnapshot::default() });
+        }
+        Step::DeleteSnapshot { .. } => observed.transfer_snapshot = None,
+        Step::Tag { target, tags } => tags_of(target, observed).into_iter().for_each(|on| on.extend(tags.clone())),
+        Step::Untag { target, keys } => {
+            if let Some(tags) = tags_of(target, observed) {
+                tags.retain(|key, _| !keys.contains(key));
+            }
+        }
+        Step::ModifyGroup(_)
+        | Step::ChangeShards { .. }
+        | Step::IncreaseReplicas { .. }
+        | Step::DecreaseReplicas { .. }
+        | Step::SetTransitEncryption { .. }
+        | Step::ChangeAuth { .. }
+        | Step::DeliverLogs { .. } => change_group(step, observed),
+    }
+}
+
+fn network(step: &Step, vpc_id: &str, observed: &mut Observed) {
+    let rules = observed.security_group.as_mut().map(|group| &mut group.ingress);
+    match (step, rules) {
+        (Step::CreateSubnetGroup { name, subnet_ids, tags, .. }, _) => {
+            observed.subnet_group = Some(SubnetGroup {
+                name: name.clone(),
+                arn: format!("subnet group {name}"),
+                vpc_id: vpc_id.to_owned(),
+                subnet_ids: subnet_ids.clone(),
+                zones: std::collections::BTreeMap::new(),
+                tags: tags.clone(),
+            });
+        }
+        (Step::ModifySubnetGroup { subnet_ids, .. }, _) => {
+            observed.subnet_group.iter_mut().for_each(|group| group.subnet_ids.clone_from(subnet_ids));
+        }
+        (Step::DeleteSubnetGroup { .. }, _) => observed.subnet_group = None,
+        (Step::CreateSecurityGroup { name, vpc_id, tags, .. }, _) => {
+            observed.security_group = Some(SecurityGroup {
+                id: name.clone(),
+                name: name.clone(),
+                vpc_id: vpc_id.clone(),
+                tags: tags.clone(),
+                ..SecurityGroup::default()
+            });
+        }
+        (Step::AuthorizeIngress { rules, .. }, Some(ingress)) => ingress.extend(rules.iter().cloned()),
+        (Step::RevokeIngress { rules, .. }, Some(ingress)) => ingress.retain(|rule| !rules.contains(rule)),
+        (Step::DeleteSecurityGroup { .. }, _) => observed.security_group = None,
+        _ => {}
+    }
+}
+
+fn parameters(step: &Step, groups: &mut Vec<ParameterGroup>) {
+    match step {
+        Step::CreateParameterGroup { name, family, tags, .. } => groups.push(ParameterGroup {
+            name: name.clone(),
+            arn: format!("parameter group {name}"),
+            family: family.clone(),
+            tags: tags.clone(),
+            ..ParameterGroup::default()
+        }),
+        Step::DeleteParameterGroup { name } => groups.retain(|group| group.name != *name),
+        Step::ModifyParameters { name, values } => {
+            let group = groups.iter_mut().filter(|group| group.name == *name);
+            group.for_each(|group| group.values.extend(values.iter().cloned()));
+        }
+        Step::ResetParameters { name, values } => {
+            let group = groups.iter_mut().filter(|group| group.name == *name);
+            group.for_each(|group| group.values.retain(|key, _| !values.contains_key(key)));
+        }
+        _ => {}
+    }
+}
+
+/// Which token it will be nobody knows yet; no plan shows one.
+fn token_to_be(given: Option<&AuthToken>, version: &str) -> AuthToken {
+    given.cloned().unwrap_or_else(|| AuthToken::new(format!("to-be-generated-for-{version}")))
+}
+
+fn change_secret(step: &Step, secret: &mut Secret) {
+    match step {
+        Step::RestoreSecret { .. } => secret.deleted = false,
+        Step::PutSecret { content, .. } => secret.content = Some(content.clone()),
+        Step::StageSecret(staged) => {
+            let token = token_to_be(staged.token.as_ref(), &staged.version);
+            secret.incoming = Some((staged.version.clone(), staged.content.with_token(&token)));
+            secret.stages.insert(STAGE_PENDING.to_owned(), staged.version.clone());
+        }
+        Step::PromoteSecret { to, .. } => {
+            secret.content = secret.version(to).cloned();
+            secret.stages.insert(STAGE_CURRENT.to_owned(), to.clone());
+        }
+        Step::UnstageSecret { .. } => {
+            secret.stages.remove(STAGE_PENDING);
+        }
+        Step::SetSecretKey { kms_key_id, .. } => secret.kms_key_id = Some(kms_key_id.clone()),
+        _ => {}
+    }
+}
+
+fn stored(secret: &NewSecret) -> Secret {
+    let version = secret.version.clone().unwrap_or_else(|| "first".to_owned());
+    let token = token_to_be(secret.token.as_ref(), &version);
+    Secret {
+        arn: secret.name.clone(),
+        name: secret.name.clone(),
+        tags: secret.tags.clone(),
+        deleted: false,
+        kms_key_id: secret.kms_key_id.clone(),
+        content: Some(SecretContent::of_token(&secret.engine, &token, &secret.replication_group)),
+        stages: [(STAGE_CURRENT.to_owned(), version)].into(),
+        ..Secret::default()
+    }
+}
+
+fn tags_of<'o>(target: &TagTarget, observed: &'o mut Observed) -> Option<&'o mut Tags> {
+    let Observed { group, subnet_group, security_group, parameter_groups, secret, .. } = observed;
+    match target {
+        TagTarget::SecurityGroup(_) => security_group.as_mut().map(|group| &mut group.tags),
+        TagTarget::Secret(_) => secret.as_mut().map(|secret| &mut secret.tags),
+        TagTarget::ElastiCache(arn) => {
+            let of_group = group.as_mut().filter(|group| group.arn == *arn).and_then(|group| group.tags.as_mut());
+            let of_subnets = subnet_group.as_mut().filter(|group| group.arn == *arn).map(|group| &mut group.tags);
+            let of_parameters = parameter_groups.iter_mut().find(|group| group.arn == *arn).map(|g| &mut g.tags);
+            of_group.or(of_subnets).or(of_parameters)
+        }
+    }
+}
+
+fn create(new: &NewGroup, observed: &mut Observed) {
+    let sharded = matches!(new.topology, Topology::Sharded { .. });
+    let (shards, replicas) = match &new.topology {
+        Topology::Single { nodes } => (1, vec![nodes - 1]),
+        Topology::Sharded { shards, replicas, layout } => {
+            (*shards, layout.iter().map(|shard| shard.replica_count.unwrap_or(*replicas)).collect())
+        }
+    };
+    let replicas_of = |index: usize| match (&new.topology, replicas.get(index)) {
+        (_, Some(count)) => *count,
+        (Topology::Sharded { replicas, .. }, None) => *replicas,
+        (Topology::Single { .. }, None) => 0,
+    };
+    let endpoint = |kind: &str| Endpoint { address: format!("{kind} endpoint of {}", new.id), port: new.port };
+    let cluster_mode = new.cluster_mode.unwrap_or("disabled").to_owned();
+    let address_kind = if new.network_type == Some(NetworkType::Ipv6.as_str()) { "ipv6" } else { "ipv4" };
+    observed.group = Some(Group {
+        id: new.id.clone(),
+        arn: format!("replication group {}", new.id),
+        status: Status::Available,
+        description: new.description.clone(),
+        configuration_endpoint: sharded.then(|| endpoint("configuration")),
+        shards: (0..usize::try_from(shards).unwrap_or_default())
+            .map(|index| Shard {
+                id: format!("{:04}", index + 1),
+                status: Status::Available,
+                primary: (!sharded).then(|| endpoint("primary")),
+                reader: (!sharded).then(|| endpoint("reader")),
+                member_ids: member_ids(&new.id, sharded, index, replicas_of(index)),
+                primary_member: (!sharded).then(|| format!("{}-001", new.id)),
+            })
+            .collect(),
+        cluster_enabled: sharded,
+        cluster_mode,
+        automatic_failover: on_off(new.automatic_failover),
+        multi_az: new.multi_az,
+        node_type: new.node_type.clone(),
+        at_rest_encryption: new.at_rest_encryption,
+        kms_key_id: new.kms_key_id.clone(),
+        transit_encryption: new.transit_encryption,
+        transit_encryption_mode: new
+            .transit_encryption
+            .then(|| new.transit_encryption_mode.unwrap_or("required").into()),
+        auth_token_enabled: new.auth_token.is_some(),
+        auth_token_modified: new.auth_token.as_ref().map(|_| "at creation".to_owned()),
+        user_group_ids: new.user_group.iter().cloned().collect(),
+        snapshot_retention: new.snapshot_retention,
+        snapshot_window: new.snapshot_window.clone(),
+        auto_minor_version_upgrade: Some(new.auto_minor_version_upgrade),
+        network_type: Some(new.network_type.unwrap_or("ipv4").to_owned()),
+        ip_discovery: Some(new.ip_discovery.unwrap_or(address_kind).to_owned()),
+        data_tiering: new.data_tiering.unwrap_or(false),
+        durability: new.durability.clone(),
+        logs: new.logs.clone(),
+        tags: Some(new.tags.clone()),
+        ..Group::default()
+    });
+    let member = Member {
+        status: Status::Available,
+        engine: Engine::parse(&new.engine),
+        version: Version::parse(&new.version),
+        node_type: new.node_type.clone(),
+        parameter_group: new.parameter_group.clone(),
+        parameter_status: "in-sync".to_owned(),
+        subnet_group: new.subnet_group.clone(),
+        security_groups: new.security_groups.clone(),
+        maintenance_window: new.maintenance_window.clone().unwrap_or_default(),
+        notification_topic: new.notification_topic.clone(),
+        ..Member::default()
+    };
+    renumber(observed, &member);
+}
+
+fn on_off(flag: bool) -> String {
+    if flag { "enabled" } else { "disabled" }.to_owned()
+}
+
+fn member_ids(group: &str, sharded: bool, shard: usize, replicas: i32) -> Vec<String> {
+    let prefix = if sharded { format!("{group}-{:04}", shard + 1) } else { group.to_owned() };
+    (1..=replicas + 1).map(|number| format!("{prefix}-{number:03}")).collect()
+}
+
+/// Lists the members of all shards again, each like `member` unless it was there before.
+fn renumber(observed: &mut Observed, member: &Member) {
+    let Some(group) = &mut observed.group else { return };
+    group.member_ids = group.shards.iter().flat_map(|shard| shard.member_ids.clone()).collect();
+    let mut before = std::mem::take(&mut observed.members);
+    observed.members =
+        group.member_ids.iter().map(|id| (id.clone(), before.remove(id).unwrap_or_else(|| member.clone()))).collect();
+}
+
+fn change_group(step: &Step, observed: &mut Observed) {
+    let member = observed.first_member().cloned().unwrap_or_default();
+    let Some(group) = &mut observed.group else { return };
+    match step {
+        Step::ModifyGroup(change) => {
+            modify(change, group, &mut observed.members);
+            if let Some(name) = &change.parameter_group {
+                observed.asked_parameter_group = Some(name.clone());
+            }
+        }
+        Step::ChangeShards { shards, remove, .. } => {
+            let replicas = group.replicas_per_shard().first().map_or(0, |(_, replicas)| *replicas);
+            group.shards.retain(|shard| !remove.contains(&shard.id));
+            for index in group.shards.len()..usize::try_from(*shards).unwrap_or_default() {
+                let member_ids = member_ids(&group.id, true, index, replicas);
+                let id = format!("{:04}", index + 1);
+                group.shards.push(Shard { id, status: Status::Available, member_ids, ..Shard::default() });
+            }
+        }
+        Step::IncreaseReplicas { replicas, .. } | Step::DecreaseReplicas { replicas, .. } => {
+            let sharded = group.cluster_enabled;
+            for (index, shard) in group.shards.iter_mut().enumerate() {
+                let count = match replicas {
+                    Replicas::Every(count) => Some(*count),
+                    Replicas::ByShard(counts) => counts.get(&shard.id).copied(),
+                };
+                if let Some(count) = count {
+                    shard.member_ids = member_ids(&group.id, sharded, index, count);
+                }
+            }
+        }
+        Step::SetTransitEncryption { to, .. } => {
+            group.transit_encryption = *to != Tls::Off;
+            group.transit_encryption_mode = (*to != Tls::Off).then(|| to.to_string());
+        }
+        Step::ChangeAuth { change, .. } => login(change, group),
+        Step::DeliverLogs { set, disable, .. } => {
+            group.logs.retain(|kind, _| !disable.contains(kind));
+            group.logs.extend(set.clone());
+            group.log_failures.retain(|kind, _| !disable.contains(kind) && !set.contains_key(kind));
+        }
+        _ => {}
+    }
+    renumber(observed, &member);
+}
+
+fn login(change: &AuthChange, group: &mut Group) {
+    match change {
+        AuthChange::Rotate { from_user_groups, .. } => {
+            group.auth_token_enabled = true;
+            group.auth_token_modified = Some("the ROTATE".to_owned());
+            if *from_user_groups {
+                group.user_group_ids.clear();
+            }
+        }
+        AuthChange::Set { .. } => {
+            group.auth_token_modified = Some("the SET".to_owned());
+        }
+        AuthChange::TokenToUserGroup(id) => {
+            group.auth_token_enabled = false;
+            group.user_group_ids = [id.clone()].into();
+        }
+        AuthChange::UserGroups { add, remove } => {
+            group.user_group_ids.retain(|id| !remove.contains(id));
+            group.user_group_ids.extend(add.clone());
+        }
+        AuthChange::RemoveUserGroups(_) => group.user_group_ids.clear(),
+    }
+}
+
+fn modify(change: &GroupChange, group: &mut Group, members: &mut BTreeMap<String, Member>) {
+    // Every field is named here, so that a new one cannot be forgotten.
+    let GroupChange {
+        id: _,
+        apply_immediately,
+        description,
+        automatic_failover,
+        multi_az,
+        security_groups,
+        snapshot_retention,
+        snapshot_window,
+        snapshotting_member: _,
+        maintenance_window,
+        auto_minor_version_upgrade,
+        notification_topic,
+        ip_discovery,
+        cluster_mode,
+        durability,
+        parameter_group,
+        node_type,
+        engine,
+        version,
+    } = change;
+    set(&mut group.description, description.as_ref());
+    set(&mut group.automatic_failover, automatic_failover.map(on_off).as_ref());
+    set(&mut group.multi_az, multi_az.as_ref());
+    set(&mut group.snapshot_retention, snapshot_retention.as_ref());
+    set(&mut group.snapshot_window, snapshot_window.clone().map(Some).as_ref());
+    set(&mut group.auto_minor_version_upgrade, auto_minor_version_upgrade.map(Some).as_ref());
+    set(&mut group.ip_discovery, ip_discovery.map(|discovery| Some(discovery.to_owned())).as_ref());
+    set(&mut group.durability, durability.clone().map(Some).as_ref());
+    if let Some(mode) = cluster_mode {
+        (*mode).clone_into(&mut group.cluster_mode);
+        group.cluster_enabled = *mode == ClusterMode::Enabled.as_str();
+    }
+    for member in members.values_mut() {
+        set(&mut member.security_groups, security_groups.as_ref());
+        set(&mut member.maintenance_window, maintenance_window.as_ref());
+        set(&mut member.notification_topic, notification_topic.as_ref());
+    }
+    if !apply_immediately {
+        let waiting = [("EngineVersion", version.is_some()), ("CacheNodeType", node_type.is_some())];
+        for (name, _) in waiting.into_iter().filter(|(_, asked)| *asked) {
+            for member in members.values_mut() {
+                member.pending.insert(name.to_owned());
+            }
+        }
+        return;
+    }
+    set(&mut group.node_type, node_type.as_ref());
+    for member in members.values_mut() {
+        set(&mut member.parameter_group, parameter_group.as_ref());
+        set(&mut member.node_type, node_type.as_ref());
+        set(&mut member.engine, engine.as_deref().map(Engine::parse).as_ref());
+        set(&mut member.version, version.as_deref().map(Version::parse).as_ref());
+    }
+}
+
+/// Takes over a new value, if there is one.
+fn set<T: Clone>(field: &mut T, value: Option<&T>) {
+    if let Some(value) = value {
+        field.clone_from(value);
+    }
+}
