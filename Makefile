@@ -30,7 +30,7 @@ endif
 # Names of tests that `make check` leaves to `make test`: they go through many lives, through every failure of every
 # call, or start processes, and take minutes together.
 LONG_TESTS := access:: any_properties binary:: clients:: cost::without create::a_write create::no_passing \
-	every_property free_names:: hand_over:: in_place:: left_behind:: live_rotation:: model:: order:: policy::every \
+	every_property free_names:: hand_over:: in_place:: left_behind:: live_rotation:: model:: fence:: policy::every \
 	policy::without proxy:: readings:: replacement:: rollback:: scheduled_rotation:: secret_content:: simulation:: \
 	token::a_denied token_changes:: update::faults
 

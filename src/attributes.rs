@@ -104,13 +104,13 @@ fn examples(desired: &Desired, observed: &Observed, data: &mut Data) {
         .unwrap_or_default();
     let sharded = group.is_some_and(|group| group.configuration_endpoint.is_some());
     let tls = desired.tls != Tls::Off;
-    let login = match &desired.auth {
-        Auth::Open => Login::None,
-        Auth::Generated { .. } | Auth::Literal(_) | Auth::External { .. } => Login::Password,
-        Auth::UserGroup(_) => Login::User,
+    let auth = match &desired.auth {
+        Auth::Open => Credentials::None,
+        Auth::Generated { .. } | Auth::Literal(_) | Auth::External { .. } => Credentials::Password,
+        Auth::UserGroup(_) => Credentials::User,
     };
-    data.droppable_first("AppConfigExamples.NodeJs", node_js(host, port, sharded, tls, login));
-    data.droppable_first("AppConfigExamples.Python", python(host, port, sharded, tls, login));
+    data.droppable_first("AppConfigExamples.NodeJs", node_js(host, port, sharded, tls, auth));
+    data.droppable_first("AppConfigExamples.Python", python(host, port, sharded, tls, auth));
     let credentials = match &desired.auth {
         Auth::Open => String::new(),
         Auth::Generated { .. } | Auth::Literal(_) => "\nREDIS_PASSWORD=<key password of the secret>".to_owned(),
@@ -126,7 +126,7 @@ fn examples(desired: &Desired, observed: &Observed, data: &mut Data) {
 
 /// What clients log in with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Login {
+enum Credentials {
     /// Nothing.
     None,
     /// The password of the default user.
@@ -136,11 +136,11 @@ enum Login {
 }
 
 /// For ioredis and iovalkey; `tls: {}` checks the certificate against the public authorities.
-fn node_js(host: &str, port: i32, sharded: bool, tls: bool, login: Login) -> String {
+fn node_js(host: &str, port: i32, sharded: bool, tls: bool, auth: Credentials) -> String {
     let mut options = Vec::new();
     options.extend(tls.then_some("tls: {}"));
-    options.extend((login == Login::User).then_some("username: process.env.REDIS_USERNAME"));
-    options.extend((login != Login::None).then_some("password: process.env.REDIS_PASSWORD"));
+    options.extend((auth == Credentials::User).then_some("username: process.env.REDIS_USERNAME"));
+    options.extend((auth != Credentials::None).then_some("password: process.env.REDIS_PASSWORD"));
     let options = options.join(", ");
     if sharded {
         // ElastiCache certificates name hosts, so nodes must be reached by name, not by the address that DNS gives.
@@ -154,10 +154,10 @@ fn node_js(host: &str, port: i32, sharded: bool, tls: bool, login: Login) -> Str
 }
 
 /// For valkey-py; `ssl=True` checks the certificate by default.
-fn python(host: &str, port: i32, sharded: bool, tls: bool, login: Login) -> String {
+fn python(host: &str, port: i32, sharded: bool, tls: bool, auth: Credentials) -> String {
     let class = if sharded { "ValkeyCluster" } else { "Valkey" };
     let tls = if tls { ", ssl=True" } else { "" };
-    let user = if login == Login::User { ", username=os.environ['REDIS_USERNAME']" } else { "" };
-    let password = if login == Login::None { "" } else { ", password=os.environ['REDIS_PASSWORD']" };
+    let user = if auth == Credentials::User { ", username=os.environ['REDIS_USERNAME']" } else { "" };
+    let password = if auth == Credentials::None { "" } else { ", password=os.environ['REDIS_PASSWORD']" };
     format!("valkey.{class}(host='{host}', port={port}{tls}{user}{password})")
 }

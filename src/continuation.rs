@@ -1,6 +1,6 @@
 //! Work that goes on in the next invocation: what is carried over. Pure.
 //!
-//! The event itself is sent again; beside it only what AWS cannot tell: how long the request has been worked on and
+//! The event itself is sent again, and with it only what AWS cannot tell: how long the request has been worked on and
 //! which changes of the group were already asked for.
 
 use std::collections::{BTreeMap, BTreeSet};

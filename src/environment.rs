@@ -16,7 +16,7 @@ use crate::telemetry::logs;
 /// What the function takes from its environment.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// Longest pause between two looks.
+    /// Longest pause between two polls.
     pub poll_interval: Duration,
     /// Name of the log stream, for the reason of a failure.
     pub log_stream: String,
@@ -24,7 +24,7 @@ pub struct Settings {
     pub reaches_caches: bool,
 }
 
-/// Pause between two looks, in milliseconds, when `POLL_INTERVAL_MS` does not say how long it may be.
+/// Pause between two polls, in milliseconds, when `POLL_INTERVAL_MS` does not say how long it may be.
 const POLL_INTERVAL_MS: u64 = 5000;
 /// What it may say. With longer pauses an invocation would miss the moment to hand its work on.
 const POLL_INTERVALS_MS: RangeInclusive<u64> = 1..=60_000;

@@ -9,7 +9,7 @@ use crate::domain::problem::{self, Problem};
 /// Why the account is not as the template says.
 #[derive(Debug)]
 pub enum Error {
-    /// The transition cannot be granted; nothing was done.
+    /// The desired state cannot be reached; nothing was done.
     Refused(Vec<Problem>),
     /// AWS refused one or more calls.
     Calls(Vec<Fault>),

@@ -208,7 +208,7 @@ impl Function {
         let mut run = Run::new(&self.aws, &request_key, self.settings.poll_interval, deadline)
             .in_account(account)
             .resumed(&invocation.continuation.memory);
-        // A call may take longer than the time that is left. What it does then, the next look shows.
+        // A call may take longer than the time that is left. What it does then, the next observation shows.
         let work = Box::pin(self.done(request, reply_to, physical_id, &mut run));
         let worked = tokio::time::timeout_at(deadline.end(), work).await;
         let result = worked.unwrap_or_else(|_| Err(run.interrupted()));

@@ -40,7 +40,7 @@ pub struct Observed {
     pub required_version: Option<String>,
     /// Our snapshot from which a new generation is made, when one is looked for.
     pub transfer_snapshot: Option<FoundSnapshot>,
-    /// When the request that looks was asked for, in milliseconds since the epoch.
+    /// When the request that observes was asked for, in milliseconds since the epoch.
     pub asked_epoch_ms: Option<u64>,
 }
 
@@ -572,7 +572,7 @@ impl Observed {
         self.is_being_created() && self.was_there_before()
     }
 
-    /// Whether the group was asked for before the request that looks.
+    /// Whether the group was asked for before the request that observes.
     #[must_use]
     pub fn was_there_before(&self) -> bool {
         let created = self.group.as_ref().and_then(|group| group.created_epoch_ms);
@@ -617,7 +617,7 @@ pub struct Subnet {
     pub ipv6: bool,
 }
 
-/// What the properties point at in the account, looked up before the first write. `None` means that the look-up was
+/// What the properties point at in the account, looked up before the first write. `None` means that the lookup was
 /// not possible, and nothing is refused on its account.
 #[derive(Clone, Debug, Default)]
 pub struct Account {
@@ -653,7 +653,7 @@ impl Account {
     }
 }
 
-/// What a look-up before the first write found.
+/// What a lookup before the first write found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Lookup<T> {
     /// There was nothing to look for, or it was not possible.

@@ -17,7 +17,7 @@ pub(crate) fn leave(pass: &Pass<'_>) -> Vec<Step> {
     }
 }
 
-/// The next change towards the wanted login.
+/// The next change towards the desired authentication.
 pub(crate) fn steps(pass: &Pass<'_>) -> Vec<Step> {
     match &pass.desired.auth {
         Auth::Open if pass.group.auth_token_enabled => Vec::new(),

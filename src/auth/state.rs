@@ -90,7 +90,7 @@ impl fmt::Display for Origin {
 pub struct InForce {
     /// Where it comes from.
     pub origin: Origin,
-    /// The version of a foreign secret that it was read from. Ours have it in their current version.
+    /// The version of a external secret that it was read from. Ours have it in their current version.
     pub version: Option<String>,
 }
 

@@ -1,14 +1,14 @@
 //! The token of a standing group: where it comes from, and the way to another one.
 //!
-//! Every change takes two calls: ROTATE adds a token beside the old one, SET makes it the only one. AWS does not tell
-//! which of them was the last, so a tag on the subnet group does (`login::Progress`), and a run that finds it goes on from
+//! Every change takes two calls: ROTATE adds a token in addition to the old one, SET makes it the only one. AWS does not tell
+//! which of them was the last, so a tag on the subnet group does (`state::Progress`), and a run that finds it goes on from
 //! there. The order keeps the current version of our secret valid at every moment:
 //!
 //! 1. the tag names the version of the secret that the new token is in, or will be in;
 //! 2. the version is stored as AWSPENDING; 3. ROTATE; 4. the version becomes AWSCURRENT; 5. SET;
-//! 6. another tag records where the token in force comes from (`login::InForce`); 7. the first tag goes.
+//! 6. another tag records where the token in force comes from (`state::InForce`); 7. the first tag goes.
 //!
-//! A change that AWS has not begun is given up when the transition changes. One that it has begun is finished first, because a
+//! A change that AWS has not begun is given up when the desired state changes. One that it has begun is finished first, because a
 //! third token would push out the one that readers have.
 
 use crate::auth::state::{InForce, Origin, Progress, Stage};
@@ -27,12 +27,12 @@ pub(crate) fn wanted(desired: &Desired, observed: &Observed, account: &Account) 
         Auth::Generated { .. } | Auth::Literal(_) => {
             observed.secret.as_ref().and_then(|secret| secret.content.as_ref()).map(SecretContent::token)
         }
-        Auth::External { .. } => foreign(account).map(|foreign| foreign.token.clone()),
+        Auth::External { .. } => external_token(account).map(|external| external.token.clone()),
         Auth::Open | Auth::UserGroup(_) => None,
     }
 }
 
-fn foreign(account: &Account) -> Option<&ExternalToken> {
+fn external_token(account: &Account) -> Option<&ExternalToken> {
     account.external_token.as_ref()?.as_ref().ok()
 }
 
@@ -71,7 +71,7 @@ pub(crate) fn progress(observed: &Observed) -> Option<Progress> {
 pub(crate) fn wanted_record(desired: &Desired, account: &Account) -> Option<InForce> {
     let origin = desired.origin()?;
     let version = match &desired.auth {
-        Auth::External { .. } => Some(foreign(account)?.version.clone()),
+        Auth::External { .. } => Some(external_token(account)?.version.clone()),
         Auth::Open | Auth::Generated { .. } | Auth::Literal(_) | Auth::UserGroup(_) => None,
     };
     Some(InForce { origin, version })
@@ -122,10 +122,10 @@ fn is_to_change(transition: Transition<'_>, observed: &Observed, account: &Accou
             current.map_or(unknown, |current| current != *token)
         }
         Auth::External { .. } => {
-            let Some(foreign) = foreign(account) else { return false };
+            let Some(external) = external_token(account) else { return false };
             match current {
                 _ if Some(&record) == wanted_record(desired, account).as_ref() => false,
-                Some(current) => current != foreign.token,
+                Some(current) => current != external.token,
                 None => true,
             }
         }
@@ -251,7 +251,7 @@ impl Change<'_> {
     fn begin(&self, stage: Stage, first: bool) -> Vec<Step> {
         let Some(origin) = self.pass.desired.origin() else { return Vec::new() };
         let version = match &self.pass.desired.auth {
-            Auth::External { .. } => foreign(self.pass.account).map(|foreign| foreign.version.clone()),
+            Auth::External { .. } => external_token(self.pass.account).map(|external| external.version.clone()),
             _ if first => self.stored().map(str::to_owned).or_else(|| Some(self.new_version(&origin))),
             _ => Some(self.new_version(&origin)),
         };
@@ -321,7 +321,7 @@ impl Change<'_> {
         }
     }
 
-    /// Whether the transition still wants this change.
+    /// Whether the desired state still needs this change.
     fn fits(&self, progress: &Progress, token: Option<&AuthToken>) -> bool {
         let Pass { desired, observed, account, .. } = *self.pass;
         let readers_have_it = self.stored() == Some(progress.version.as_str());
@@ -341,14 +341,14 @@ impl Change<'_> {
     }
 
     fn is_wanted_external(&self, progress: &Progress) -> bool {
-        let version = foreign(self.pass.account).map(|foreign| &foreign.version);
+        let version = external_token(self.pass.account).map(|external| &external.version);
         self.pass.desired.origin().as_ref() == Some(&progress.origin) && version == Some(&progress.version)
     }
 
     /// The token that the change brings in, if it can be read.
     fn token(&self, progress: &Progress) -> Option<AuthToken> {
         if self.is_wanted_external(progress) {
-            return foreign(self.pass.account).map(|foreign| foreign.token.clone());
+            return external_token(self.pass.account).map(|external| external.token.clone());
         }
         let secret = self.secret().filter(|secret| progress.origin.is_in(&secret.name))?;
         secret.version(&progress.version).map(SecretContent::token)
@@ -384,7 +384,7 @@ impl Change<'_> {
         }
     }
 
-    /// The cache takes a token that is not wanted any more, or that cannot be read, beside the one before. If readers have
+    /// The cache takes a token that is not wanted any more, or that cannot be read, in addition to the one before. If readers have
     /// that one, the cache goes back to it first.
     fn restart(&self, first: bool) -> Vec<Step> {
         let Pass { desired, observed, account, .. } = *self.pass;
@@ -410,8 +410,8 @@ impl Change<'_> {
             }
             (origin, _) => origin.clone(),
         };
-        let foreign = matches!(origin, Origin::External { .. });
-        let steps = self.record(&InForce { origin, version: foreign.then(|| progress.version.clone()) });
+        let external = matches!(origin, Origin::External { .. });
+        let steps = self.record(&InForce { origin, version: external.then(|| progress.version.clone()) });
         if steps.is_empty() { self.unmark() } else { steps }
     }
 

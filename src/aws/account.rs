@@ -1,4 +1,4 @@
-//! Look-ups of what the properties name, before the first write. Calls AWS, reading only.
+//! Lookups of what the properties name, before the first write. Calls AWS, reading only.
 //!
 //! Each is tried once and for a short time: a check that is not possible right now is left out, and AWS itself refuses
 //! what is wrong later.
@@ -16,7 +16,7 @@ use super::fault::{Class, Fault};
 use crate::domain::engine::{Engine, Version};
 use crate::observed::{FoundParameterGroup, FoundSnapshot, Lookup, ParameterRule};
 
-/// Longest that one look-up may hold the first write up.
+/// Longest that one lookup may hold the first write up.
 const PATIENCE: Duration = Duration::from_secs(3);
 
 fn once() -> Builder {

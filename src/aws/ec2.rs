@@ -94,7 +94,7 @@ impl Aws {
         call.send().await.map(drop).map_err(|e| Fault::new("ec2:AuthorizeSecurityGroupIngress", id, &e))
     }
 
-    /// Removes rules. The next look tells whether they are gone: in a default VPC EC2 does not say.
+    /// Removes rules. The next observation tells whether they are gone: in a default VPC EC2 does not say.
     pub(crate) async fn revoke_ingress(
         &self,
         id: &str,

@@ -19,7 +19,7 @@ use crate::observed::{Group, Member, ParameterGroup, SubnetGroup};
 use crate::properties::NodeGroupProperties;
 use crate::step::group::{AuthRequest, GroupChange, NewGroup, Replicas};
 
-/// The result of a look-up: not found is a value.
+/// The result of a lookup: not found is a value.
 pub type Found<T> = Result<Option<T>, Fault>;
 
 fn list(ids: &BTreeSet<String>) -> Vec<String> {
@@ -28,7 +28,7 @@ fn list(ids: &BTreeSet<String>) -> Vec<String> {
 
 /// Minutes of events that a failed creation is explained from.
 const EVENT_MINUTES: i32 = 120;
-/// Members whose events are asked for side by side: a group may have ninety, and AWS counts calls.
+/// Members whose events are asked for concurrently: a group may have ninety, and AWS counts calls.
 const EVENT_CALLS_AT_ONCE: usize = 8;
 
 impl Aws {

@@ -22,7 +22,7 @@ pub struct References {
     pub subnets_before: Option<BTreeSet<String>>,
     /// Security groups that are let in.
     pub allowed_security_groups: BTreeSet<String>,
-    /// Security groups that the nodes get beside ours.
+    /// Security groups that the nodes get in addition to ours.
     pub security_groups: BTreeSet<String>,
     /// Whether the subnets must lie in two zones.
     pub multi_az: bool,
@@ -123,7 +123,7 @@ impl References {
         }
     }
 
-    /// The same without what an earlier transition pointed at in the same way: that was checked when it was first used, and a
+    /// The same without what an earlier desired state pointed at in the same way: that was checked when it was first used, and a
     /// later change of something else must not fail because of it.
     #[must_use]
     pub fn without_unchanged(mut self, earlier: &References) -> References {

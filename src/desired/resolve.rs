@@ -1,4 +1,4 @@
-//! From legal properties to a transition: every default stands here.
+//! From legal properties to a desired state: every default stands here.
 
 use std::collections::BTreeSet;
 

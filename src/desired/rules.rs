@@ -555,7 +555,7 @@ fn is_key(text: &str) -> bool {
     text.chars().all(|c| c.is_ascii_alphanumeric() || ":/_-".contains(c))
 }
 
-/// The properties that ask for a login.
+/// The properties that ask for authentication.
 fn auth_properties(p: &Properties) -> Vec<&'static str> {
     [
         ("AuthToken", p.auth_token.is_some()),
@@ -624,11 +624,11 @@ fn token(p: &Properties, problems: &mut Vec<Problem>) {
 }
 
 fn transit(p: &Properties, problems: &mut Vec<Problem>) {
-    let first_auth_change = auth_properties(p).first().copied();
+    let first_auth = auth_properties(p).first().copied();
     if p.transit_encryption_enabled == Some(false) {
-        if let Some(login) = first_auth_change {
-            let rule = format!("{login} needs TLS, which is off");
-            let fix = format!("set TransitEncryptionEnabled to true or leave it out, or remove {login}");
+        if let Some(property) = first_auth {
+            let rule = format!("{property} needs TLS, which is off");
+            let fix = format!("set TransitEncryptionEnabled to true or leave it out, or remove {property}");
             problems.push(Problem::new("TransitEncryptionEnabled", rule, fix).with_value("false"));
         }
         if let Some(mode) = p.transit_encryption_mode {
@@ -637,7 +637,7 @@ fn transit(p: &Properties, problems: &mut Vec<Problem>) {
             problems.push(Problem::new("TransitEncryptionMode", rule, fix).with_value(mode.as_str()));
         }
     }
-    if let (None, Some(mode), None) = (p.transit_encryption_enabled, p.transit_encryption_mode, first_auth_change) {
+    if let (None, Some(mode), None) = (p.transit_encryption_enabled, p.transit_encryption_mode, first_auth) {
         let rule = "means nothing while TransitEncryptionEnabled is not set";
         let fix = "set TransitEncryptionEnabled to true";
         problems.push(Problem::new("TransitEncryptionMode", rule, fix).with_value(mode.as_str()));
@@ -651,8 +651,8 @@ fn transit(p: &Properties, problems: &mut Vec<Problem>) {
         let fix = "leave TransitEncryptionMode out, or use Redis OSS 7.1 or Valkey";
         problems.push(Problem::new("TransitEncryptionMode", rule, fix).with_value("preferred"));
     }
-    if let (Some(TransitEncryptionMode::Preferred), Some(login)) = (p.transit_encryption_mode, first_auth_change) {
-        let rule = format!("preferred lets plain connections in, which AWS refuses together with {login}");
+    if let (Some(TransitEncryptionMode::Preferred), Some(property)) = (p.transit_encryption_mode, first_auth) {
+        let rule = format!("preferred lets plain connections in, which AWS refuses together with {property}");
         let fix = "set TransitEncryptionMode to required or leave it out";
         problems.push(Problem::new("TransitEncryptionMode", rule, fix).with_value("preferred"));
     }

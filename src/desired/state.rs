@@ -187,7 +187,7 @@ impl Desired {
         derived_id(properties).filter(|stem| *stem != self.names.replication_group)
     }
 
-    /// The same transition as a generation that replaces `before`; `transfer_snapshot` is our snapshot of that one. What the template says
+    /// The same desired state as a generation that replaces `before`; `transfer_snapshot` is our snapshot of that one. What the template says
     /// about a first restore was for the first generation.
     #[must_use]
     pub fn replacing(mut self, before: &str, transfer_snapshot: Option<String>) -> Desired {

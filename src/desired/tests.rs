@@ -31,7 +31,7 @@ fn problem(extra: &Value) -> String {
 }
 
 #[test]
-fn defaults_are_the_seeds_as_far_as_aws_allows() {
+fn defaults_are_the_modules_as_far_as_aws_allows() {
     let d = desired(&json!({}));
     assert_eq!(d.names.replication_group, "dev-app-valkey");
     assert_eq!((d.engine, d.version.to_string()), (Engine::Valkey, "8.2".into()));
@@ -43,7 +43,7 @@ fn defaults_are_the_seeds_as_far_as_aws_allows() {
 }
 
 #[test]
-fn a_login_turns_tls_on() {
+fn a_token_turns_tls_on() {
     assert_eq!(desired(&json!({"AuthTokenEnabled": "true"})).tls, Tls::Required);
     assert_eq!(desired(&json!({"UserGroupIds": ["ug"]})).tls, Tls::Required);
 }

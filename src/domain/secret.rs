@@ -129,7 +129,7 @@ impl fmt::Debug for SecretContent {
 }
 
 impl SecretContent {
-    /// The content of a secret before its group has endpoints: just the login.
+    /// The content of a secret before its group has endpoints: just the credentials.
     #[must_use]
     pub fn of_token(engine: &str, token: &AuthToken, replication_group_id: &str) -> SecretContent {
         SecretContent {
@@ -299,8 +299,8 @@ mod tests {
 
     #[test]
     fn whatever_people_did_to_a_secret_its_password_and_their_keys_are_read() {
-        let login = SecretContent::of_token("valkey", &AuthToken::new("0123456789abcdef".into()), "g");
-        let whole = SecretContent { host: "h".into(), port: 6379, ..login };
+        let credentials = SecretContent::of_token("valkey", &AuthToken::new("0123456789abcdef".into()), "g");
+        let whole = SecretContent { host: "h".into(), port: 6379, ..credentials };
         let written: Map<String, Value> = serde_json::from_str(&whole.to_json()).unwrap();
         assert_eq!(written.keys().map(String::as_str).collect::<BTreeSet<_>>(), OUR_KEYS.into());
         let read = |map: &Map<String, Value>| SecretContent::parse(&Value::Object(map.clone()).to_string()).unwrap();
@@ -363,8 +363,8 @@ mod tests {
 
         #[test]
         fn what_is_stored_is_read_back(token in "[A-Za-z0-9!&#$^<>-]{16,128}", host in "[a-z.]{0,40}", port in 1u16..) {
-            let login = SecretContent::of_token("valkey", &AuthToken::new("0123456789abcdef".into()), "g");
-            let content = SecretContent { host, port, ..login }.with_token(&AuthToken::new(token.clone()));
+            let credentials = SecretContent::of_token("valkey", &AuthToken::new("0123456789abcdef".into()), "g");
+            let content = SecretContent { host, port, ..credentials }.with_token(&AuthToken::new(token.clone()));
             let read = SecretContent::parse(&content.to_json()).unwrap();
             proptest::prop_assert!(read.token() == AuthToken::new(token));
             proptest::prop_assert!(read == content);
@@ -378,7 +378,7 @@ mod tests {
     }
 
     #[test]
-    fn a_foreign_secret_yields_its_whole_text_or_one_key() {
+    fn a_external_secret_yields_its_whole_text_or_one_key() {
         assert_eq!(external_token("tok", None).unwrap().expose(), "tok");
         assert_eq!(external_token(r#"{"auth":"tok"}"#, Some("auth")).unwrap().expose(), "tok");
         assert!(external_token(r#"{"auth":"tok"}"#, Some("x")).unwrap_err().contains("no key x"));

@@ -16,7 +16,7 @@ pub const TAG_REPLACED_BY: &str = "elasticache-resource:replaced-by";
 pub const TAG_REPLACES: &str = "elasticache-resource:replaces";
 /// Tag key on the subnet group: the engine version that a rollback left, newer than the template's.
 pub const TAG_KEPT_VERSION: &str = "elasticache-resource:kept-version";
-/// Tag key on the subnet group: how far a change of the login has come.
+/// Tag key on the subnet group: how far a change of the authentication has come.
 pub const TAG_AUTH_CHANGE: &str = "elasticache-resource:auth-change";
 /// Tag key on the secret: how long a token stays valid after a scheduled rotation, in minutes.
 pub const TAG_GRACE: &str = "elasticache-resource:auth-token-grace-minutes";

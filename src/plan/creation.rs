@@ -19,7 +19,7 @@ pub(super) fn group(transition: Transition<'_>, observed: &Observed, account: &A
     let again = transition.previous.is_some();
     let zone_per_node = i32::try_from(desired.preferred_zones.len()) == Ok(desired.topology.nodes());
     let security_group = observed.security_group.as_ref()?;
-    // Before the group has the token: afterwards a newer version of a foreign secret could be taken for the one used.
+    // Before the group has the token: afterwards a newer version of a external secret could be taken for the one used.
     let record = token::wanted_record(desired, account);
     if let Some(step) = record.and_then(|record| token::record(&record, desired, observed)) {
         return Some(step);
@@ -38,7 +38,7 @@ pub(super) fn group(transition: Transition<'_>, observed: &Observed, account: &A
         node_type: desired.node_type.clone(),
         topology: desired.topology.clone(),
         // Nobody has been seen to make a group that is compatible: it is made without shards and changed afterwards.
-        // Nor has anybody said the mode beside a layout, where shards and parameter group say it.
+        // Nor has anybody said the mode along with a layout, where shards and parameter group say it.
         cluster_mode: (desired.cluster_mode == ClusterMode::Enabled && desired.topology.layout().is_empty())
             .then(|| desired.cluster_mode.as_str()),
         automatic_failover: desired.automatic_failover,

@@ -155,7 +155,7 @@ fn secret(transition: Transition<'_>, observed: &Observed, account: &Account) ->
     }
 }
 
-/// The secret of a token in use. A lost generated token is not made up here: the login's own steps bring in a new one.
+/// The secret of a token in use. A lost generated token is not made up here: the steps of `auth` bring in a new one.
 fn secret_in_use(transition: Transition<'_>, observed: &Observed, account: &Account) -> Option<Step> {
     let name = &transition.desired.secret.name;
     if token::progress(observed).is_some_and(|progress| progress.origin.is_in(name)) {

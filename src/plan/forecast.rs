@@ -28,7 +28,7 @@ const MAX_ROUNDS: usize = 100;
 pub struct Forecast {
     /// What it is about, in one line.
     heading: String,
-    /// Steps that are taken side by side, one round after the other.
+    /// Steps that are taken concurrently, one round after the other.
     rounds: Vec<Vec<Step>>,
     /// Why it will not be done, if it will not.
     refused: Vec<Problem>,
@@ -198,7 +198,7 @@ fn settle(observed: &mut Observed) {
     observed.members.values_mut().for_each(|member| member.status = Status::Available);
 }
 
-/// A line for the whole, then one for each step; what happens side by side has one number.
+/// A line for the whole, then one for each step; what happens concurrently has one number.
 impl fmt::Display for Forecast {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.heading)?;

@@ -14,7 +14,7 @@ use crate::observed::{Group, Observed, Status};
 use crate::properties::{ClusterMode, ReplacementPolicy};
 use crate::step::{SnapshotSource, Step, TagTarget};
 
-/// Which generation grants the transition.
+/// Which generation the desired state is for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Generation {
     /// The one that stands under the physical id.
@@ -23,7 +23,7 @@ pub enum Generation {
     Next(Vec<Replacing>),
 }
 
-/// Which generation grants the transition.
+/// Which generation the desired state is for.
 ///
 /// # Errors
 /// None does, or the template does not allow a new one.
@@ -70,7 +70,7 @@ fn unclear_snapshot(desired: &Desired, observed: &Observed) -> Option<Problem> {
     Some(Problem::new("ReplacementPolicy", rule, fix).with_value("Snapshot"))
 }
 
-/// Whether it can be told already which generation grants the transition: what only members tell is not known while the group
+/// Whether it can be told already which generation the desired state is for: what only members tell is not known while the group
 /// changes.
 #[must_use]
 pub fn is_decided(transition: Transition<'_>, observed: &Observed) -> bool {
@@ -95,7 +95,7 @@ pub fn previous_generation(observed: &Observed) -> Option<&str> {
     observed.replaces()
 }
 
-/// Whether the transition takes a replacement back: the standing group cannot become what is wanted, or the one before could
+/// Whether the desired state takes a replacement back: the standing group cannot become what is wanted, or the one before could
 /// not become what was wanted until now. The second matters where AWS makes a change in one direction only: the way
 /// back would be possible in place, on the group without the data.
 #[must_use]

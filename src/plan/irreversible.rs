@@ -11,7 +11,7 @@ use crate::observed::{Group, Member, Observed};
 use crate::properties::{ClusterMode, NetworkType};
 use crate::step::{Step, TagTarget};
 
-/// The transition of a rollback as far as AWS grants it, and what stays as it is; `None` when nothing stands against it.
+/// The desired state of a rollback as far as AWS allows it, and what stays as it is; `None` when nothing stands against it.
 #[must_use]
 pub fn adjust_rollback(transition: Transition<'_>, observed: &Observed) -> Option<(Desired, Vec<Replacing>)> {
     if transition.direction != Direction::Rollback {

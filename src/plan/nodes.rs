@@ -31,7 +31,7 @@ pub(super) fn failover_on(pass: &Pass<'_>) -> Vec<Step> {
 }
 
 /// Shards are added with room made before. Applied away are those that the layout does not name, from the highest id
-/// down; which ones is read from a fresh look.
+/// down; which ones is read from a fresh observation.
 pub(super) fn shards(pass: &Pass<'_>) -> Vec<Step> {
     let Topology::Sharded { shards, layout, .. } = &pass.desired.topology else { return Vec::new() };
     let wanted = usize::try_from(*shards).unwrap_or_default();

@@ -1,4 +1,4 @@
-//! What cannot be granted: things that belong to somebody else, and changes that AWS does not make in place.
+//! What is refused: things that belong to somebody else, and changes that AWS does not make in place.
 
 use super::dependencies::takes_over;
 use super::types::{Direction, Transition};
@@ -169,7 +169,7 @@ impl Replacing {
     }
 }
 
-/// What stands against the transition on the group that stands.
+/// What stands against the desired state on the group that stands.
 #[derive(Debug, Default)]
 pub(super) struct Obstacles {
     /// Changes that a new group would bring.
@@ -179,7 +179,7 @@ pub(super) struct Obstacles {
 }
 
 impl Obstacles {
-    /// Whether nothing stands against the transition.
+    /// Whether nothing stands against it.
     pub(super) fn is_none(&self) -> bool {
         self.replacing.is_empty() && self.refused.is_empty()
     }
@@ -248,7 +248,7 @@ fn create_only(transition: Transition<'_>, observed: &Observed, group: &Group, r
     if let Some(vpc) = observed.subnet_group.as_ref().map(|group| &group.vpc_id).filter(|vpc| **vpc != desired.vpc_id) {
         add("VpcId", vpc, &desired.vpc_id);
     }
-    // A rollback carries the port that the group has, whatever the previous transition was, so both must differ.
+    // A rollback carries the port that the group has, whatever the previous desired state was, so both must differ.
     let port = group.main_endpoint().map(|endpoint| endpoint.port);
     if let Some(port) = port
         && port != desired.port

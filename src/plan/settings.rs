@@ -81,7 +81,7 @@ fn member_settings(pass: &Pass<'_>, member: &Member, change: &mut GroupChange) {
     change.parameter_group = (parameter_group != member.parameter_group && !waits).then_some(parameter_group);
 }
 
-/// Takes back another parameter group that an earlier transition left for the maintenance window, by asking for this one at the
+/// Takes back another parameter group that an earlier desired state left for the maintenance window, by asking for this one at the
 /// same time. Nothing else goes with it: what is applied immediately would take along what waits.
 pub(super) fn take_back(pass: &Pass<'_>) -> Vec<Step> {
     let name = parameter_groups::parameter_group(pass.desired, pass.observed);
@@ -103,7 +103,7 @@ pub(super) fn take_back(pass: &Pass<'_>) -> Vec<Step> {
 }
 
 /// Whether AWS has the parameter group for the maintenance window: by this request, or by an earlier one with the same
-/// transition.
+/// desired state.
 fn is_deferred(pass: &Pass<'_>, name: &str) -> bool {
     let earlier = pass.previous.filter(|previous| !previous.apply_immediately);
     let asked_before =

@@ -48,7 +48,7 @@ fn differences(pass: &Pass<'_>, wanted: &Tags, target: &TagTarget, actual: &Tags
     if !missing.is_empty() {
         steps.push(Step::Tag { target: target.clone(), tags: missing });
     }
-    // AWS refuses a second call on a group while the first one settles, so the other way round is for the next round.
+    // AWS refuses a second call on a group while the first one is applied, so the other way round is for the next round.
     if !dropped.is_empty() && steps.is_empty() {
         steps.push(Step::Untag { target: target.clone(), keys: dropped });
     }

@@ -10,13 +10,13 @@ use crate::step::Step;
 /// What to do next.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Plan {
-    /// Take these steps side by side, then look again.
+    /// Apply these steps concurrently, then observe again.
     Act(Vec<Step>),
     /// Nothing can be done before this has happened.
     Wait(Awaited),
     /// Everything is as it should be.
     Done,
-    /// The transition cannot be granted; nothing of it was done.
+    /// The desired state cannot be reached; nothing of it was done.
     Refuse(Vec<Problem>),
     /// AWS gave up on the group; its events say why.
     CreateFailed,
@@ -84,7 +84,7 @@ impl fmt::Display for Awaited {
 pub(super) fn is_stable(group: &Group, pending_counts: bool) -> bool {
     let mut group = group.clone();
     if !pending_counts {
-        // A change of the login or of log delivery never waits for the window, so it is under way.
+        // A change of the authentication or of log delivery never waits for the window, so it is under way.
         group.pending.retain(|field| matches!(field.as_str(), "AuthTokenStatus" | "UserGroups" | PENDING_LOGS));
     }
     group.is_stable()
@@ -106,7 +106,7 @@ pub enum Direction {
     Unknown,
 }
 
-/// A transition with what it was before, as an Update brings it.
+/// What is desired, with what it was before, as an Update brings it.
 #[derive(Clone, Copy, Debug)]
 pub struct Transition<'a> {
     /// What is wanted now.
@@ -129,7 +129,7 @@ impl<'a> Transition<'a> {
     }
 }
 
-/// One look at a standing group, for the phases of an update.
+/// One observation of a standing group, for the phases of an update.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Pass<'a> {
     pub(crate) desired: &'a Desired,

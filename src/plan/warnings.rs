@@ -134,7 +134,7 @@ fn is_placed_anew(previous: &Desired, desired: &Desired) -> bool {
     })
 }
 
-/// What waits for the maintenance window, asked for by this transition or by one before.
+/// What waits for the maintenance window, asked for now or before.
 fn waiting(observed: &Observed) -> Option<String> {
     let mut pending: BTreeSet<String> = observed.group.iter().flat_map(|group| group.pending.clone()).collect();
     pending.extend(observed.members.values().flat_map(|member| member.pending.clone()));

@@ -104,7 +104,7 @@ pub enum ClusterMode {
     Enabled,
 }
 
-/// Whether plain connections are accepted beside TLS.
+/// Whether plain connections are accepted along with TLS.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(missing_docs, reason = "the variants are the API's values")]
 pub enum TransitEncryptionMode {

@@ -1,4 +1,4 @@
-//! Takes one step. Calls AWS; decides nothing.
+//! Applies one step. Calls AWS; decides nothing.
 
 use crate::aws::{Aws, Fault};
 use crate::domain::names::hash;
@@ -8,7 +8,7 @@ use crate::step::group::AuthRequest;
 use crate::step::{AuthChange, NewSecret, SnapshotSource, StagedSecret, Step, TagTarget};
 use crate::telemetry::metrics::{Phase, timed};
 
-/// Takes one step. `request` identifies the request, for calls that AWS recognises when repeated.
+/// Applies one step. `request` identifies the request, for calls that AWS recognises when repeated.
 pub async fn act(aws: &Aws, step: &Step, request: &str) -> Result<(), Fault> {
     timed(Phase::Act, call(aws, step, request)).await
 }
@@ -86,7 +86,7 @@ fn auth_request(change: &AuthChange) -> AuthRequest<'_> {
 }
 
 /// A generated token is drawn by Secrets Manager just before it is stored. Should the call be repeated with another
-/// token, Secrets Manager refuses the second one, and the next look finds the first.
+/// token, Secrets Manager refuses the second one, and the next observation finds the first.
 async fn create_secret(aws: &Aws, secret: &NewSecret, request: &str) -> Result<(), Fault> {
     let NewSecret {
         name,
@@ -105,8 +105,8 @@ async fn create_secret(aws: &Aws, secret: &NewSecret, request: &str) -> Result<(
         Some(token) => token.clone(),
         None => aws.random_token().await?,
     };
-    let login = SecretContent::of_token(engine, &token, replication_group);
-    let mut content = SecretContent { others: others.clone(), ..login };
+    let credentials = SecretContent::of_token(engine, &token, replication_group);
+    let mut content = SecretContent { others: others.clone(), ..credentials };
     let version = decided.clone().unwrap_or_else(|| version(&[request, name]));
     match existing {
         Some(arn) => {

@@ -41,7 +41,7 @@ impl Run<'_> {
     /// Removes everything of ours.
     ///
     /// A Delete may come so soon after a failed Create that AWS does not show yet what was made last, and a request that it
-    /// overtook may make something until it notices. So the end is confirmed by one more look at everything, and later
+    /// superseded may make something until it notices. So the end is confirmed by one more observation, and later
     /// where no security group was seen: it shows latest and stands in every complete set.
     pub(super) async fn remove_all(&mut self, removal: &Removal) -> Result<(), Error> {
         self.fence.removes(&removal.names.subnet_group());
@@ -70,7 +70,7 @@ impl Run<'_> {
                         warn!(stays, "a secret is left behind");
                     }
                     let pause = self.waiter.pause(POLLS_TO_SHOW, "AWS to show what was made last", "");
-                    // Without time for another look, what was seen has to do.
+                    // Without time for another observation, what was seen has to do.
                     if !seen && pause.await.is_err() {
                         return Ok(());
                     }

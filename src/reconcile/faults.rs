@@ -1,20 +1,20 @@
 //! What a failed step means for the run: one table over the step and the class of the fault. Pure.
 //!
 //! `aws::fault` turns AWS's codes into classes; together with it this is all that is decided about errors of writes.
-//! Look-ups have a rule of their own: not found is a value, throttling and outages are tried again
-//! ([`Waiter::persist`](super::wait::Waiter)), look-ups that only check or explain are given up with a log line.
+//! Lookups have a rule of their own: not found is a value, throttling and outages are tried again
+//! ([`Waiter::persist`](super::wait::Waiter)), lookups that only check or explain are given up with a log line.
 //!
 //! | Class | making something | changing something | taking something away |
 //! | --- | --- | --- | --- |
 //! | missing | try again a few times: what it needs is not visible everywhere yet | the same | as good as done |
-//! | exists | as good as done: the next look shows whose it is | fail | fail |
+//! | exists | as good as done: the next observation shows whose it is | fail | fail |
 //! | unchanged | as good as done | as good as done | as good as done |
 //! | busy, throttled, unavailable | try again until time runs out | the same | the same |
 //! | denied, unauthenticated | try again for a while: rights and credentials take seconds to reach every service | the same | the same |
 //! | quota, capacity, invalid | fail, naming action and remedy | the same | the same |
 //!
 //! Two exceptions: a SET of a token that is the only one already is as good as done, and a parameter group that the template
-//! names is not going to appear by waiting. Every new try is made after a look, so that a right which hangs on the tag of
+//! names is not going to appear by waiting. Every new try is made after an observation, so that a right which hangs on the tag of
 //! something, and is denied on what has gone, ends with it.
 
 use crate::aws::{Class, Fault};
@@ -23,7 +23,7 @@ use crate::step::{AuthChange, Step};
 /// What a failed step means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Reaction {
-    /// The state that the step wanted is there; the next look shows whose it is.
+    /// The state that the step wanted is there; the next observation shows whose it is.
     AsGoodAsDone,
     /// It may work in a moment; a few tries show.
     TryAFewTimes,

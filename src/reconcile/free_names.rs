@@ -68,7 +68,7 @@ impl Run<'_> {
 
     /// What the subnet group of a generation says about the name of its secret.
     ///
-    /// Where a cluster stands, one look that does not show the subnet group decides nothing: another secret would mean
+    /// Where a cluster stands, one observation that does not show the subnet group decides nothing: another secret would mean
     /// another password.
     async fn noted_secret(
         &self,
@@ -91,7 +91,7 @@ impl Run<'_> {
         Ok(tags.filter(|tags| owner.owns(tags)).and_then(|tags| NumberedSecret::read(usual, &tags)))
     }
 
-    /// The secret of this name; none when it may not be looked at, which the look at everything reports.
+    /// The secret of this name; none when it may not be looked at, which the observation reports.
     async fn seen_secret(&self, name: &str) -> Result<Option<Secret>, Error> {
         match self.waiter.answered(|| self.aws.secret(name), Rights::MayCome).await? {
             Err(fault) if fault.class == Class::Denied => Ok(None),

@@ -1,4 +1,4 @@
-//! One look at everything. Calls AWS, reading only.
+//! One observation of everything. Calls AWS, reading only.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -45,14 +45,14 @@ pub struct Target<'a> {
     pub parameter_groups: Option<&'a BTreeSet<String>>,
     /// Our snapshot from which a new generation is made.
     pub transfer_snapshot: Option<&'a str>,
-    /// What it means when the function may not look at the secret.
+    /// What it means when the function may not read the secret.
     pub hidden_secret: HiddenSecret,
 }
 
-/// What it means when the function may not look at the secret of a generation.
+/// What it means when the function may not read the secret of a generation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum HiddenSecret {
-    /// The look fails.
+    /// The observation fails.
     Fails,
     /// No secret is wanted, so none is missed.
     Absent,
@@ -102,11 +102,11 @@ impl<'a> From<&'a Removal> for Target<'a> {
     }
 }
 
-/// Looks at everything under the target's names, side by side. A look-up that is throttled is repeated alone, so that few
-/// calls a second are enough for a whole look.
+/// Observes everything under the target's names, concurrently. A lookup that is throttled is repeated alone, so that few
+/// calls a second are enough for a whole observation.
 pub async fn observe(waiter: &Waiter<'_>, target: Target<'_>) -> Result<Observed, Error> {
     let seen = timed(Phase::Observe, Box::pin(everything(waiter, target))).await?;
-    // The calls of a look are not made at one moment: a duplicate delivery may make subnet group and group between them,
+    // The calls of an observation are not made at one moment: a duplicate delivery may make subnet group and group between them,
     // and then nothing seen tells whose the group is.
     let nobodys = seen.group.as_ref().is_some_and(|group| group.tags.is_none()) && seen.subnet_group.is_none();
     if nobodys { timed(Phase::Observe, Box::pin(everything(waiter, target))).await } else { Ok(seen) }
@@ -357,7 +357,7 @@ async fn transfer_snapshot(waiter: &Waiter<'_>, name: Option<&str>) -> Result<Op
     })
 }
 
-/// Looks up what the properties point at, side by side. What cannot be looked up is not checked, with a log line; only
+/// Looks up what the properties point at, concurrently. What cannot be looked up is not checked, with a log line; only
 /// a token that is needed must be readable.
 ///
 /// # Errors
@@ -384,7 +384,7 @@ async fn external_token(
 async fn referenced(waiter: &Waiter<'_>, references: &References) -> Result<Account, Error> {
     let aws = waiter.aws;
     let security_groups = references.all_security_groups();
-    let foreign = async {
+    let external = async {
         match &references.token_secret {
             Some((arn, key)) => external_token(waiter, arn, key.as_deref(), None).await.map(Some),
             None => Ok(None),
@@ -393,7 +393,7 @@ async fn referenced(waiter: &Waiter<'_>, references: &References) -> Result<Acco
     let (subnets, security_groups, external_token, offers) = tokio::join!(
         checked(!references.subnet_ids.is_empty(), || aws.subnets(&references.subnet_ids)),
         checked(true, || aws.security_groups_by_id(&security_groups)),
-        foreign,
+        external,
         Box::pin(offers(aws, references)),
     );
     Ok(Account { subnets, security_groups, external_token: external_token?, ..offers })
@@ -422,16 +422,16 @@ async fn offers(aws: &Aws, references: &References) -> Account {
     }
 }
 
-/// Tries of one look-up that only checks, when AWS answers that it could not now.
+/// Tries of one lookup that only checks, when AWS answers that it could not now.
 const CHECKS: u32 = 4;
 
 /// How long they are begun.
 const CHECK_PATIENCE: Duration = Duration::from_secs(3);
 
-/// Longest that a look-up that only checks may hold up the first write.
+/// Longest that a lookup that only checks may hold up the first write.
 const CHECK_AT_MOST: Duration = Duration::from_secs(10);
 
-/// A look-up, if it is wanted and possible. One fault that passes must not let through what would be refused.
+/// A lookup, if it is wanted and possible. One fault that passes must not let through what would be refused.
 async fn checked<T, F>(wanted: bool, poll: impl Fn() -> F) -> Option<T>
 where
     F: Future<Output = Result<T, Fault>>,

@@ -1,4 +1,4 @@
-//! Look-ups that a request can do without: most check or explain; what CloudFormation is asked decides only where it answers.
+//! Lookups that a request can do without: most check or explain; what CloudFormation is asked decides only where it answers.
 //! Calls nothing itself.
 
 use std::fmt::Display;
@@ -8,7 +8,7 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use tokio::time::timeout;
 
-/// The answer of `look`, or why there is none. Neither a failure of it costs the request anything, nor that it takes longer
+/// The answer of `call`, or why there is none. Neither a failure of it costs the request anything, nor that it takes longer
 /// than that, nor a panic, of which the hook has logged the place.
 pub async fn optional<T, E: Display>(longest: Duration, poll: impl Future<Output = Result<T, E>>) -> Result<T, String> {
     match timeout(longest, Box::pin(AssertUnwindSafe(poll).catch_unwind())).await {

@@ -1,7 +1,7 @@
 //! One request's work: observe, plan, act and wait until nothing is left to do or time is up. Calls AWS.
 //!
 //! All state is in AWS, so a run that dies anywhere is continued by the next one. What a run remembers is only which
-//! steps it has taken, to tell a change that AWS shows late from one that it did not make.
+//! steps it has applied, to tell a change that AWS shows late from one that it did not make.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -42,7 +42,7 @@ pub struct Run<'a> {
     pub(super) retries: u32,
     /// Rounds in a row in which something that a step needs was not there.
     pub(super) misses: u32,
-    /// Steps that make what AWS says is there, and no look shows.
+    /// Steps that make what AWS says is there, and no observation shows.
     pub(super) hidden: BTreeSet<String>,
     /// Groups that were seen standing while this request was worked on.
     pub(super) seen: BTreeSet<String>,
@@ -92,7 +92,7 @@ impl Applied {
 /// What a run ended with when everything is as it should be.
 #[derive(Debug)]
 pub struct Converged {
-    /// The last look.
+    /// The last observation.
     pub observed: Observed,
     /// What the user should know.
     pub warnings: Vec<String>,
@@ -154,7 +154,7 @@ impl<'a> Run<'a> {
     #[must_use]
     pub fn memory(&self) -> Memory {
         let changes = self.applied.iter().filter(|(_, applied)| applied.changes_group).map(|(step, _)| step.clone());
-        // What was removed may be gone when the next invocation looks. A request that was swept away itself must not begin
+        // What was removed may be gone when the next invocation observes. A request that was removed meanwhile itself must not begin
         // anew there.
         let claims = if self.removed_meanwhile { self.fence.claims().clone() } else { self.fence.kept_claims() };
         Memory {
@@ -169,7 +169,7 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// Goes on from one look until everything is as wanted.
+    /// Goes on from one observation until everything is as wanted.
     pub(super) async fn converge(
         &mut self,
         transition: Transition<'_>,
@@ -181,7 +181,7 @@ impl<'a> Run<'a> {
         let was_there = observed.group.is_some();
         let group = transition.desired.names.replication_group.clone();
         loop {
-            // A Delete that overtook this run must not be undone by it.
+            // A Delete that superseded this run must not be undone by it.
             let stands = observed.group.as_ref().is_some_and(|group| group.status != Status::Deleting);
             if stands {
                 // One that an earlier request left behind may have to go.
@@ -210,7 +210,7 @@ impl<'a> Run<'a> {
             };
             self.execute(plan, &group, &observed).await?;
             if !self.shows_already(&steps, &mut observed) {
-                // What failed beside it is not left until then.
+                // What failed in the same round is not left until then.
                 let all = steps.iter().all(|step| self.has_applied(step));
                 if all && steps.iter().any(|step| matches!(step, Step::CreateGroup(_))) {
                     self.execute(Plan::Wait(Awaited::GroupMade), &group, &observed).await?;
@@ -221,7 +221,7 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// The steps that this request has not taken yet.
+    /// The steps that this request has not applied yet.
     fn fresh(&self, steps: &[Step]) -> Vec<Step> {
         steps.iter().filter(|step| !self.has_applied(step)).cloned().collect()
     }
@@ -230,7 +230,7 @@ impl<'a> Run<'a> {
         self.applied.contains_key(&step.to_string())
     }
 
-    /// Whether these steps were all just taken and their whole effect is known, so that it can be added to the last look
+    /// Whether these steps were all just taken and their whole effect is known, so that it can be added to the last observation
     /// and none is needed.
     fn shows_already(&self, steps: &[Step], observed: &mut Observed) -> bool {
         let through =
@@ -243,7 +243,7 @@ impl<'a> Run<'a> {
         through
     }
 
-    /// What of a transition only the account tells: the cluster mode that a parameter group decides, and the name of the secret.
+    /// What of a desired state only the account tells: the cluster mode that a parameter group decides, and the name of the secret.
     /// `is_new` says that no group stands yet.
     ///
     /// # Errors
@@ -334,7 +334,7 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// Takes the steps of one round that have not been taken yet.
+    /// Applies the steps of one round that have not been applied yet.
     async fn apply(&mut self, steps: Vec<Step>, observed: &Observed) -> Result<(), Error> {
         let (repeated, mut fresh): (Vec<Step>, Vec<Step>) =
             steps.into_iter().partition(|step| self.applied.contains_key(&step.to_string()));
@@ -348,7 +348,7 @@ impl<'a> Run<'a> {
         }
         for step in &mut fresh {
             self.fence.stamp(step);
-            info!(step = %step, "taking a step");
+            info!(step = %step, "applying a step");
         }
         let results = join_all(fresh.iter().map(|step| self.apply_step(step))).await;
         let mut fatal = Vec::new();
@@ -422,7 +422,7 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// Whether a step that failed may work later, after a look.
+    /// Whether a step that failed may work later, after an observation.
     fn is_worth_a_try(&self, reaction: Reaction, fault: &Fault) -> bool {
         match reaction {
             Reaction::TryAgain => true,
@@ -432,7 +432,7 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// Takes a step. One that is throttled is asked for again alone: nothing has changed by it, and a whole look for
+    /// Applies a step. One that is throttled is asked for again alone: nothing has changed by it, and a whole observation for
     /// every try would cost more calls than AWS gives.
     async fn apply_step(&self, step: &Step) -> Result<(), Fault> {
         for tries in 0.. {
@@ -464,7 +464,7 @@ impl<'a> Run<'a> {
             if step.changes_group() {
                 return Err(Error::NotAchieved { step: text, events: self.events(observed).await });
             }
-            // The name is taken by another account, which shows in no look at ours.
+            // The name is taken by another account, which shows in no observation of ours.
             if applied.existed && matches!(step, Step::CreateSecurityGroup { .. }) {
                 self.hidden.insert(text.clone());
             }
@@ -528,7 +528,7 @@ impl<'a> Run<'a> {
         Ok(self.remembered(observed))
     }
 
-    /// What was seen, with what this request knows beside it.
+    /// What was seen, with what this request knows in addition.
     fn remembered(&self, observed: Observed) -> Observed {
         Observed {
             asked_parameter_group: self.asked_parameter_group.clone(),
@@ -583,7 +583,7 @@ fn final_snapshot(step: &Step) -> Option<&str> {
     }
 }
 
-/// What has to be looked up in the account for a transition.
+/// What has to be looked up in the account for a desired state.
 fn references(transition: Transition<'_>) -> References {
     match transition.previous {
         Some(previous) => transition.desired.references.clone().without_unchanged(&previous.references),

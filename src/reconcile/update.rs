@@ -68,7 +68,7 @@ impl Update<'_> {
     }
 }
 
-/// How often a rollback looks anew what AWS does not take back.
+/// How often a rollback observes anew what AWS does not take back.
 const CONCESSIONS: usize = 3;
 
 impl Run<'_> {
@@ -220,7 +220,7 @@ impl Run<'_> {
         is_news
     }
 
-    /// The look, made anew if this request becomes the newest one only now. What is refused claims nothing.
+    /// The observation, made anew if this request becomes the newest one only now. What is refused claims nothing.
     async fn claimed(
         &mut self,
         transition: Transition<'_>,
@@ -234,7 +234,7 @@ impl Run<'_> {
         Ok(observed)
     }
 
-    /// Takes the steps that `plan` sees in a fresh look, until it sees none.
+    /// Applies the steps that `plan` finds in a fresh observation, until it sees none.
     pub(super) async fn finish(
         &mut self,
         target: Target<'_>,

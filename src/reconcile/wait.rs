@@ -1,4 +1,4 @@
-//! Waiting: deadline and pauses. Calls AWS, one look at a time.
+//! Waiting: deadline and pauses. Calls AWS, one poll at a time.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -53,15 +53,15 @@ pub(super) const POLLS_TO_SHOW: u32 = 6;
 /// Pause before the first poll.
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 
-/// The pause before look number `look`, growing to `longest`; `jitter` between 0 and 1 takes away up to a fifth, so that
-/// many functions do not look in step.
+/// The pause before poll number `poll`, growing to `longest`; `jitter` between 0 and 1 takes away up to a fifth, so that
+/// many functions do not poll in step.
 #[must_use]
 pub fn pause(poll: u32, longest: Duration, jitter: f64) -> Duration {
     let grown = FIRST_PAUSE.mul_f64(1.5_f64.powi(i32::try_from(poll.min(20)).unwrap_or(20)));
     grown.min(longest).mul_f64(1.0 - 0.2 * jitter.clamp(0.0, 1.0))
 }
 
-/// What a look-up takes a denial for.
+/// What a lookup takes a denial for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Rights {
     /// The right may be on its way.
@@ -77,7 +77,7 @@ pub(super) const ACCESS_PATIENCE: Duration = Duration::from_secs(25);
 /// Pause between two such tries; a shorter one at first would only cost calls, because rights take seconds.
 const ACCESS_PAUSE: Duration = Duration::from_secs(2);
 
-/// So long after the last refusal of an action another one is a new one: tries execute each other more closely.
+/// So long after the last refusal of an action another one is a new one: tries follow each other more closely.
 const ACCESS_SILENCE: Duration = Duration::from_secs(10);
 
 /// When each action was refused first and last, by whether a right was missing or the signature was not accepted.
@@ -109,10 +109,10 @@ impl Refusals {
     }
 }
 
-/// Looks between two looks at who is the newest: about a minute at the usual pause.
+/// Polls between two checks of the fence: about a minute at the usual pause.
 const POLLS_PER_FENCE_CHECK: u32 = 12;
 
-/// Where a long wait looks for a newer request.
+/// Where a long wait checks for a newer request.
 #[derive(Clone, Copy, Debug)]
 pub struct Watch<'a> {
     /// ARNs of the subnet groups whose tags tell.
@@ -121,14 +121,14 @@ pub struct Watch<'a> {
     pub fence: &'a Fence<'a>,
 }
 
-/// Waits and looks for one request.
+/// Waits and polls for one request.
 #[derive(Debug)]
 pub struct Waiter<'a> {
-    /// Where to look.
+    /// Where to ask.
     pub aws: &'a Aws,
     /// The function's account, if that is known.
     pub account: Option<String>,
-    /// Longest pause between two looks.
+    /// Longest pause between two polls.
     pub poll_interval: Duration,
     /// Until when.
     pub deadline: Deadline,
@@ -144,7 +144,7 @@ pub struct Waiter<'a> {
     refusals: Refusals,
 }
 
-/// Most doublings of the longest pause: at the usual 5 s looks come every 80 s then.
+/// Most doublings of the longest pause: at the usual 5 s a poll comes every 80 s then.
 const MOST_SLOWER: u32 = 4;
 
 /// Largest part of an invocation that is given up when calls are few, so that many functions do not all hand on in the same
@@ -175,8 +175,8 @@ impl<'a> Waiter<'a> {
         self.shown.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Many functions may share what AWS lets an account do in a second: whoever is throttled looks less often until
-    /// looks get through again.
+    /// Many functions may share what AWS lets an account do in a second: whoever is throttled polls less often until
+    /// polls get through again.
     pub(super) fn adapt_pace(&self, fault: Option<&Fault>) {
         let slower = self.slower.load(Ordering::Relaxed);
         let next = match fault.map(|fault| fault.class) {
@@ -195,7 +195,7 @@ impl<'a> Waiter<'a> {
         self.refusals.may_pass(fault)
     }
 
-    /// Sleeps before look number `look`, or fails when there is no time for it.
+    /// Sleeps before poll number `poll`, or fails when there is no time for it.
     pub(super) async fn pause(&self, poll: u32, waiting_for: &str, last: &str) -> Result<(), Error> {
         let slower = self.slower.load(Ordering::Relaxed);
         self.pause_at_most(self.poll_interval * 2_u32.pow(slower), poll, waiting_for, last).await
@@ -228,7 +228,7 @@ impl<'a> Waiter<'a> {
         Ok(())
     }
 
-    /// Repeats one look-up until AWS answers it: as long as it takes where AWS cannot now, for a while where it may not.
+    /// Repeats one lookup until AWS answers it: as long as it takes where AWS cannot now, for a while where it may not.
     pub(super) async fn persist<T, F>(&self, call: impl Fn() -> F) -> Result<T, Error>
     where
         F: Future<Output = Result<T, Fault>>,
@@ -236,7 +236,7 @@ impl<'a> Waiter<'a> {
         self.answered(call, Rights::MayCome).await?.map_err(Error::from)
     }
 
-    /// The same for a look-up that the work can do without: what is denied is not waited for.
+    /// The same for a lookup that the work can do without: what is denied is not waited for.
     pub(super) async fn inquire<T, F>(&self, call: impl Fn() -> F) -> Result<T, Error>
     where
         F: Future<Output = Result<T, Fault>>,
@@ -263,7 +263,7 @@ impl<'a> Waiter<'a> {
         }
     }
 
-    /// Whether the same look-up may be answered later.
+    /// Whether the same lookup may be answered later.
     fn passes(&self, fault: &Fault, rights: Rights) -> bool {
         match fault.class {
             Class::Throttled | Class::Unavailable => true,
@@ -272,7 +272,7 @@ impl<'a> Waiter<'a> {
         }
     }
 
-    /// Looks until what is awaited has happened. Every change of what is seen is a log line.
+    /// Polls until what is awaited has happened. Every change of what is seen is a log line.
     pub(super) async fn until(&self, awaited: &Awaited, group: &str, watch: Watch<'_>) -> Result<(), Error> {
         let waiting_for = awaited.to_string();
         let mut last = String::new();
@@ -306,7 +306,7 @@ impl<'a> Waiter<'a> {
                 info!(group, seen, elapsed_seconds = seconds, "waiting for {waiting_for}");
                 last = seen;
             }
-            // What was asked for and does not appear is for the next look at everything.
+            // What was asked for and does not appear is for the next observation.
             if over || missing {
                 return Ok(());
             }
@@ -320,7 +320,7 @@ impl<'a> Waiter<'a> {
     }
 
     /// Whether one of these subnet groups says that a newer request took over. What cannot be read now says nothing; the
-    /// next look at everything reads it.
+    /// next observation reads it.
     pub(super) async fn is_superseded(&self, fenced_groups: &BTreeSet<String>, fence: &Fence<'_>) -> bool {
         for arn in fenced_groups {
             if let Ok(Some(tags)) = self.aws.cache_tags(arn).await
@@ -342,7 +342,7 @@ impl<'a> Waiter<'a> {
         if let Awaited::SnapshotAvailable(name) = awaited {
             let status = match self.aws.snapshot(name).await? {
                 Lookup::Found(snapshot) => snapshot.status,
-                // The next look at everything decides what that means.
+                // The next observation decides what that means.
                 Lookup::Missing | Lookup::NotDone => return Ok((true, "not there".to_owned())),
             };
             return Ok((status == "available", status));

@@ -1,4 +1,4 @@
-//! Rotation of a token by Secrets Manager: looks, decides, acts, until a step is taken. Calls AWS.
+//! Rotation of a token by Secrets Manager: observe, decide, act, until a step is done. Calls AWS.
 
 mod test_connection;
 
@@ -25,7 +25,7 @@ pub struct Rotation<'a> {
     pub aws: &'a Aws,
     /// ARN of this function.
     pub function: &'a str,
-    /// Longest pause between two looks.
+    /// Longest pause between two polls.
     pub poll_interval: Duration,
     /// Whether the function can connect to caches.
     pub reaches_caches: bool,
@@ -39,7 +39,7 @@ pub struct Rotation<'a> {
     pub continuation: &'a Continuation,
 }
 
-/// Looks that AWS is given to show what a step needs.
+/// Observations within which AWS has to show what a step needs.
 const POLLS_TO_SHOW: u32 = 8;
 /// And the time, however closely they follow each other.
 const TIME_TO_SHOW: Duration = Duration::from_secs(15);

@@ -21,8 +21,8 @@ pub(super) async fn try_token(host: &str, port: u16, token: &AuthToken) -> Resul
 }
 
 async fn ping(host: &str, port: u16, token: &AuthToken) -> RedisResult<()> {
-    let login = RedisConnectionInfo::default().set_password(token.expose());
-    let info = format!("rediss://{host}:{port}").into_connection_info()?.set_redis_settings(login);
+    let credentials = RedisConnectionInfo::default().set_password(token.expose());
+    let info = format!("rediss://{host}:{port}").into_connection_info()?.set_redis_settings(credentials);
     let mut connection = Client::open(info)?.get_multiplexed_async_connection().await?;
     redis::cmd("PING").query_async(&mut connection).await
 }

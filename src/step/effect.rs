@@ -1,4 +1,4 @@
-//! What a step does at AWS, as far as the plan looks at it: pure. Only for foreseeing; what AWS really did is looked at.
+//! What a step does at AWS, as far as the plan reads it: pure. Only for the forecast; what AWS really did is observed.
 
 use std::collections::BTreeMap;
 
@@ -298,7 +298,7 @@ fn change_group(step: &Step, observed: &mut Observed) {
             group.transit_encryption = *to != Tls::Off;
             group.transit_encryption_mode = (*to != Tls::Off).then(|| to.to_string());
         }
-        Step::ChangeAuth { change, .. } => login(change, group),
+        Step::ChangeAuth { change, .. } => change_auth(change, group),
         Step::DeliverLogs { set, disable, .. } => {
             group.logs.retain(|kind, _| !disable.contains(kind));
             group.logs.extend(set.clone());
@@ -309,7 +309,7 @@ fn change_group(step: &Step, observed: &mut Observed) {
     renumber(observed, &member);
 }
 
-fn login(change: &AuthChange, group: &mut Group) {
+fn change_auth(change: &AuthChange, group: &mut Group) {
     match change {
         AuthChange::Rotate { from_user_groups, .. } => {
             group.auth_token_enabled = true;

@@ -23,14 +23,14 @@ tokio::task_local! {
     static METER: Arc<Meter>;
 }
 
-/// What the time of an invocation goes into. Phases may overlap: a look that waits for its turn both looks and waits.
+/// What the time of an invocation goes into. Phases may overlap: an observation that pauses before a retry counts for both.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Phase {
     /// Looking at what is there.
     Observe,
     /// Taking steps.
     Act,
-    /// Pausing between looks and tries.
+    /// Pausing between polls and tries.
     Wait,
     /// Sending the answer.
     Answer,

@@ -1,4 +1,4 @@
-//! Rights that take their time to reach AWS, signatures that come too late, and look-ups that a request can do without.
+//! Rights that take their time to reach AWS, signatures that come too late, and lookups that a request can do without.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -60,7 +60,7 @@ fn well(flow: Flow) -> StackStatus {
     }
 }
 
-/// What was written, as often as AWS took it, in the order of names: steps without an order among them run side by side.
+/// What was written, as often as AWS took it, in the order of names: steps without an order among them run concurrently.
 fn written(entries: &[Entry]) -> Vec<String> {
     let taken: Vec<Entry> = entries.iter().filter(|entry| entry.outcome.is_ok()).cloned().collect();
     let mut names = names(&taken);
@@ -167,7 +167,7 @@ async fn credentials_that_are_not_accepted_for_good_are_named_within_half_a_minu
     .await;
 }
 
-/// A Create that makes the look-up: one that only checks what is named, that says what it costs, or why AWS gave up.
+/// A Create that makes the lookup: one that only checks what is named, that says what it costs, or why AWS gave up.
 async fn looked_up(action: &str, disturb: impl Fn(&Setup)) -> Outcome {
     let setup = Setup::new();
     let properties = match action {
@@ -203,7 +203,7 @@ async fn looked_up(action: &str, disturb: impl Fn(&Setup)) -> Outcome {
 
 /// Neither a panic nor a hang of what only checks or explains is more than what it would have said.
 #[tokio::test(start_paused = true)]
-async fn a_look_up_that_only_checks_or_explains_costs_nothing() {
+async fn a_lookup_that_only_checks_or_explains_costs_nothing() {
     // A snapshot to restore is only checked; others are waited for.
     for action in OPTIONAL.into_iter().chain(["DescribeSnapshots"]) {
         let usual = looked_up(action, |_| {}).await;
@@ -233,7 +233,7 @@ async fn a_look_up_that_only_checks_or_explains_costs_nothing() {
 
 /// The same in the middle of a whole life, with a panic.
 #[tokio::test(start_paused = true)]
-async fn a_panic_of_an_optional_look_up_changes_nothing() {
+async fn a_panic_of_an_optional_lookup_changes_nothing() {
     for flow in FLOWS {
         let (_, writes) = usual(flow).await;
         for action in OPTIONAL {

@@ -214,6 +214,6 @@ async fn examples_for_a_user_group_log_in_as_a_user() {
         node_js.contains("username: process.env.REDIS_USERNAME, password: process.env.REDIS_PASSWORD"),
         "{node_js}"
     );
-    let login = "username=os.environ['REDIS_USERNAME'], password=os.environ['REDIS_PASSWORD']";
-    assert!(python.contains(login), "{python}");
+    let options = "username=os.environ['REDIS_USERNAME'], password=os.environ['REDIS_PASSWORD']";
+    assert!(python.contains(options), "{python}");
 }

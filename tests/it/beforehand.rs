@@ -64,7 +64,7 @@ async fn everything_that_is_wrong_is_said_at_once() {
 
 #[tokio::test(start_paused = true)]
 async fn features_that_a_version_lacks_are_refused() {
-    for (transition, part) in [
+    for (properties, part) in [
         (json!({"EngineVersion": "6.0", "LogDelivery": [log("engine-log", "e")]}), "engine-log needs Redis OSS 6.2"),
         (json!({"EngineVersion": "6.0", "NetworkType": "dual_stack"}), "IPv6 needs Redis OSS 6.2"),
         (json!({"EngineVersion": "5.0.6", "UserGroupIds": ["g"]}), "a user group needs Redis OSS 6.0"),
@@ -73,22 +73,22 @@ async fn features_that_a_version_lacks_are_refused() {
             "data tiering needs Redis OSS 6.2",
         ),
     ] {
-        assert_says(&refused(with(transition, json!({"Engine": "redis"}))).await, &[part]);
+        assert_says(&refused(with(properties, json!({"Engine": "redis"}))).await, &[part]);
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn an_upgrade_brings_what_the_old_version_lacks() {
     let (setup, _) = standing(json!({"Engine": "redis", "EngineVersion": "5.0.6"})).await;
-    let transition = json!({"Engine": "redis", "EngineVersion": "7.1", "LogDelivery": [log("slow-log", "slow")]});
-    setup.updated(with(quick_start(), transition)).await;
+    let properties = json!({"Engine": "redis", "EngineVersion": "7.1", "LogDelivery": [log("slow-log", "slow")]});
+    setup.updated(with(quick_start(), properties)).await;
     setup.deleted().await;
 }
 
 /// What changes at once does not come with an upgrade that waits.
 #[tokio::test(start_paused = true)]
 async fn a_feature_of_an_upgrade_that_waits_is_refused() {
-    for (from, to, transition, part) in [
+    for (from, to, properties, part) in [
         ("6.0", "6.2", json!({"LogDelivery": [log("engine-log", "e")]}), "LogDelivery: does not wait"),
         ("6.2", "7.1", json!({"TransitEncryptionEnabled": true}), "TransitEncryptionEnabled: does not wait"),
         (
@@ -99,7 +99,7 @@ async fn a_feature_of_an_upgrade_that_waits_is_refused() {
         ),
     ] {
         let (setup, base) = standing(json!({"Engine": "redis", "EngineVersion": from})).await;
-        let upgrade = with(with(base, json!({"EngineVersion": to})), transition);
+        let upgrade = with(with(base, json!({"EngineVersion": to})), properties);
         let waits = with(upgrade.clone(), json!({"ApplyImmediately": false}));
         assert_says(&refused_update(&setup, waits).await, &[part, "set ApplyImmediately to true"]);
         setup.updated(upgrade).await;
@@ -149,11 +149,11 @@ async fn a_snapshot_goes_only_where_its_data_goes() {
     setup.created(with(quick_start(), json!({"NumNodeGroups": 2, "FinalSnapshotIdentifier": "two-shards"}))).await;
     setup.stack.delete(CACHE).await;
     let name = setup.aws.with(|world, _| world.elasticache.snapshots.keys().next().cloned().unwrap());
-    for (transition, part) in [
+    for (properties, part) in [
         (json!({}), "holds 2 shards, whose data does not go into a cluster without cluster mode"),
         (json!({"Engine": "redis", "NumNodeGroups": 2}), "was taken of Valkey 8.2"),
     ] {
-        let outcome = setup.create(with(with(quick_start(), json!({"SnapshotName": name})), transition)).await;
+        let outcome = setup.create(with(with(quick_start(), json!({"SnapshotName": name})), properties)).await;
         assert_says(outcome.answers[0].reason(), &["1 problem ", &format!("SnapshotName ({name})"), part]);
     }
 }
@@ -162,7 +162,7 @@ async fn a_snapshot_goes_only_where_its_data_goes() {
 #[tokio::test(start_paused = true)]
 async fn a_window_is_held_against_the_one_that_aws_chose() {
     let (setup, base) = standing(json!({})).await;
-    for (transition, part) in [
+    for (properties, part) in [
         (
             json!({"SnapshotWindow": "05:30-06:30"}),
             "SnapshotWindow (05:30-06:30): overlaps the MaintenanceWindow sun:05:00",
@@ -171,9 +171,9 @@ async fn a_window_is_held_against_the_one_that_aws_chose() {
         (json!({"MaintenanceWindow": "sat:23:00-sun:03:30"}), "overlaps the SnapshotWindow 03:00-04:00"),
     ] {
         // With everything else that is wrong.
-        let wrong = with(transition.clone(), json!({"SnapshotRetentionLimit": 36}));
+        let wrong = with(properties.clone(), json!({"SnapshotRetentionLimit": 36}));
         assert_says(&refused_update(&setup, with(base.clone(), wrong)).await, &["2 problems", part]);
-        assert_says(&refused_update(&setup, with(base.clone(), transition)).await, &["1 problem ", part]);
+        assert_says(&refused_update(&setup, with(base.clone(), properties)).await, &["1 problem ", part]);
     }
     let both = json!({"SnapshotWindow": "05:30-06:30", "MaintenanceWindow": "sun:03:00-sun:04:00"});
     let (_, writes) = setup.updated(with(base, both)).await;

@@ -40,7 +40,7 @@ impl Account {
         Account::with(LocalAws::new(SPEED, Some(policy())), Vec::new()).await
     }
 
-    /// The program at this local AWS, with these variables beside the usual ones.
+    /// The program at this local AWS, with these variables in addition to the usual ones.
     pub(crate) async fn with(aws: LocalAws, variables: Vec<(String, String)>) -> Account {
         let server = simulator::http::serve(aws.clone(), (Ipv4Addr::LOCALHOST, 0).into()).await.unwrap();
         aws.answers().serve_at(&server.endpoint());
@@ -91,7 +91,7 @@ impl Account {
         // They come after the answer: the last line may still be on its way.
         assert!(metrics + 1 >= outcomes.len(), "{metrics} lines of metrics");
         let text = printed.join("\n");
-        assert!(text.contains("taking a step") && text.contains("waiting for"), "{text}");
+        assert!(text.contains("applying a step") && text.contains("waiting for"), "{text}");
         for secret in secrets {
             assert!(!text.contains(secret), "a secret is in the logs");
         }

@@ -62,12 +62,12 @@ impl Client {
 
 /// A client has its password cached, the cache is rotated to another one, and its connection breaks: it goes on.
 async fn lives_through_a_rotation(test: &str, program: &Path, arguments: &[&str]) {
-    let transition = |version: &str| with(production(), json!({"AuthTokenVersion": version}));
-    let Some(live) = Live::open(test, transition("1")).await else { return };
+    let properties = |version: &str| with(production(), json!({"AuthTokenVersion": version}));
+    let Some(live) = Live::open(test, properties("1")).await else { return };
     let mut client = Client::start(&live, program, arguments);
     let mut visits = client.next().await;
     let old = live.password();
-    live.account.setup.updated(transition("2")).await;
+    live.account.setup.updated(properties("2")).await;
     let new = live.password();
     assert!(new != old && !live.opens(&old, false).await, "the old token still opens the cache");
     let mut admin = connect(&live.endpoint, true, Some(&new), &live.root).await.unwrap();

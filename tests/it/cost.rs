@@ -27,17 +27,17 @@ async fn estimate(setup: &Setup, properties: Value) -> (String, String) {
     estimate
 }
 
-fn look_ups(setup: &Setup) -> usize {
+fn lookups(setup: &Setup) -> usize {
     calls(&setup.aws.journal(), "GetProducts").len()
 }
 
 #[tokio::test(start_paused = true)]
-async fn built_in_prices_need_no_look_up() {
+async fn built_in_prices_need_no_lookup() {
     let setup = account_in("us-east-1");
     let (monthly, basis) = estimate(&setup, quick_start()).await;
     assert_eq!(monthly, "9.34");
     assert!(basis.starts_with("us-east-1 on-demand, built-in prices of 20"), "{basis}");
-    assert_eq!(look_ups(&setup), 0);
+    assert_eq!(lookups(&setup), 0);
 }
 
 #[tokio::test(start_paused = true)]
@@ -56,14 +56,14 @@ async fn another_region_has_its_own_price() {
 #[tokio::test(start_paused = true)]
 async fn a_type_without_a_built_in_price_is_looked_up() {
     let setup = account_in("us-east-1");
-    // Beside the node itself, the list has what an old version of this engine costs on top.
+    // Besides the node itself, the list has what an old version of this engine costs on top.
     let redis = with(larger(), json!({"Engine": "redis"}));
     let (monthly, basis) = estimate(&setup, redis.clone()).await;
     assert_eq!(monthly, "319.01");
     assert!(basis.starts_with("us-east-1 on-demand, AWS Price List of 2026-10-30"), "{basis}");
     setup.aws.with(|world, _| world.prices.page_size = 1);
     assert_eq!(estimate(&setup, redis).await.0, "319.01", "page by page");
-    assert_eq!(look_ups(&setup), 3);
+    assert_eq!(lookups(&setup), 3);
 }
 
 #[tokio::test(start_paused = true)]
@@ -115,7 +115,7 @@ async fn without_a_clear_price_the_estimate_is_empty_and_the_request_succeeds() 
         let setup = account_in("us-east-1");
         setup.aws.fault(always(kind.clone()));
         assert_eq!(estimate(&setup, larger()).await, (String::new(), String::new()), "{kind:?}");
-        assert!(look_ups(&setup) > 0);
+        assert!(lookups(&setup) > 0);
     }
     for documents in [
         vec![],
@@ -129,7 +129,7 @@ async fn without_a_clear_price_the_estimate_is_empty_and_the_request_succeeds() 
         let setup = account_in("us-east-1");
         setup.aws.with(|world, _| world.prices.instead = Some(documents.clone()));
         assert_eq!(estimate(&setup, larger()).await, (String::new(), String::new()), "{documents:?}");
-        assert_eq!(look_ups(&setup), 1);
+        assert_eq!(lookups(&setup), 1);
     }
 }
 
@@ -160,6 +160,6 @@ async fn outside_the_partition_aws_nothing_is_asked() {
     for region in ["cn-north-1", "us-gov-west-1", "eusc-de-east-1"] {
         let setup = account_in(region);
         assert_eq!(estimate(&setup, larger()).await, (String::new(), String::new()), "{region}");
-        assert_eq!(look_ups(&setup), 0, "{region}");
+        assert_eq!(lookups(&setup), 0, "{region}");
     }
 }

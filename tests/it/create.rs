@@ -109,11 +109,11 @@ async fn engine_and_version_are_sent_as_given_and_the_patch_is_read_from_a_membe
 #[tokio::test(start_paused = true)]
 async fn two_nodes_with_failover_have_a_reader_endpoint_of_their_own() {
     let setup = Setup::new();
-    let transition = json!({
+    let properties = json!({
         "NumCacheNodes": 2, "AutomaticFailoverEnabled": true, "MultiAzEnabled": true,
         "SnapshotWindow": "02:00-03:00", "SnapshotRetentionLimit": 7,
     });
-    let outcome = setup.created(with(quick_start(), transition)).await;
+    let outcome = setup.created(with(quick_start(), properties)).await;
     let asked = create_call(&setup);
     assert_eq!(asked["NumCacheClusters"], "2");
     assert_eq!(asked["AutomaticFailoverEnabled"], "true");
@@ -148,8 +148,8 @@ async fn everything_that_is_made_carries_the_tags_of_template_and_owner() {
     let tags = json!([
         {"Key": "Team", "Value": "payments"}, {"Key": "Cost", "Value": "42"}, {"Key": "Empty", "Value": ""},
     ]);
-    let transition = json!({"Tags": tags, "Parameters": {"maxmemory-policy": "allkeys-lru"}});
-    setup.created(with(production(), transition)).await;
+    let properties = json!({"Tags": tags, "Parameters": {"maxmemory-policy": "allkeys-lru"}});
+    setup.created(with(production(), properties)).await;
     let expected = BTreeMap::from(
         [
             ("Team", "payments"),
@@ -181,10 +181,10 @@ async fn everything_that_is_made_carries_the_tags_of_template_and_owner() {
 #[tokio::test(start_paused = true)]
 async fn exactly_the_allow_lists_are_let_in_on_the_port() {
     let setup = Setup::new();
-    let transition = json!({
+    let properties = json!({
         "Port": 6380, "AllowedSecurityGroupIds": APPS, "AllowedCidrBlocks": ["10.0.9.0/24", "2001:db8::/32"],
     });
-    let outcome = setup.created(with(quick_start(), transition)).await;
+    let outcome = setup.created(with(quick_start(), properties)).await;
     assert_eq!(get(&outcome, "Connection.Port"), "6380");
     let id = get(&outcome, "Security.SecurityGroupId");
     let rules = setup.aws.with(|world, _| {
@@ -204,8 +204,8 @@ async fn a_group_that_cannot_be_made_fails_with_its_event_and_leaves_nothing() {
     let setup = Setup::new();
     let event = "Cache node could not be created: no capacity for cache.t4g.small in us-east-1b.";
     setup.aws.with(|world, _| world.elasticache.fail_next_create(event));
-    let transition = json!({"Parameters": {"maxmemory-policy": "allkeys-lru"}, "FinalSnapshotIdentifier": "final"});
-    let outcome = setup.create(with(production(), transition)).await;
+    let properties = json!({"Parameters": {"maxmemory-policy": "allkeys-lru"}, "FinalSnapshotIdentifier": "final"});
+    let outcome = setup.create(with(production(), properties)).await;
     assert_eq!(outcome.status, StackStatus::RollbackComplete, "{}", outcome.reason);
     let [create, delete] = &outcome.answers[..] else { panic!("{:?}", outcome.answers) };
     assert!(create.reason().contains(event), "{}", create.reason());
@@ -265,13 +265,13 @@ async fn the_same_create_again_changes_nothing_and_answers_the_same() {
     }
 }
 
-/// Both deliveries run side by side: one of everything, and answers that agree.
+/// Both deliveries run concurrently: one of everything, and answers that agree.
 #[tokio::test(start_paused = true)]
 async fn duplicate_deliveries_make_one_of_everything() {
     let setup = Setup::new();
     setup.stack.deliver_twice(true);
-    let transition = json!({"Parameters": {"maxmemory-policy": "allkeys-lru"}});
-    setup.created(with(production(), transition)).await;
+    let properties = json!({"Parameters": {"maxmemory-policy": "allkeys-lru"}});
+    setup.created(with(production(), properties)).await;
     setup.stack.settle().await;
     assert_one_of_everything(&setup, PRODUCTION);
     let duplicates = setup.aws.answers().duplicates();
@@ -295,24 +295,24 @@ fn assert_one_of_everything(setup: &Setup, group: &str) {
 
 /// The production example with a parameter group, and the operations that its Create needs.
 async fn rich_create() -> (Value, BTreeSet<String>, BTreeSet<String>) {
-    let transition = with(production(), json!({"Parameters": {"maxmemory-policy": "allkeys-lru"}}));
+    let properties = with(production(), json!({"Parameters": {"maxmemory-policy": "allkeys-lru"}}));
     let setup = Setup::new();
-    setup.created(transition.clone()).await;
+    setup.created(properties.clone()).await;
     let writes: BTreeSet<String> = setup.write_names().into_iter().collect();
     let all: BTreeSet<String> = names(&setup.aws.journal()).into_iter().collect();
     for needed in ["CreateReplicationGroup", "CreateSecret", "CreateSecurityGroup", "PutSecretValue"] {
         assert!(writes.contains(needed), "{writes:?}");
     }
     let reads = all.difference(&writes).cloned().collect();
-    (transition, reads, writes)
+    (properties, reads, writes)
 }
 
 /// Creates while `action` fails like this so often in a row, expects one of everything, and deletes.
-async fn create_despite(transition: &Value, action: &str, kind: &Kind, times: usize) {
+async fn create_despite(properties: &Value, action: &str, kind: &Kind, times: usize) {
     let setup = Setup::new();
     setup.aws.with(|world, _| world.elasticache.pace.create = Duration::from_secs(20));
     setup.aws.fault(Fault::on(action, 1, kind.clone()).times(times));
-    let outcome = setup.create(transition.clone()).await;
+    let outcome = setup.create(properties.clone()).await;
     let case = format!("{kind:?} x {times} on {action}");
     assert_eq!(outcome.status, StackStatus::CreateComplete, "{case}: {}", outcome.reason);
     assert_one_of_everything(&setup, PRODUCTION);
@@ -321,12 +321,12 @@ async fn create_despite(transition: &Value, action: &str, kind: &Kind, times: us
 
 /// Throttling and broken connections, more often in a row than the SDK tries.
 #[tokio::test(start_paused = true)]
-async fn no_passing_fault_of_a_look_keeps_a_create_from_its_end() {
-    let (transition, reads, _) = rich_create().await;
+async fn no_passing_fault_of_a_lookup_keeps_a_create_from_its_end() {
+    let (properties, reads, _) = rich_create().await;
     assert!(reads.contains("DescribeReplicationGroups") && reads.contains("GetRandomPassword"), "{reads:?}");
     for action in reads {
         for kind in [Kind::throttled(), Kind::CutBefore] {
-            create_despite(&transition, &action, &kind, 5).await;
+            create_despite(&properties, &action, &kind, 5).await;
         }
     }
 }
@@ -334,10 +334,10 @@ async fn no_passing_fault_of_a_look_keeps_a_create_from_its_end() {
 /// The same for writes.
 #[tokio::test(start_paused = true)]
 async fn no_passing_refusal_of_a_write_keeps_a_create_from_its_end() {
-    let (transition, _, writes) = rich_create().await;
+    let (properties, _, writes) = rich_create().await;
     for action in writes {
         for kind in [Kind::throttled(), Kind::http_500()] {
-            create_despite(&transition, &action, &kind, 5).await;
+            create_despite(&properties, &action, &kind, 5).await;
         }
     }
 }
@@ -345,10 +345,10 @@ async fn no_passing_refusal_of_a_write_keeps_a_create_from_its_end() {
 /// Writes whose effect is there although the answer never came: once, which the SDK mends, and more often than it tries.
 #[tokio::test(start_paused = true)]
 async fn a_write_whose_answer_is_lost_is_not_done_twice() {
-    let (transition, _, writes) = rich_create().await;
+    let (properties, _, writes) = rich_create().await;
     for action in writes {
         for times in [1, 5] {
-            create_despite(&transition, &action, &Kind::CutAfter, times).await;
+            create_despite(&properties, &action, &Kind::CutAfter, times).await;
         }
     }
 }
@@ -384,7 +384,7 @@ async fn a_denied_call_is_named_with_its_action() {
     }
 }
 
-/// Looks that only check or explain may be denied.
+/// Lookups that only check or explain may be denied.
 #[tokio::test(start_paused = true)]
 async fn a_create_goes_on_without_the_looks_that_only_check() {
     let setup = Setup::new();
@@ -402,7 +402,7 @@ async fn a_create_goes_on_without_the_looks_that_only_check() {
     setup.assert_nothing_left();
 }
 
-/// Whatever the time went into, a look, a try or a wait: the answer says which steps were taken before, and comes in time.
+/// Whatever the time went into, an observation, a try or a wait: the answer says which steps were taken before, and comes in time.
 #[tokio::test(start_paused = true)]
 async fn a_time_out_names_the_steps_that_were_taken() {
     let actions = [

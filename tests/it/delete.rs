@@ -92,7 +92,7 @@ async fn a_busy_group_is_waited_for_and_deleted_once() {
     }
 }
 
-/// The group was deletable at the look and no longer at the call; and somebody else deletes it.
+/// The group was deletable when observed and no longer at the call; and somebody else deletes it.
 #[tokio::test(start_paused = true)]
 async fn a_state_fault_on_the_delete_is_retried_and_a_deleting_group_left_to_it() {
     let setup = standing(quick_start()).await;

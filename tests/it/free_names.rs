@@ -80,18 +80,18 @@ async fn a_secret_whose_name_is_taken_keeps_the_next_free_one_for_good() {
         assert_at(&setup, &name, "made");
         assert_eq!(outcome.get_att("Security.AuthTokenSecretArn").unwrap(), arn(&setup, &name));
         assert!(outcome.get_att("Warnings").unwrap().contains(&name));
-        let mut transition = production();
+        let mut properties = production();
         for round in ["while they wait", "after they are gone"] {
-            let (_, writes) = setup.updated(other(&transition, round)).await;
+            let (_, writes) = setup.updated(other(&properties, round)).await;
             assert_eq!(calls(&writes, "ModifyReplicationGroup").len(), writes.len(), "{round}: {writes:?}");
-            transition = with(transition, json!({"AuthTokenVersion": round, "Description": round}));
-            setup.updated(transition.clone()).await;
+            properties = with(properties, json!({"AuthTokenVersion": round, "Description": round}));
+            setup.updated(properties.clone()).await;
             assert_at(&setup, &name, round);
             rotated(&setup, &name).await;
             assert_at(&setup, &name, round);
-            let (outcome, _) = setup.updated(other(&transition, "again")).await;
+            let (outcome, _) = setup.updated(other(&properties, "again")).await;
             assert_eq!(outcome.get_att("Security.AuthTokenSecretArn").unwrap(), arn(&setup, &name));
-            setup.rolled_back(with(transition.clone(), json!({"EngineVersion": "1.0"}))).await;
+            setup.rolled_back(with(properties.clone(), json!({"EngineVersion": "1.0"}))).await;
             assert_at(&setup, &name, round);
             if round == "while they wait" {
                 assert_eq!(waiting(&setup.aws), theirs, "another stack's secret was touched");
@@ -162,8 +162,8 @@ async fn a_failed_create_leaves_no_secret_under_the_other_name() {
         let setup = Setup::with_aws(left_by(&["one"]).await);
         let theirs = waiting(&setup.aws);
         setup.aws.fault(Fault::on(action, 1, Kind::error("InvalidParameterValue", "refused for this test")));
-        let transition = with(production(), json!({"SecretRecoveryWindowInDays": 0}));
-        let outcome = setup.create(transition).await;
+        let properties = with(production(), json!({"SecretRecoveryWindowInDays": 0}));
+        let outcome = setup.create(properties).await;
         assert!(outcome.reason.contains("refused for this test"), "{}", outcome.reason);
         setup.assert_nothing_left();
         assert_eq!(waiting(&setup.aws), theirs, "{action}");
@@ -206,15 +206,15 @@ async fn a_given_name_that_waits_for_deletion_is_numbered_or_refused() {
         setup.by_hand(SecretsManager::handle, "CreateSecret", secret);
         setup.by_hand(SecretsManager::handle, "DeleteSecret", json!({"SecretId": name}));
         let theirs = waiting(&setup.aws);
-        let transition = with(production(), json!({"SecretName": name}));
+        let properties = with(production(), json!({"SecretName": name}));
         if numbered {
-            setup.created(transition.clone()).await;
+            setup.created(properties.clone()).await;
             assert_at(&setup, &format!("{name}-2"), name);
-            setup.updated(with(transition, json!({"SecretName": "elasticache/moved"}))).await;
+            setup.updated(with(properties, json!({"SecretName": "elasticache/moved"}))).await;
             assert_at(&setup, "elasticache/moved", name);
             setup.deleted().await;
         } else {
-            let outcome = setup.create(transition).await;
+            let outcome = setup.create(properties).await;
             for part in ["SecretName (mine/token)", "waits for its deletion", "--force-delete-without-recovery"] {
                 assert!(outcome.reason.contains(part), "{part:?} is not in {}", outcome.reason);
             }
@@ -262,17 +262,17 @@ async fn a_final_snapshot_whose_name_is_taken_gets_another() {
 /// A snapshot of somebody else has the name of the one that carries the data of a replacement: it is neither restored nor
 /// deleted.
 #[tokio::test(start_paused = true)]
-async fn a_seed_whose_name_is_taken_gets_another() {
+async fn a_transfer_snapshot_whose_name_is_taken_gets_another() {
     let setup = Setup::new();
-    let transition = with(production(), json!({"ReplacementPolicy": "Snapshot"}));
-    setup.created(transition.clone()).await;
+    let properties = with(production(), json!({"ReplacementPolicy": "Snapshot"}));
+    setup.created(properties.clone()).await;
     let names = Names::of(GROUP);
     let (taken, free) =
         (names.transfer_snapshot(&format!("{GROUP}-2"), 1), names.transfer_snapshot(&format!("{GROUP}-2"), 2));
     let by_hand = json!({"SnapshotName": taken, "CacheClusterId": format!("{GROUP}-001")});
     setup.by_hand(ElastiCache::handle, "CreateSnapshot", by_hand);
     tokio::time::sleep(Duration::from_hours(1)).await;
-    let (outcome, writes) = setup.updated(with(transition, json!({"AtRestEncryptionEnabled": false}))).await;
+    let (outcome, writes) = setup.updated(with(properties, json!({"AtRestEncryptionEnabled": false}))).await;
     assert_eq!(outcome.physical_id, format!("{GROUP}-2"));
     let field = |action, field: &str| calls(&writes, action)[0].params[field].as_str().unwrap().to_owned();
     assert_eq!(field("CreateSnapshot", "SnapshotName"), free);

@@ -46,7 +46,7 @@ async fn fifty_five_minutes_pass_over_four_invocations() {
     setup.deleted().await;
 }
 
-/// What is handed on is the event as it came, and beside it nothing secret.
+/// What is handed on is the event as it came, and with it nothing secret.
 #[tokio::test(start_paused = true)]
 async fn a_hand_over_holds_no_secret_but_the_events_own() {
     let setup = slow(Duration::from_mins(25));

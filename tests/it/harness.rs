@@ -40,7 +40,7 @@ pub(crate) const SUBNETS: [&str; 3] =
 /// Security groups of applications in it.
 pub(crate) const APPS: [&str; 2] = ["sg-0a00000000000aa01", "sg-0a00000000000aa02"];
 
-/// Look-ups that a request can do without, whatever comes of them.
+/// Lookups that a request can do without, whatever comes of them.
 pub(crate) const OPTIONAL: [&str; 8] = [
     "DescribeCacheEngineVersions",
     "DescribeEngineDefaultParameters",
@@ -351,7 +351,7 @@ pub(crate) fn other_vpc() -> Value {
     })
 }
 
-/// The seed's quick start: one Valkey node without a password.
+/// The module's quick start: one Valkey node without a password.
 pub(crate) fn quick_start() -> Value {
     json!({
         "Env": "development",
@@ -362,7 +362,7 @@ pub(crate) fn quick_start() -> Value {
     })
 }
 
-/// The seed's production example, as AWS can grant it.
+/// The module's production example, as AWS can grant it.
 pub(crate) fn production() -> Value {
     json!({
         "Env": "production",

@@ -27,7 +27,7 @@ async fn standing(changes: Value) -> (Setup, Value) {
     (setup, properties)
 }
 
-/// An Update that succeeds, after which the same transition makes no write. Returns its writes, without hand-overs.
+/// An Update that succeeds, after which the same properties make no write. Returns its writes, without hand-overs.
 async fn changed(setup: &Setup, properties: Value) -> (Outcome, Vec<Entry>) {
     let (outcome, writes) = setup.updated(properties).await;
     quiet(setup).await;
@@ -47,7 +47,7 @@ async fn quiet(setup: &Setup) {
     let before = setup.writes().len();
     let answer = setup.stack.send("Update", CACHE, json!({})).await.unwrap();
     assert!(answer.is_success(), "{}", answer.reason());
-    assert_eq!(setup.write_names().split_off(before), Vec::<String>::new(), "an unchanged transition wrote");
+    assert_eq!(setup.write_names().split_off(before), Vec::<String>::new(), "unchanged properties caused a write");
 }
 
 async fn rolled_back(setup: &Setup, properties: Value) -> (Outcome, Vec<Entry>) {
@@ -100,7 +100,7 @@ fn tls_on() -> Value {
     json!({"TransitEncryptionEnabled": true})
 }
 
-/// The first call adds the token beside access without one, the second requires it.
+/// The first call adds the token along with access without one, the second requires it.
 #[tokio::test(start_paused = true)]
 async fn a_first_token_is_added_and_then_required() {
     let (setup, plain) = standing(tls_on()).await;
@@ -137,14 +137,14 @@ async fn a_first_token_survives_the_death_of_an_invocation() {
 #[tokio::test(start_paused = true)]
 async fn a_token_that_never_became_required_is_set_by_the_next_update() {
     let (setup, plain) = standing(tls_on()).await;
-    let transition = with(plain.clone(), json!({"AuthTokenEnabled": true}));
+    let properties = with(plain.clone(), json!({"AuthTokenEnabled": true}));
     let refusal = Kind::error("InvalidParameterValue", "not now");
     setup.aws.fault(Fault::on(MODIFY, 2, refusal));
     // Once a token is there AWS has no way back to none, so the rollback leaves it as a second way in.
-    let (outcome, _) = rolled_back(&setup, transition.clone()).await;
+    let (outcome, _) = rolled_back(&setup, properties.clone()).await;
     assert!(outcome.reason.contains("not now"), "{}", outcome.reason);
     assert!(group(&setup).token_optional, "clients without a password must still come in");
-    let (outcome, writes) = changed(&setup, transition).await;
+    let (outcome, writes) = changed(&setup, properties).await;
     assert_eq!(strategies(&writes), ["SET"]);
     assert_token_alone(&setup, &outcome);
     setup.deleted().await;
@@ -185,7 +185,7 @@ async fn a_token_gives_way_to_a_user_group_and_comes_back() {
     setup.deleted().await;
 }
 
-/// A mark that an abandoned change of the login left behind does not let a later one skip the SET.
+/// A mark that an abandoned change of the authentication left behind does not let a later one skip the SET.
 #[tokio::test(start_paused = true)]
 async fn an_abandoned_first_token_does_not_leave_the_next_one_optional() {
     let (setup, plain) = standing(tls_on()).await;
@@ -208,7 +208,7 @@ async fn a_user_group_gives_way_to_nobody() {
     setup.deleted().await;
 }
 
-/// User group and TLS go in one Update: the login goes first, because AWS moves TLS only without one.
+/// User group and TLS go in one Update: the user group goes first, because AWS moves TLS only without one.
 #[tokio::test(start_paused = true)]
 async fn a_user_group_and_tls_go_together() {
     let (setup, _) = standing(json!({"UserGroupIds": ["g0"]})).await;
@@ -229,8 +229,8 @@ async fn a_user_group_and_tls_go_together() {
 #[tokio::test(start_paused = true)]
 async fn a_token_cannot_be_dropped_without_a_user_group() {
     let (setup, _) = standing(json!({"AuthTokenEnabled": true})).await;
-    let transition = with(quick_start(), json!({"TransitEncryptionEnabled": true, "Description": "not this"}));
-    let (outcome, writes) = rolled_back(&setup, transition).await;
+    let properties = with(quick_start(), json!({"TransitEncryptionEnabled": true, "Description": "not this"}));
+    let (outcome, writes) = rolled_back(&setup, properties).await;
     assert_eq!(names(&writes), Vec::<String>::new());
     assert!(
         outcome.reason.contains("AuthTokenEnabled") && outcome.reason.contains("UserGroupIds"),
@@ -328,8 +328,8 @@ fn nodes(count: u32) -> Value {
 #[tokio::test(start_paused = true)]
 async fn nodes_go_last() {
     let (setup, four) = standing(nodes(4)).await;
-    let transition = with(with(four, nodes(2)), json!({"Description": "smaller", "NodeType": "cache.t4g.small"}));
-    let (_, writes) = changed(&setup, transition).await;
+    let properties = with(with(four, nodes(2)), json!({"Description": "smaller", "NodeType": "cache.t4g.small"}));
+    let (_, writes) = changed(&setup, properties).await;
     assert_eq!(names(&writes), [MODIFY, MODIFY, "DecreaseReplicaCount"]);
     assert_eq!(writes[2].params["NewReplicaCount"], "1");
     setup.deleted().await;
@@ -366,8 +366,8 @@ async fn a_member_that_is_still_being_made_holds_back_the_next_change() {
     let start = setup.aws.clock().now();
     let state = || Kind::error("InvalidReplicationGroupState", "Cache cluster is not in a valid state.");
     setup.aws.fault(Fault::on(MODIFY, 1, state()).times(2));
-    let transition = with(with(two, nodes(3)), json!({"NodeType": "cache.t4g.small"}));
-    let (_, writes) = changed(&setup, transition).await;
+    let properties = with(with(two, nodes(3)), json!({"NodeType": "cache.t4g.small"}));
+    let (_, writes) = changed(&setup, properties).await;
     assert!(writes[0].at.since(start) >= Duration::from_mins(2), "{:?}", names(&writes));
     let accepted: Vec<Entry> = writes.into_iter().filter(|entry| entry.outcome.is_ok()).collect();
     assert_eq!(names(&accepted), [MODIFY, "IncreaseReplicaCount"]);
@@ -427,8 +427,8 @@ async fn a_layout_with_ids_says_which_shards_stay() {
     let shard = |id: &str, replicas: u32| json!({"NodeGroupId": id, "ReplicaCount": replicas});
     let layout = |shards: Value| json!({"NodeGroupConfiguration": shards});
     let (setup, base) = standing(layout(json!([shard("0001", 1), shard("0002", 1), shard("0003", 2)]))).await;
-    let transition = with(base.clone(), layout(json!([shard("0001", 1), shard("0003", 2)])));
-    let (_, writes) = changed(&setup, transition).await;
+    let properties = with(base.clone(), layout(json!([shard("0001", 1), shard("0003", 2)])));
+    let (_, writes) = changed(&setup, properties).await;
     assert_eq!(names(&writes), ["ModifyReplicationGroupShardConfiguration"]);
     assert_eq!(writes[0].params["NodeGroupsToRemove"], json!({"NodeGroupToRemove": ["0002"]}));
     let sizes = |setup: &Setup| -> Vec<(String, usize)> {
@@ -649,8 +649,8 @@ async fn replicas_go_by_number_without_names() {
     setup.deleted().await;
 }
 
-/// While compatible, AWS changes neither version, node type nor the number of nodes: the mode is settled first, or the
-/// transition refused.
+/// While compatible, AWS changes neither version, node type nor the number of nodes: the mode is changed first, or the
+/// change refused.
 #[tokio::test(start_paused = true)]
 async fn nothing_else_changes_while_cluster_mode_is_compatible() {
     let (setup, base) = standing(with(nodes(2), json!({"ClusterMode": "compatible", "EngineVersion": "8.0"}))).await;
@@ -823,8 +823,8 @@ async fn logs_change_destination_and_format() {
 #[tokio::test(start_paused = true)]
 async fn an_upgrade_comes_before_the_logs_that_need_it() {
     let (setup, old) = standing(redis(json!({"EngineVersion": "5.0.6", "ReplicationGroupId": ID}))).await;
-    let transition = json!({"EngineVersion": "7.1", "LogDelivery": [log("slow-log", "slow")]});
-    let (_, writes) = changed(&setup, with(old, transition)).await;
+    let properties = json!({"EngineVersion": "7.1", "LogDelivery": [log("slow-log", "slow")]});
+    let (_, writes) = changed(&setup, with(old, properties)).await;
     let order: Vec<bool> =
         modifications(&writes).iter().map(|call| call.get("LogDeliveryConfigurations").is_some()).collect();
     assert_eq!(order, [false, true]);
@@ -834,8 +834,8 @@ async fn an_upgrade_comes_before_the_logs_that_need_it() {
 #[tokio::test(start_paused = true)]
 async fn tags_come_while_available_and_new_members_have_them() {
     let (setup, two) = standing(with(nodes(2), json!({"Tags": [{"Key": "Old", "Value": "1"}]}))).await;
-    let transition = with(with(two, nodes(3)), json!({"Tags": [{"Key": "New", "Value": "2"}]}));
-    let (_, writes) = changed(&setup, transition).await;
+    let properties = with(with(two, nodes(3)), json!({"Tags": [{"Key": "New", "Value": "2"}]}));
+    let (_, writes) = changed(&setup, properties).await;
     assert!(writes.iter().all(|entry| entry.outcome.is_ok()), "{writes:?}");
     assert_eq!(names(&writes).last().unwrap(), "IncreaseReplicaCount");
     for member in group(&setup).members() {
@@ -867,9 +867,9 @@ async fn a_half_done_update_is_taken_back_while_the_group_is_busy() {
     let refusal = "cache.t4g.micro is not supported here.";
     setup.aws.fault(Fault::on(MODIFY, 1, Kind::error("InvalidParameterValue", refusal)));
     // The description comes after the replicas.
-    let transition = with(with(two, nodes(4)), json!({"Description": "refused"}));
+    let properties = with(with(two, nodes(4)), json!({"Description": "refused"}));
     let mut entries = setup.aws.subscribe();
-    let update = setup.update(transition);
+    let update = setup.update(properties);
     let backup = async {
         while entries.recv().await.unwrap().action != MODIFY {}
         setup.aws.with(|world, now| {
@@ -911,10 +911,10 @@ async fn silent_roll_backs_are_told_and_not_repeated() {
 #[tokio::test(start_paused = true)]
 async fn an_update_of_an_hour_goes_on_over_several_invocations() {
     let (setup, base) = standing(redis(json!({"ReplicationGroupId": ID}))).await;
-    let transition = json!({
+    let properties = json!({
         "Engine": "valkey", "EngineVersion": "8.2", "NodeType": "cache.t4g.small", "TransitEncryptionEnabled": true,
     });
-    let (outcome, writes) = changed(&setup, with(base, transition)).await;
+    let (outcome, writes) = changed(&setup, with(base, properties)).await;
     let expected = ["engine", "node type", "preferred", "required"];
     assert_eq!(modifications(&writes).len(), expected.len(), "{writes:?}");
     assert_eq!(hand_overs(&setup), 3);

@@ -60,7 +60,7 @@ fn the_page_says_how_many_shapes_it_has_and_how_many_are_assumed() {
 }
 
 #[test]
-#[ignore = "looks at what all other tests sent; `make test` runs it after them"]
+#[ignore = "checks what all other tests sent; `make test` runs it after them"]
 fn every_line_is_sent_by_some_test_and_every_call_has_its_line() {
     let folder = folder().expect("SENT_CALLS names the folder where the other tests left what they sent");
     let (unsent, unknown) = page().compare(&folder).unwrap();

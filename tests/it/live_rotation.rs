@@ -95,8 +95,8 @@ async fn ping(endpoint: &str, token: &str, root: &str) -> RedisResult<()> {
 #[tokio::test]
 async fn each_step_opens_the_cache_to_whom_it_should() {
     let test = "each_step_opens_the_cache_to_whom_it_should";
-    let transition = with(production(), json!({"AuthTokenGraceMinutes": 0}));
-    let Some(live) = Live::open(test, transition).await else { return };
+    let properties = with(production(), json!({"AuthTokenGraceMinutes": 0}));
+    let Some(live) = Live::open(test, properties).await else { return };
     let old = live.password();
     let version = live.announced();
     let arn = live.aws().with(|world, _| world.secrets.secret(SECRET).unwrap().arn.clone());
@@ -138,7 +138,7 @@ async fn a_token_that_does_not_open_the_cache_fails_the_test_step() {
     }
 }
 
-/// A client that reads the secret once a second, connects anew for every command, and keeps one connection beside.
+/// A client that reads the secret once a second, connects anew for every command, and keeps one connection besides.
 struct Client {
     stop: Arc<AtomicBool>,
     commands: Arc<AtomicUsize>,
@@ -181,9 +181,9 @@ impl Client {
 #[tokio::test]
 async fn a_client_that_reads_its_secret_every_second_never_fails() {
     let test = "a_client_that_reads_its_secret_every_second_never_fails";
-    let transition =
+    let properties =
         |version: &str| with(production(), json!({"AuthTokenGraceMinutes": 0, "AuthTokenVersion": version}));
-    let Some(live) = Live::open(test, transition("1")).await else { return };
+    let Some(live) = Live::open(test, properties("1")).await else { return };
     let client = Client::start(&live);
     let first = live.password();
 
@@ -192,7 +192,7 @@ async fn a_client_that_reads_its_secret_every_second_never_fails() {
     let second = live.password();
     assert!(!live.opens(&first, false).await, "the first token still opens the cache");
 
-    live.account.setup.updated(transition("2")).await;
+    live.account.setup.updated(properties("2")).await;
     let third = live.password();
     assert!(!live.opens(&second, false).await, "the second token still opens the cache");
     assert!(live.opens(&third, true).await);

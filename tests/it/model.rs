@@ -24,7 +24,7 @@ enum Shape {
 }
 
 #[derive(Clone, Debug, PartialEq)]
-enum Login {
+enum AuthKind {
     Nobody,
     Generated,
     Literal(&'static str),
@@ -39,7 +39,7 @@ struct Transition {
     node_type: &'static str,
     shape: Shape,
     tls: &'static str,
-    login: Login,
+    auth: AuthKind,
     port: u32,
     at_rest: bool,
     parameters: Option<Vec<(&'static str, &'static str)>>,
@@ -85,11 +85,11 @@ impl Transition {
             set("TransitEncryptionEnabled", json!(true));
             set("TransitEncryptionMode", json!(self.tls));
         }
-        match &self.login {
-            Login::Nobody => None,
-            Login::Generated => set("AuthTokenEnabled", json!(true)),
-            Login::Literal(token) => set("AuthToken", json!(token)),
-            Login::UserGroup(id) => set("UserGroupIds", json!([id])),
+        match &self.auth {
+            AuthKind::Nobody => None,
+            AuthKind::Generated => set("AuthTokenEnabled", json!(true)),
+            AuthKind::Literal(token) => set("AuthToken", json!(token)),
+            AuthKind::UserGroup(id) => set("UserGroupIds", json!([id])),
         };
         if let Some(parameters) = &self.parameters {
             let parameters: Map<String, Value> =
@@ -126,14 +126,14 @@ impl Transition {
             Tls::Required => "required",
         };
         same("TLS", json!(tls), json!(self.tls));
-        let users: Vec<&str> = match &self.login {
-            Login::UserGroup(id) => vec![*id],
+        let users: Vec<&str> = match &self.auth {
+            AuthKind::UserGroup(id) => vec![*id],
             _ => Vec::new(),
         };
         same("user groups", json!(group.user_groups), json!(users));
-        let tokens = match &self.login {
-            Login::Literal(token) => vec![(*token).to_owned()],
-            Login::Generated => {
+        let tokens = match &self.auth {
+            AuthKind::Literal(token) => vec![(*token).to_owned()],
+            AuthKind::Generated => {
                 let derived = format!("elasticache/{}/auth-token", group.id);
                 let number = group.id.rsplit_once('-').and_then(|(_, n)| n.parse::<u32>().ok());
                 let name = match (self.settings.get("SecretName"), number) {
@@ -143,9 +143,9 @@ impl Transition {
                 };
                 vec![setup.secret(&name)["password"].as_str().unwrap_or_default().to_owned()]
             }
-            Login::Nobody | Login::UserGroup(_) => Vec::new(),
+            AuthKind::Nobody | AuthKind::UserGroup(_) => Vec::new(),
         };
-        if self.login != Login::Nobody || !group.token_optional {
+        if self.auth != AuthKind::Nobody || !group.token_optional {
             same("tokens", json!(group.tokens), json!(tokens));
         }
         if let Some(description) = self.settings.get("Description") {
@@ -203,17 +203,17 @@ fn shapes() -> impl Strategy<Value = Shape> {
     prop_oneof![6 => single, 2 => sharded, 1 => compatible]
 }
 
-fn transitions() -> impl Strategy<Value = Transition> {
+fn property_sets() -> impl Strategy<Value = Transition> {
     let engine = prop_oneof![
         4 => prop::sample::select(vec![("valkey", "7.2"), ("valkey", "8.0"), ("valkey", "8.2"), ("valkey", "9.0")]),
         1 => prop::sample::select(vec![("redis", "6.2"), ("redis", "7.0"), ("redis", "7.1")]),
     ];
     let node_type = prop::sample::select(vec!["cache.t4g.micro", "cache.t4g.medium", "cache.m7g.large"]);
-    let login = prop_oneof![
-        3 => Just(Login::Nobody),
-        2 => Just(Login::Generated),
-        1 => prop::sample::select(vec!["a-literal-token-0001", "a-literal-token-0002"]).prop_map(Login::Literal),
-        1 => prop::sample::select(vec!["people", "robots"]).prop_map(Login::UserGroup),
+    let auth = prop_oneof![
+        3 => Just(AuthKind::Nobody),
+        2 => Just(AuthKind::Generated),
+        1 => prop::sample::select(vec!["a-literal-token-0001", "a-literal-token-0002"]).prop_map(AuthKind::Literal),
+        1 => prop::sample::select(vec!["people", "robots"]).prop_map(AuthKind::UserGroup),
     ];
     let parameters = prop::option::weighted(
         0.3,
@@ -221,10 +221,10 @@ fn transitions() -> impl Strategy<Value = Transition> {
     );
     let tls = prop::sample::select(vec!["off", "off", "preferred", "required"]);
     let policy = prop::sample::select(vec!["Refuse", "Snapshot", "Snapshot", "Empty"]);
-    let parts = (engine, node_type, shapes(), tls, login, parameters, settings(), policy);
+    let parts = (engine, node_type, shapes(), tls, auth, parameters, settings(), policy);
     let fixed = (rare("app", "shop"), rare(6379, 6380), rare(true, false), rare(true, false));
     (parts, fixed).prop_map(|(parts, (project, port, at_rest, immediately))| {
-        let (engine, node_type, shape, tls, login, parameters, settings, policy) = parts;
+        let (engine, node_type, shape, tls, auth, parameters, settings, policy) = parts;
         let shape = match shape {
             // It knows no such mode.
             Shape::Compatible { nodes, multi_az } if engine == ("redis", "6.2") => {
@@ -233,14 +233,14 @@ fn transitions() -> impl Strategy<Value = Transition> {
             shape => shape,
         };
         let old = engine == ("redis", "6.2") && tls == "preferred";
-        let tls = if login == Login::Nobody && !old { tls } else { "required" };
+        let tls = if auth == AuthKind::Nobody && !old { tls } else { "required" };
         Transition {
             project,
             engine,
             node_type,
             shape,
             tls,
-            login,
+            auth,
             port,
             at_rest,
             parameters,
@@ -256,52 +256,54 @@ fn rare<T: Clone + std::fmt::Debug + 'static>(usual: T, other: T) -> impl Strate
     prop_oneof![9 => Just(usual), 1 => Just(other)]
 }
 
-/// A pair: mostly a transition and a neighbour that differs in some parts.
+/// A pair: mostly properties and a neighbour that differs in some parts.
 fn pairs() -> impl Strategy<Value = (Transition, Transition)> {
-    (transitions(), transitions(), prop::array::uniform10(prop::bool::weighted(0.3))).prop_map(|(a, other, takes)| {
-        let mut b = a.clone();
-        let [engine, node_type, shape, access, port, at_rest, parameters, settings, project, immediately] = takes;
-        b.policy = other.policy;
-        if engine {
-            b.engine = other.engine;
-        }
-        if node_type {
-            b.node_type = other.node_type;
-        }
-        if shape {
-            b.shape = other.shape;
-        }
-        if access {
-            (b.tls, b.login) = (other.tls, other.login);
-        }
-        if port {
-            b.port = other.port;
-        }
-        if at_rest {
-            b.at_rest = other.at_rest;
-        }
-        if parameters {
-            b.parameters = other.parameters;
-        }
-        if settings {
-            b.settings = other.settings;
-        }
-        if project {
-            b.project = other.project;
-        }
-        if immediately {
-            b.immediately = other.immediately;
-        }
-        // Which nodes of a sharded group go, and so which subnet becomes free, is for AWS to choose.
-        if let (Shape::Sharded { .. }, _) | (_, Shape::Sharded { .. }) = (&a.shape, &b.shape) {
-            b.settings.insert("SubnetIds".to_owned(), a.settings["SubnetIds"].clone());
-        }
-        // What waits for the window is not there yet, and AWS applies it with the next change that does not wait.
-        if !(a.immediately && b.immediately) {
-            (b.engine, b.node_type) = (a.engine, a.node_type);
-        }
-        (a, b)
-    })
+    (property_sets(), property_sets(), prop::array::uniform10(prop::bool::weighted(0.3))).prop_map(
+        |(a, other, takes)| {
+            let mut b = a.clone();
+            let [engine, node_type, shape, access, port, at_rest, parameters, settings, project, immediately] = takes;
+            b.policy = other.policy;
+            if engine {
+                b.engine = other.engine;
+            }
+            if node_type {
+                b.node_type = other.node_type;
+            }
+            if shape {
+                b.shape = other.shape;
+            }
+            if access {
+                (b.tls, b.auth) = (other.tls, other.auth);
+            }
+            if port {
+                b.port = other.port;
+            }
+            if at_rest {
+                b.at_rest = other.at_rest;
+            }
+            if parameters {
+                b.parameters = other.parameters;
+            }
+            if settings {
+                b.settings = other.settings;
+            }
+            if project {
+                b.project = other.project;
+            }
+            if immediately {
+                b.immediately = other.immediately;
+            }
+            // Which nodes of a sharded group go, and so which subnet becomes free, is for AWS to choose.
+            if let (Shape::Sharded { .. }, _) | (_, Shape::Sharded { .. }) = (&a.shape, &b.shape) {
+                b.settings.insert("SubnetIds".to_owned(), a.settings["SubnetIds"].clone());
+            }
+            // What waits for the window is not there yet, and AWS applies it with the next change that does not wait.
+            if !(a.immediately && b.immediately) {
+                (b.engine, b.node_type) = (a.engine, a.node_type);
+            }
+            (a, b)
+        },
+    )
 }
 
 fn the_group(setup: &Setup, id: &str) -> ReplicationGroup {
@@ -372,7 +374,7 @@ async fn created(policy: &Policy, a: &Transition) -> Result<(Setup, String), Str
             world.elasticache.add_user_group(UserGroup::new(id, "redis", "0123456789abcdef"));
         }
     });
-    // Quicker than AWS ever is: whatever is not refused beforehand then also ends in time, after few looks.
+    // Quicker than AWS ever is: whatever is not refused beforehand then also ends in time, after few observations.
     setup.aws.with(|world, _| world.elasticache.pace = quick_pace());
     let created = setup.create(a.properties()).await;
     if created.status != StackStatus::CreateComplete {
@@ -438,7 +440,7 @@ fn quick_pace() -> Pace {
 /// Pairs of one part.
 const PAIRS: u32 = 1250;
 
-/// Runs so many pairs through `check`, which says whether the update was granted.
+/// Runs so many pairs through `check`, which says whether the update was accepted.
 fn check_pairs(seed: u64, count: u32, check: &impl AsyncFn(&Policy, &Transition, &Transition) -> Result<bool, String>) {
     let mut runner = TestRunner::new(Config {
         cases: count,
@@ -448,22 +450,22 @@ fn check_pairs(seed: u64, count: u32, check: &impl AsyncFn(&Policy, &Transition,
         ..Config::default()
     });
     let policy = policy();
-    let granted = std::cell::Cell::new(0);
+    let accepted = std::cell::Cell::new(0);
     let result = runner.run(&pairs(), |(a, b)| {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
         match runtime.block_on(check(&policy, &a, &b)) {
             Ok(done) => {
-                granted.set(granted.get() + u32::from(done));
+                accepted.set(accepted.get() + u32::from(done));
                 Ok(())
             }
             Err(error) => Err(TestCaseError::fail(error)),
         }
     });
     result.unwrap_or_else(|error| panic!("{error}"));
-    assert!(granted.get() > count / 2, "only {} of {count} updates were granted", granted.get());
+    assert!(accepted.get() > count / 2, "only {} of {count} updates were granted", accepted.get());
 }
 
-/// In parts, so that a machine with several processors runs them side by side.
+/// In parts, so that a machine with several processors runs them concurrently.
 mod parts {
     use super::{PAIRS, check_pairs, rolled_back, there_and_back};
 

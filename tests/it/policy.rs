@@ -85,7 +85,7 @@ const STAGES: [Stage; 11] = [
 /// A sharded cache that grows, with what a single one cannot have.
 async fn shards(setup: &Setup) -> Outcome {
     setup.aws.with(|world, _| world.elasticache.add_user_group(UserGroup::new("people", "valkey", "0123456789abcdef")));
-    let transition = |shards: i32| {
+    let properties = |shards: i32| {
         let more = json!({
             "NumCacheNodes": null, "AutomaticFailoverEnabled": null, "AuthTokenEnabled": null,
             "NumNodeGroups": shards, "ReplicasPerNodeGroup": 1, "UserGroupIds": ["people"],
@@ -94,7 +94,7 @@ async fn shards(setup: &Setup) -> Outcome {
         });
         with(production(), more)
     };
-    for step in [setup.stack.create("Shards", transition(1)).await, setup.stack.update("Shards", transition(2)).await] {
+    for step in [setup.stack.create("Shards", properties(1)).await, setup.stack.update("Shards", properties(2)).await] {
         if !step.reason.is_empty() {
             return step;
         }
@@ -294,7 +294,7 @@ async fn a_group_that_lost_its_tags_is_refused_with_the_tags_to_put_back() {
     setup.deleted().await;
 }
 
-/// A look saw the tag and the call is denied all the same: the answer names the tag beside the right.
+/// An observation saw the tag and the call is denied all the same: the answer names the tag as well as the right.
 #[tokio::test(start_paused = true)]
 async fn a_right_that_hangs_on_the_tag_is_denied_with_a_word_about_it() {
     let setup = Setup::new();

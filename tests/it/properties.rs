@@ -18,7 +18,7 @@ use crate::shapes::parameter_group;
 
 /// Name of a secret that a template may name, and its ARN.
 fn external_secret(setup: &Setup) -> String {
-    let secret = json!({"Name": "elasticache/foreign", "SecretString": "{\"t\": \"sixteen-and-more-1\"}"});
+    let secret = json!({"Name": "elasticache/external", "SecretString": "{\"t\": \"sixteen-and-more-1\"}"});
     let made = setup.by_hand(SecretsManager::handle, "CreateSecret", secret);
     made["ARN"].as_str().unwrap().to_owned()
 }
@@ -42,7 +42,7 @@ const TOPIC: &str = "arn:aws:sns:us-east-1:123456789012:cache";
 const KEY: &str = "arn:aws:kms:us-east-1:123456789012:key/1234abcd";
 
 /// Property, what is added to the quick start, the call that shows its effect, where in it, and the value there.
-/// `ARN` stands for the foreign secret.
+/// `ARN` stands for the external secret.
 #[allow(clippy::too_many_lines, reason = "a table with an entry per property")]
 pub(crate) fn effects() -> Vec<(&'static str, Value, &'static str, &'static str, Value)> {
     let token = json!({"AuthTokenEnabled": true});

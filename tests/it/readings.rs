@@ -207,7 +207,7 @@ fn shape(writes: &[Entry]) -> Vec<String> {
         format!("{}{}", entry.action, said.collect::<String>())
     });
     let mut names: Vec<String> = names.collect();
-    // Steps without an order among them run side by side.
+    // Steps without an order among them run concurrently.
     names.sort();
     names
 }

@@ -102,13 +102,13 @@ async fn an_update_to_no_subnets_is_refused_before_a_write() {
 #[tokio::test(start_paused = true)]
 async fn a_compatible_cluster_that_cannot_be_is_refused() {
     let old = json!({"Engine": "redis", "EngineVersion": "6.2", "NumCacheNodes": 2, "AutomaticFailoverEnabled": true});
-    for (transition, rule) in [
+    for (properties, rule) in [
         (json!({"NumNodeGroups": 2, "ReplicasPerNodeGroup": 1}), "allows one shard and 2 are wanted"),
         (json!({"NumNodeGroups": 1}), "needs a replica"),
         (json!({"NodeGroupConfiguration": [{"ReplicaCount": 0}]}), "needs a replica"),
         (old, "Redis OSS 6.2 knows no compatible mode"),
     ] {
-        let reason = refused(with(transition, json!({"ClusterMode": "compatible"}))).await;
+        let reason = refused(with(properties, json!({"ClusterMode": "compatible"}))).await;
         assert_says(&reason, &["1 problem ", "ClusterMode (compatible)", rule]);
     }
 }
@@ -202,14 +202,14 @@ async fn missing_and_full_subnets_are_refused() {
 /// Everything that the properties point at is looked up in the same pass.
 #[tokio::test(start_paused = true)]
 async fn everything_wrong_in_the_account_is_in_one_reason() {
-    let transition = json!({
+    let properties = json!({
         "SubnetIds": [SUBNETS[0], "subnet-0f00000000000000f"],
         "AllowedSecurityGroupIds": [APPS[0], "sg-0f00000000000000f"],
         "SecurityGroupIds": ["sg-0b00000000000bb01"],
         "AuthTokenEnabled": null,
         "AuthTokenSecretArn": "arn:aws:secretsmanager:us-east-1:123456789012:secret:elasticache/none-AbCdEf",
     });
-    let reason = refused_by_the_account(with(quick_start(), transition)).await;
+    let reason = refused_by_the_account(with(quick_start(), properties)).await;
     assert_says(&reason, &["4 problems", "subnet-0f00000000000000f", "AllowedSecurityGroupIds (sg-0f00000000000000f)"]);
     assert_says(&reason, &["SecurityGroupIds (sg-0b00000000000bb01): is in vpc-0a1b2c3d4e5f60002"]);
     assert_says(&reason, &["AuthTokenSecretArn", "does not exist or has no value"]);
@@ -224,24 +224,24 @@ async fn every_value_out_of_range_is_listed() {
         ("fi_nal", "may hold only"),
     ] {
         let description = format!("<{}>", "x".repeat(254));
-        let transition = json!({
+        let properties = json!({
             "SnapshotRetentionLimit": 36, "FinalSnapshotIdentifier": name, "Description": description,
         });
-        let reason = refused(transition).await;
+        let reason = refused(properties).await;
         assert_says(&reason, &["4 problems", "SnapshotRetentionLimit (36): must be between 0 and 35"]);
         assert_says(&reason, &[&format!("FinalSnapshotIdentifier ({name}): {rule}")]);
         assert_says(&reason, &["at most 255 characters and has 256", "angle brackets"]);
     }
-    for transition in [json!({"SnapshotRetentionLimit": -1}), json!({"Port": 0}), json!({"NumCacheNodes": 7})] {
-        let name = transition.as_object().unwrap().keys().next().unwrap().clone();
-        assert_says(&refused(transition).await, &["1 problem ", &name, "must be between"]);
+    for properties in [json!({"SnapshotRetentionLimit": -1}), json!({"Port": 0}), json!({"NumCacheNodes": 7})] {
+        let name = properties.as_object().unwrap().keys().next().unwrap().clone();
+        assert_says(&refused(properties).await, &["1 problem ", &name, "must be between"]);
     }
 }
 
 /// Unknown names, wrong types, values out of range and impossible combinations come together.
 #[tokio::test(start_paused = true)]
 async fn problems_of_every_kind_are_in_one_reason() {
-    let transition = json!({
+    let properties = json!({
         "NodTypes": "cache.t4g.micro",
         "SubnetIds": SUBNETS[0],
         "NumCacheNodes": "two",
@@ -254,7 +254,7 @@ async fn problems_of_every_kind_are_in_one_reason() {
         "Engine": "memcached",
         "ProjectId": null,
     });
-    let reason = refused(transition).await;
+    let reason = refused(properties).await;
     assert_says(&reason, &["NodTypes: is not a property of Custom::ElastiCache; did you mean NodeType?"]);
     assert_says(&reason, &["SubnetIds (subnet-0a000000000000001): must be a list"]);
     assert_says(&reason, &["NumCacheNodes (two): must be a whole number", "MultiAzEnabled (yes)"]);
@@ -268,7 +268,7 @@ async fn problems_of_every_kind_are_in_one_reason() {
 async fn tokens_that_cannot_be_are_refused_without_showing_them() {
     let arn = "arn:aws:secretsmanager:us-east-1:123456789012:secret:elasticache/x-AbCdEf";
     let literal = "A-literal-token-0123456789";
-    for (transition, parts) in [
+    for (properties, parts) in [
         (json!({"AuthToken": literal, "AuthTokenEnabled": true}), ["AuthToken", "excludes AuthTokenEnabled"]),
         (json!({"AuthToken": literal, "AuthTokenSecretArn": arn}), ["AuthToken", "excludes AuthTokenSecretArn"]),
         (json!({"AuthTokenEnabled": true, "AuthTokenSecretArn": arn}), ["AuthTokenEnabled", "excludes"]),
@@ -278,9 +278,9 @@ async fn tokens_that_cannot_be_are_refused_without_showing_them() {
         (json!({"AuthToken": "A-literal@token/0123456789"}), ["AuthToken", "may hold only"]),
         (json!({"AuthToken": ["A-literal-token-0123456789"]}), ["AuthToken", "must be a string"]),
     ] {
-        let reason = refused(transition.clone()).await;
+        let reason = refused(properties.clone()).await;
         assert_says(&reason, &parts);
-        if let Some(token) = transition["AuthToken"].as_str() {
+        if let Some(token) = properties["AuthToken"].as_str() {
             assert!(!reason.contains(token), "{reason}");
         }
         assert!(!reason.contains(literal), "{reason}");

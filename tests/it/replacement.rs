@@ -380,8 +380,8 @@ async fn a_token_goes_with_a_replacement() {
                 assert!(outcome.reason.contains(part), "{part}: {}", outcome.reason);
             }
             assert_eq!(names(&writes), Vec::<String>::new());
-            let transition = with(quick_start(), json!({"ReplacementPolicy": policy}));
-            let (outcome, _) = setup.updated(transition).await;
+            let properties = with(quick_start(), json!({"ReplacementPolicy": policy}));
+            let (outcome, _) = setup.updated(properties).await;
             assert_eq!(outcome.get_att("Connection.PasswordRequired"), Ok("false"));
             assert_eq!(read(&setup, SECOND, "greeting").is_some(), policy == "Snapshot");
             assert_eq!((outcome.physical_id.as_str(), setup.tokens(SECOND)), (SECOND, Vec::new()));
@@ -509,8 +509,8 @@ async fn a_replacement_that_could_be_undone_in_place_returns_to_the_old_generati
         let first = setup.created(before.clone()).await.physical_id;
         write(&setup, &first, "greeting", "hello");
         setup.stack.fail_elsewhere();
-        let transition = with(with(before, change.clone()), json!({"ReplacementPolicy": "Empty"}));
-        let (outcome, writes) = setup.rolled_back(transition).await;
+        let properties = with(with(before, change.clone()), json!({"ReplacementPolicy": "Empty"}));
+        let (outcome, writes) = setup.rolled_back(properties).await;
         assert_eq!(outcome.request_types(), ["Update", "Update", "Delete"], "{change}");
         assert_eq!(calls(&writes, "CreateReplicationGroup").len(), 1, "{change}");
         assert_eq!((&outcome.physical_id, groups(&setup)), (&first, vec![first.clone()]), "{change}");
@@ -662,10 +662,10 @@ async fn a_duplicate_that_is_late_makes_no_third_generation() {
         setup.aws.fault(Fault::on("DescribeCacheParameterGroups", nth, Kind::Slow(Duration::from_secs(9))));
         setup.updated(other_port("Empty")).await;
         setup.stack.settle().await;
-        assert_eq!(groups(&setup), [SECOND], "the slow look is number {nth}");
+        assert_eq!(groups(&setup), [SECOND], "the slow call is number {nth}");
         let writes = setup.writes();
         let third = writes.iter().filter(|entry| entry.params.to_string().contains(THIRD));
-        assert_eq!(third.count(), 0, "the slow look is number {nth}: {:?}", names(&writes));
+        assert_eq!(third.count(), 0, "the slow call is number {nth}: {:?}", names(&writes));
     }
 }
 
@@ -686,7 +686,7 @@ async fn a_duplicate_takes_no_second_snapshot() {
         setup.stack.settle().await;
         let writes = setup.writes();
         let taken = calls(&writes, "CreateSnapshot").iter().filter(|call| call.outcome.is_ok()).count();
-        assert_eq!(taken, 1, "the slow look is number {nth}");
+        assert_eq!(taken, 1, "the slow call is number {nth}");
         setup.deleted().await;
     }
 }

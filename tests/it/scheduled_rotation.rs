@@ -199,8 +199,8 @@ async fn a_schedule_that_does_not_rotate_at_once_passes_its_trial() {
 /// A rotation of the template's token would be undone by the next update.
 #[tokio::test(start_paused = true)]
 async fn a_token_of_the_template_is_not_rotated() {
-    let transition = json!({"AuthTokenEnabled": null, "AuthToken": "A-literal-token-of-the-template-0"});
-    let setup = scheduled(with(production(), transition)).await;
+    let properties = json!({"AuthTokenEnabled": null, "AuthToken": "A-literal-token-of-the-template-0"});
+    let setup = scheduled(with(production(), properties)).await;
     let version = announced(&setup);
     let failure = step(&setup, "createSecret", &version).await.unwrap_err();
     assert!(failure.contains("change the token where it comes from"), "{failure}");
@@ -211,8 +211,8 @@ async fn a_token_of_the_template_is_not_rotated() {
 #[tokio::test(start_paused = true)]
 async fn a_rotation_survives_a_failure_of_each_of_its_calls() {
     for minutes in [json!(0), json!(60)] {
-        let transition = with(production(), json!({"AuthTokenGraceMinutes": minutes}));
-        let setup = scheduled(transition.clone()).await;
+        let properties = with(production(), json!({"AuthTokenGraceMinutes": minutes}));
+        let setup = scheduled(properties.clone()).await;
         let start = setup.aws.journal().len();
         rotated(&setup).await;
         let used = setup.aws.journal().split_off(start);
@@ -227,8 +227,8 @@ async fn a_rotation_survives_a_failure_of_each_of_its_calls() {
             let busy = Kind::error("InvalidReplicationGroupState", "It is busy.");
             let kinds = match action {
                 MODIFY => vec![Kind::CutAfter, busy, Kind::Slow(Duration::from_hours(1))],
-                // A look is a look: the first of each kind stands for all.
-                _ if ["Describe", "Get", "List"].iter().any(|look| action.starts_with(look)) => {
+                // A read is a read: the first of each kind stands for all.
+                _ if ["Describe", "Get", "List"].iter().any(|read| action.starts_with(read)) => {
                     if *nth == 1 {
                         vec![Kind::Denied]
                     } else {
@@ -239,7 +239,7 @@ async fn a_rotation_survives_a_failure_of_each_of_its_calls() {
             };
             for kind in kinds {
                 let what = format!("{kind:?} at call {nth} of {action}, {minutes}");
-                let setup = scheduled(transition.clone()).await;
+                let setup = scheduled(properties.clone()).await;
                 let old = password(&setup);
                 setup.aws.fault(Fault::on(action, *nth, kind));
                 rotated(&setup).await;
@@ -323,10 +323,10 @@ async fn a_rotation_within_the_grace_time_of_another_keeps_both_of_its_tokens() 
 /// An update in the grace time changes no token, and the old one still goes in time.
 #[tokio::test(start_paused = true)]
 async fn an_update_in_the_grace_time_leaves_the_tokens_alone() {
-    let transition = with(production(), json!({"AuthTokenGraceMinutes": 30}));
-    let setup = scheduled(transition.clone()).await;
+    let properties = with(production(), json!({"AuthTokenGraceMinutes": 30}));
+    let setup = scheduled(properties.clone()).await;
     rotated(&setup).await;
-    let (_, writes) = setup.updated(with(transition, json!({"Description": "other"}))).await;
+    let (_, writes) = setup.updated(with(properties, json!({"Description": "other"}))).await;
     assert_eq!((names(&writes), setup.tokens(GROUP).len()), (vec![MODIFY.to_owned()], 2));
     tokio::time::sleep(Duration::from_mins(45)).await;
     assert_eq!(setup.tokens(GROUP), [password(&setup)]);

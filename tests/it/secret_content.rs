@@ -55,12 +55,12 @@ fn assert_theirs(setup: &Setup, what: &str) {
 /// Every key of ours, lost or of a wrong type in every way: the next update puts it right and leaves the rest alone.
 #[tokio::test(start_paused = true)]
 async fn broken_keys_of_ours_are_put_right_and_those_of_others_stay() {
-    for transition in [production(), literal()] {
+    for properties in [production(), literal()] {
         let setup = Setup::new();
-        setup.created(transition.clone()).await;
+        setup.created(properties.clone()).await;
         let whole = setup.secret(SECRET);
         edited(&setup, add_theirs);
-        let (_, writes) = setup.updated(other(transition.clone())).await;
+        let (_, writes) = setup.updated(other(properties.clone())).await;
         assert_eq!(names(&writes), ["ModifyReplicationGroup"], "their keys are no drift");
         let mut description = 0;
         for key in whole.as_object().unwrap().keys().filter(|key| *key != "password") {
@@ -76,8 +76,8 @@ async fn broken_keys_of_ours_are_put_right_and_those_of_others_stay() {
                     None => drop(content.as_object_mut().unwrap().remove(key)),
                 });
                 description += 1;
-                let transition = with(transition.clone(), json!({"Description": format!("number {description}")}));
-                let (_, writes) = setup.updated(transition).await;
+                let properties = with(properties.clone(), json!({"Description": format!("number {description}")}));
+                let (_, writes) = setup.updated(properties).await;
                 assert_eq!(names(&writes), ["ModifyReplicationGroup", "PutSecretValue"], "{key}: {broken:?}");
                 assert_theirs(&setup, key);
                 for (key, value) in whole.as_object().unwrap() {
@@ -289,9 +289,9 @@ fn replicated(setup: &Setup, secret: &str) {
 #[tokio::test(start_paused = true)]
 async fn a_replicated_secret_does_not_hold_a_delete_back() {
     for days in [0, 7] {
-        let transition = with(production(), json!({"SecretRecoveryWindowInDays": days}));
+        let properties = with(production(), json!({"SecretRecoveryWindowInDays": days}));
         let setup = Setup::new();
-        setup.created(transition.clone()).await;
+        setup.created(properties.clone()).await;
         replicated(&setup, SECRET);
         let (outcome, log) = logged(setup.stack.delete(CACHE)).await;
         assert_eq!(outcome.status, StackStatus::DeleteComplete, "{:?}", outcome.reason);
@@ -301,7 +301,7 @@ async fn a_replicated_secret_does_not_hold_a_delete_back() {
             assert!(log.contains(part), "{part:?} is not in the log");
         }
         let again = Setup::with_aws(setup.aws.clone());
-        again.created(transition.clone()).await;
+        again.created(properties.clone()).await;
         let regions = json!({"SecretId": SECRET, "RemoveReplicaRegions": ["eu-west-1", "eu-north-1"]});
         again.by_hand(SecretsManager::handle, "RemoveRegionsFromReplication", regions);
         again.deleted().await;

@@ -193,8 +193,8 @@ async fn ip_discovery_goes_back_to_its_default() {
     }
     let base = with(quick_start(), json!({"NetworkType": "dual_stack"}));
     setup.created(base.clone()).await;
-    for (transition, expected) in [(with(base.clone(), json!({"IpDiscovery": "ipv6"})), "ipv6"), (base, "ipv4")] {
-        let (_, writes) = setup.updated(transition).await;
+    for (properties, expected) in [(with(base.clone(), json!({"IpDiscovery": "ipv6"})), "ipv6"), (base, "ipv4")] {
+        let (_, writes) = setup.updated(properties).await;
         assert_eq!(calls(&writes, "ModifyReplicationGroup")[0].params["IpDiscovery"], expected);
     }
     setup.deleted().await;
@@ -394,8 +394,8 @@ async fn the_layout_of_a_plain_group_counts() {
             parameter_group(&setup, "mine", "valkey8", &[]);
             let shard =
                 json!({"ReplicaCount": 1, "PrimaryAvailabilityZone": "us-east-1a", "ReplicaAvailabilityZones": zones});
-            let transition = with(mode.clone(), json!({"NodeGroupConfiguration": [shard]}));
-            setup.created(with(quick_start(), transition)).await;
+            let properties = with(mode.clone(), json!({"NodeGroupConfiguration": [shard]}));
+            setup.created(with(quick_start(), properties)).await;
             let asked = asked(&setup);
             assert_eq!(asked["NumCacheClusters"], "2", "{mode}");
             assert_eq!(asked["PreferredCacheClusterAZs"]["AvailabilityZone"], wanted, "{mode}");
@@ -414,13 +414,13 @@ async fn the_oldest_version_on_offer_is_made() {
 /// Parameters of a template that are left empty.
 #[tokio::test(start_paused = true)]
 async fn an_empty_map_or_list_counts_as_not_set() {
-    for transition in [
+    for properties in [
         json!({"ParameterGroupName": "mine", "Parameters": {}}),
         json!({"NumCacheNodes": 2, "NodeGroupConfiguration": []}),
     ] {
         let setup = Setup::new();
         parameter_group(&setup, "mine", "valkey8", &[]);
-        setup.created(with(quick_start(), transition)).await;
+        setup.created(with(quick_start(), properties)).await;
     }
 }
 
@@ -431,12 +431,12 @@ async fn names_in_another_form_are_no_drift() {
     parameter_group(&setup, "mine", "valkey8", &[("cluster-enabled", "yes")]);
     setup.aws.with(|world, _| world.elasticache.add_user_group(UserGroup::new("people", "valkey", "p")));
     let shards = json!([{"NodeGroupId": 1}, {"NodeGroupId": "0002"}]);
-    let transition = with(
+    let properties = with(
         quick_start(),
         json!({"ParameterGroupName": "Mine", "UserGroupIds": ["People"], "NodeGroupConfiguration": shards}),
     );
-    let outcome = setup.created(transition.clone()).await;
+    let outcome = setup.created(properties.clone()).await;
     assert_eq!(outcome.get_att("Security.ParameterGroupName").unwrap(), "mine");
-    let (_, writes) = setup.updated(with(transition, json!({"Description": "new"}))).await;
+    let (_, writes) = setup.updated(with(properties, json!({"Description": "new"}))).await;
     assert_eq!(names(&writes), ["ModifyReplicationGroup"]);
 }

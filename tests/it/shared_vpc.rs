@@ -82,10 +82,10 @@ async fn a_name_that_another_account_has_taken_is_told_soon() {
 /// Only the owner of a VPC can share its security groups; those of participants are listed to the owner and are of no use.
 #[tokio::test(start_paused = true)]
 async fn security_groups_of_others_are_attached_only_when_the_owner_of_the_vpc_shares_them() {
-    let transition = with(production(), json!({"SecurityGroupIds": [SHARED]}));
+    let properties = with(production(), json!({"SecurityGroupIds": [SHARED]}));
     let setup = shared();
     add_group(&setup, SHARED, "base", OWNER);
-    setup.created(transition.clone()).await;
+    setup.created(properties.clone()).await;
     let attached =
         setup.aws.with(|world, _| world.elasticache.groups["production-myapp-valkey"].security_groups.clone());
     assert!(attached.contains(&SHARED.to_owned()), "{attached:?}");
@@ -94,7 +94,7 @@ async fn security_groups_of_others_are_attached_only_when_the_owner_of_the_vpc_s
     for vpc_is_ours in [true, false] {
         let setup = if vpc_is_ours { Setup::new() } else { shared() };
         add_group(&setup, SHARED, "theirs", PARTICIPANT);
-        let outcome = setup.create(transition.clone()).await;
+        let outcome = setup.create(properties.clone()).await;
         let reason = outcome.answers[0].reason();
         let said = format!("belongs to account {PARTICIPANT}, and only the account that owns the VPC can share one");
         assert!(reason.contains("1 problem ") && reason.contains(&said), "{reason}");
@@ -108,8 +108,8 @@ async fn security_groups_of_others_are_attached_only_when_the_owner_of_the_vpc_s
 async fn security_groups_of_other_accounts_are_let_in() {
     let setup = shared();
     add_group(&setup, SHARED, "their-app", OWNER);
-    let transition = with(production(), json!({"AllowedSecurityGroupIds": [APPS[0], SHARED]}));
-    setup.created(transition.clone()).await;
+    let properties = with(production(), json!({"AllowedSecurityGroupIds": [APPS[0], SHARED]}));
+    setup.created(properties.clone()).await;
     let sources = || {
         setup.aws.with(|world, _| {
             let group = world.ec2.security_groups().find(|group| group.name == NAME).unwrap();
@@ -118,7 +118,7 @@ async fn security_groups_of_other_accounts_are_let_in() {
     };
     let (own, theirs) = (Source::Group(APPS[0].to_owned()), Source::Group(format!("{OWNER}/{SHARED}")));
     assert_eq!(sources(), [own.clone(), theirs]);
-    let (_, writes) = setup.updated(with(transition, json!({"Description": "changed"}))).await;
+    let (_, writes) = setup.updated(with(properties, json!({"Description": "changed"}))).await;
     assert_eq!(calls(&writes, "RevokeSecurityGroupIngress").len(), 0);
     setup.updated(production()).await;
     assert_eq!(sources(), [own]);

@@ -122,9 +122,9 @@ async fn an_empty_token_is_no_token() {
 #[tokio::test(start_paused = true)]
 async fn a_literal_token_is_stored_and_opens_the_group() {
     let setup = Setup::new();
-    let transition =
+    let properties =
         with(production(), json!({"AuthTokenEnabled": null, "TransitEncryptionEnabled": null, "AuthToken": LITERAL}));
-    let (outcome, log) = logged(setup.created(transition)).await;
+    let (outcome, log) = logged(setup.created(properties)).await;
     assert_eq!(setup.tokens(GROUP), [LITERAL]);
     let secret = setup.secret(SECRET);
     assert_eq!(secret["password"], LITERAL);
@@ -140,8 +140,8 @@ async fn a_literal_token_is_stored_and_opens_the_group() {
 #[tokio::test(start_paused = true)]
 async fn name_and_recovery_window_of_the_secret_are_the_templates() {
     let setup = Setup::new();
-    let transition = json!({"SecretName": "elasticache/shop/cache", "SecretRecoveryWindowInDays": 0});
-    setup.created(with(production(), transition)).await;
+    let properties = json!({"SecretName": "elasticache/shop/cache", "SecretRecoveryWindowInDays": 0});
+    setup.created(with(production(), properties)).await;
     assert_eq!(setup.tokens(GROUP), [setup.secret("elasticache/shop/cache")["password"].as_str().unwrap()]);
     setup.deleted().await;
     assert!(setup.aws.with(|world, _| world.secrets.secret("elasticache/shop/cache").is_none()));
@@ -209,7 +209,7 @@ async fn a_stack_made_again_takes_its_secret_back_with_a_new_token() {
 
 /// A secret of somebody else is read, never written and never deleted.
 #[tokio::test(start_paused = true)]
-async fn a_token_in_a_foreign_secret_is_only_read() {
+async fn a_token_in_a_external_secret_is_only_read() {
     let token = "The-token-of-somebody-else-12345";
     for (text, key) in [(token.to_owned(), None), (json!({"auth": token, "n": 1}).to_string(), Some("auth"))] {
         let setup = Setup::new();
@@ -219,8 +219,8 @@ async fn a_token_in_a_foreign_secret_is_only_read() {
             json!({"Name": "elasticache/shared/token", "SecretString": text}),
         );
         let arn = made["ARN"].as_str().unwrap();
-        let transition = json!({"AuthTokenEnabled": null, "AuthTokenSecretArn": arn, "AuthTokenSecretKey": key});
-        let (outcome, log) = logged(setup.created(with(production(), transition))).await;
+        let properties = json!({"AuthTokenEnabled": null, "AuthTokenSecretArn": arn, "AuthTokenSecretKey": key});
+        let (outcome, log) = logged(setup.created(with(production(), properties))).await;
         assert_eq!(setup.tokens(GROUP), [token]);
         assert_eq!(outcome.get_att("Security.AuthTokenSecretArn").unwrap(), arn);
         assert_not_answered(&outcome, token);
@@ -235,19 +235,19 @@ async fn a_token_in_a_foreign_secret_is_only_read() {
     }
 }
 
-/// What is wrong with a foreign secret is said without its content, before anything is made.
+/// What is wrong with a external secret is said without its content, before anything is made.
 #[tokio::test(start_paused = true)]
-async fn a_foreign_secret_without_a_legal_token_is_refused() {
-    let text = json!({"auth": "bad token in a foreign secret"}).to_string();
+async fn a_external_secret_without_a_legal_token_is_refused() {
+    let text = json!({"auth": "bad token in a external secret"}).to_string();
     for (key, rule) in
         [(Some("auth"), "may hold only"), (Some("other"), "has no key other"), (None, "the token in it may hold only")]
     {
         let setup = Setup::new();
         let secret = json!({"Name": "elasticache/shared/token", "SecretString": text});
         let made = setup.by_hand(SecretsManager::handle, "CreateSecret", secret);
-        let transition =
+        let properties =
             json!({"AuthTokenEnabled": null, "AuthTokenSecretArn": made["ARN"], "AuthTokenSecretKey": key});
-        let outcome = setup.create(with(production(), transition)).await;
+        let outcome = setup.create(with(production(), properties)).await;
         assert_eq!(outcome.status, StackStatus::RollbackComplete);
         let reason = outcome.answers[0].reason();
         assert!(reason.contains("AuthTokenSecretArn") && reason.contains(rule), "{reason}");
@@ -259,12 +259,12 @@ async fn a_foreign_secret_without_a_legal_token_is_refused() {
 
 /// A secret that the function's role may not read: the refusal names the missing right.
 #[tokio::test(start_paused = true)]
-async fn a_foreign_secret_out_of_reach_is_refused_with_the_missing_right() {
+async fn a_external_secret_out_of_reach_is_refused_with_the_missing_right() {
     let setup = Setup::new();
     let secret = json!({"Name": "not-for-us", "SecretString": "The-token-of-somebody-else-12345"});
     let made = setup.by_hand(SecretsManager::handle, "CreateSecret", secret);
-    let transition = json!({"AuthTokenEnabled": null, "AuthTokenSecretArn": made["ARN"]});
-    let outcome = setup.create(with(production(), transition)).await;
+    let properties = json!({"AuthTokenEnabled": null, "AuthTokenSecretArn": made["ARN"]});
+    let outcome = setup.create(with(production(), properties)).await;
     assert_eq!(outcome.status, StackStatus::RollbackComplete);
     let reason = outcome.answers[0].reason();
     assert!(reason.contains("secretsmanager:GetSecretValue"), "{reason}");
@@ -278,8 +278,8 @@ async fn a_failing_run_shows_the_token_nowhere() {
         let setup = Setup::new();
         let message = format!("Invalid AuthToken {LITERAL}: refused for this test");
         setup.aws.fault(Fault::on(action, 1, Kind::error("InvalidParameterValue", message)));
-        let transition = with(production(), json!({"AuthTokenEnabled": null, "AuthToken": LITERAL}));
-        let (outcome, log) = logged(setup.create(transition)).await;
+        let properties = with(production(), json!({"AuthTokenEnabled": null, "AuthToken": LITERAL}));
+        let (outcome, log) = logged(setup.create(properties)).await;
         assert_eq!(outcome.status, StackStatus::RollbackComplete);
         assert!(outcome.answers[0].reason().contains("refused for this test"), "{}", outcome.reason);
         assert!(log.contains("refused for this test"));
@@ -327,8 +327,8 @@ async fn a_refused_token_is_not_logged() {
 async fn a_token_in_the_wrong_property_is_not_repeated() {
     for property in ["AuthTokenSecretArn", "AuthTokenEnabled", "AuthTokenVersion", "SecretName"] {
         let setup = Setup::new();
-        let transition = json!({"AuthTokenEnabled": null, property: "Mis placed/token%12345678"});
-        let (outcome, log) = logged(setup.create(with(production(), transition))).await;
+        let properties = json!({"AuthTokenEnabled": null, property: "Mis placed/token%12345678"});
+        let (outcome, log) = logged(setup.create(with(production(), properties))).await;
         assert_eq!(outcome.status, StackStatus::RollbackComplete, "{property}");
         assert!(
             !outcome.reason.contains("Mis placed") && !log.contains("Mis placed"),
@@ -341,14 +341,14 @@ async fn a_token_in_the_wrong_property_is_not_repeated() {
 /// A secret under a name that the role does not reach: refused before a write, and nothing of it holds the rollback back.
 #[tokio::test(start_paused = true)]
 async fn a_secret_name_out_of_reach_is_refused_and_rolled_back() {
-    let transition = with(quick_start(), json!({"AuthTokenEnabled": true, "SecretName": "mine"}));
+    let properties = with(quick_start(), json!({"AuthTokenEnabled": true, "SecretName": "mine"}));
     let assert_refused = |outcome: &Outcome| {
         for part in ["SecretName (mine)", "secretsmanager:DescribeSecret", "AdditionalSecretArns"] {
             assert!(outcome.reason.contains(part), "{}", outcome.reason);
         }
     };
     let setup = Setup::new();
-    let outcome = setup.create(transition.clone()).await;
+    let outcome = setup.create(properties.clone()).await;
     assert_eq!((outcome.status, setup.write_names()), (StackStatus::RollbackComplete, vec![]), "{}", outcome.reason);
     assert_refused(&outcome);
 
@@ -356,7 +356,7 @@ async fn a_secret_name_out_of_reach_is_refused_and_rolled_back() {
         let setup = Setup::new();
         setup.created(with(quick_start(), before.clone())).await;
         let count = setup.writes().len();
-        let outcome = setup.update(transition.clone()).await;
+        let outcome = setup.update(properties.clone()).await;
         assert_eq!(outcome.status, StackStatus::UpdateRollbackComplete, "{}", outcome.reason);
         assert_refused(&outcome);
         assert_eq!(setup.writes().len(), count, "{before}");
@@ -373,9 +373,9 @@ async fn a_secret_name_out_of_reach_is_no_matter_without_a_token() {
     assert_eq!(setup.aws.leftovers("elasticache-resource:stack-id"), Vec::<String>::new());
 }
 
-/// While anything else is ours, or was when the Delete began, there may be a secret: a denied look must not leave it behind.
+/// While anything else is ours, or was when the Delete began, there may be a secret: a denied lookup must not leave it behind.
 #[tokio::test(start_paused = true)]
-async fn a_denied_look_at_the_secret_leaves_none_behind() {
+async fn a_denied_lookup_of_the_secret_leaves_none_behind() {
     for nth in 1.. {
         let setup = Setup::new();
         setup.created(production()).await;
@@ -410,8 +410,8 @@ async fn a_refusal_that_repeats_the_secret_shows_no_form_of_the_token() {
     let text = format!(r#"{{"password":"{token}","url":"rediss://default:{encoded}@master.cache:6379"}}"#);
     let message = format!("Invalid SecretString {text}: refused for this test");
     setup.aws.fault(Fault::on("PutSecretValue", 1, Kind::error("InvalidParameterException", message)));
-    let transition = json!({"AuthTokenEnabled": null, "AuthToken": token});
-    let (outcome, log) = logged(setup.create(with(production(), transition))).await;
+    let properties = json!({"AuthTokenEnabled": null, "AuthToken": token});
+    let (outcome, log) = logged(setup.create(with(production(), properties))).await;
     assert_eq!(outcome.status, StackStatus::RollbackComplete);
     assert!(outcome.answers[0].reason().contains("refused for this test"), "{}", outcome.reason);
     for form in [token, encoded] {

@@ -68,7 +68,7 @@ fn literal(token: &str) -> Value {
     with(production(), json!({"AuthTokenEnabled": null, "AuthToken": token}))
 }
 
-fn foreign(arn: &Value) -> Value {
+fn external(arn: &Value) -> Value {
     with(production(), json!({"AuthTokenEnabled": null, "AuthTokenSecretArn": arn, "AuthTokenSecretKey": "auth"}))
 }
 
@@ -145,7 +145,7 @@ async fn a_changed_token_version_rotates_a_generated_token() {
     let new = password(&setup);
     assert_ne!(new, old);
     assert_rotated_once(&writes, &new);
-    assert!(*both.lock().unwrap(), "the two tokens never worked side by side");
+    assert!(*both.lock().unwrap(), "the two tokens never worked concurrently");
     let expected = [
         "AddTagsToResource",
         "PutSecretValue",
@@ -183,14 +183,14 @@ async fn a_rotation_is_done_once() {
 async fn an_unrelated_update_leaves_every_token_alone() {
     let setup = Setup::new();
     let theirs = their_secret(&setup, "elasticache/theirs", THEIRS);
-    let transitions = [production(), version("1"), version("2"), literal(FIRST), foreign(&theirs)];
+    let property_sets = [production(), version("1"), version("2"), literal(FIRST), external(&theirs)];
     setup.created(production()).await;
-    for transition in transitions {
-        setup.updated(transition.clone()).await;
-        let (_, writes) = setup.updated(with(transition.clone(), json!({"Description": "other"}))).await;
-        assert_eq!(names(&writes), [MODIFY], "{transition}");
+    for properties in property_sets {
+        setup.updated(properties.clone()).await;
+        let (_, writes) = setup.updated(with(properties.clone(), json!({"Description": "other"}))).await;
+        assert_eq!(names(&writes), [MODIFY], "{properties}");
         assert_eq!(auth_calls(&writes), []);
-        let (_, writes) = setup.updated(transition).await;
+        let (_, writes) = setup.updated(properties).await;
         assert_eq!(names(&writes), [MODIFY]);
     }
     setup.deleted().await;
@@ -316,11 +316,11 @@ enum Source {
 }
 
 impl Source {
-    fn transition(self, theirs: &Value) -> Value {
+    fn properties(self, theirs: &Value) -> Value {
         match self {
             Source::Generated => production(),
             Source::Literal => literal(FIRST),
-            Source::External => foreign(theirs),
+            Source::External => external(theirs),
         }
     }
 
@@ -356,17 +356,17 @@ async fn the_token_moves_between_all_sources() {
             let what = format!("{from:?} to {to:?}");
             let setup = Setup::new();
             let theirs = their_secret(&setup, "elasticache/theirs", THEIRS);
-            setup.created(from.transition(&theirs)).await;
+            setup.created(from.properties(&theirs)).await;
             let witness = (from != Source::External && to != Source::External).then(|| Witness::of(&setup.aws));
-            let (outcome, writes) = setup.updated(to.transition(&theirs)).await;
+            let (outcome, writes) = setup.updated(to.properties(&theirs)).await;
             assert_eq!(auth_calls(&writes).len(), 2, "{what}");
             to.assert_in_force(&setup, Some(&outcome), &theirs, &what);
             if let Some(witness) = witness {
                 witness.dismiss(&what);
             }
-            let (_, writes) = setup.updated(with(to.transition(&theirs), json!({"Description": "other"}))).await;
+            let (_, writes) = setup.updated(with(to.properties(&theirs), json!({"Description": "other"}))).await;
             assert_eq!(names(&writes), [MODIFY], "{what}");
-            let (outcome, _) = setup.updated(from.transition(&theirs)).await;
+            let (outcome, _) = setup.updated(from.properties(&theirs)).await;
             from.assert_in_force(&setup, Some(&outcome), &theirs, &format!("{what} and back"));
             let touched =
                 |entry: &&Entry| entry.params["SecretId"] == theirs || entry.params["Name"] == "elasticache/theirs";
@@ -394,7 +394,7 @@ async fn a_move_between_sources_is_rolled_back_or_goes_on_from_everywhere() {
                     let what = format!("{from:?} to {to:?}, {kind:?} at call {nth} of {action}");
                     let setup = Setup::new();
                     let theirs = their_secret(&setup, "elasticache/theirs", THEIRS);
-                    setup.created(from.transition(&theirs)).await;
+                    setup.created(from.properties(&theirs)).await;
                     if matches!(kind, Kind::Slow(_)) {
                         setup.kill_next_after(Duration::from_mins(14));
                     }
@@ -402,7 +402,7 @@ async fn a_move_between_sources_is_rolled_back_or_goes_on_from_everywhere() {
                         Kind::Denied => missing(action, nth),
                         kind => Fault::on(action, nth, kind),
                     });
-                    let outcome = setup.update(to.transition(&theirs)).await;
+                    let outcome = setup.update(to.properties(&theirs)).await;
                     let (end, done) = match outcome.status {
                         StackStatus::UpdateComplete => (to, Some(&outcome)),
                         StackStatus::UpdateRollbackComplete => (from, None),
@@ -419,20 +419,20 @@ async fn a_move_between_sources_is_rolled_back_or_goes_on_from_everywhere() {
 /// A new value in a secret that we only read is taken over at the next update; a new version with the same value is not a
 /// change.
 #[tokio::test(start_paused = true)]
-async fn a_new_value_in_a_foreign_secret_is_taken_over() {
+async fn a_new_value_in_a_external_secret_is_taken_over() {
     let setup = Setup::new();
     let theirs = their_secret(&setup, "elasticache/theirs", THEIRS);
-    setup.created(foreign(&theirs)).await;
+    setup.created(external(&theirs)).await;
     their_new_value(&setup, &theirs, THEIRS, 2);
-    let (_, writes) = setup.updated(with(foreign(&theirs), json!({"Description": "other"}))).await;
+    let (_, writes) = setup.updated(with(external(&theirs), json!({"Description": "other"}))).await;
     assert_eq!(auth_calls(&writes), []);
     their_new_value(&setup, &theirs, SECOND, 2);
-    let (_, writes) = setup.updated(foreign(&theirs)).await;
+    let (_, writes) = setup.updated(external(&theirs)).await;
     assert_rotated_once(&writes, SECOND);
     assert_eq!(setup.tokens(GROUP), [SECOND]);
     // An unreadable secret is no reason to change anything.
     setup.aws.fault(Fault::on("GetSecretValue", 1, Kind::Denied).times(usize::MAX));
-    let (_, writes) = setup.updated(with(foreign(&theirs), json!({"Description": "other"}))).await;
+    let (_, writes) = setup.updated(with(external(&theirs), json!({"Description": "other"}))).await;
     assert_eq!(names(&writes), [MODIFY]);
     setup.aws.clear_faults();
     setup.deleted().await;
@@ -444,8 +444,8 @@ async fn a_token_that_only_moves_is_not_rotated() {
     let setup = Setup::new();
     let theirs = their_secret(&setup, "elasticache/theirs", FIRST);
     setup.created(literal(FIRST)).await;
-    for transition in [foreign(&theirs), literal(FIRST)] {
-        let (_, writes) = setup.updated(transition).await;
+    for properties in [external(&theirs), literal(FIRST)] {
+        let (_, writes) = setup.updated(properties).await;
         assert_eq!(auth_calls(&writes), []);
         assert_eq!(setup.tokens(GROUP), [FIRST]);
     }
@@ -455,13 +455,13 @@ async fn a_token_that_only_moves_is_not_rotated() {
 
 /// A value that no cache takes is said before anything is done.
 #[tokio::test(start_paused = true)]
-async fn an_illegal_new_value_in_a_foreign_secret_is_refused() {
+async fn an_illegal_new_value_in_a_external_secret_is_refused() {
     let setup = Setup::new();
     let theirs = their_secret(&setup, "elasticache/theirs", THEIRS);
-    setup.created(foreign(&theirs)).await;
+    setup.created(external(&theirs)).await;
     their_new_value(&setup, &theirs, "not legal at all", 2);
     let before = setup.writes().len();
-    let outcome = setup.update(with(foreign(&theirs), json!({"Description": "other"}))).await;
+    let outcome = setup.update(with(external(&theirs), json!({"Description": "other"}))).await;
     assert!(outcome.reason.contains("the token in it may hold only"), "{}", outcome.reason);
     assert!(!outcome.reason.contains("not legal at all"));
     let writes = setup.writes().split_off(before);
@@ -474,11 +474,11 @@ async fn an_illegal_new_value_in_a_foreign_secret_is_refused() {
 /// A secret under another name gets the same token; the cache does not notice.
 #[tokio::test(start_paused = true)]
 async fn another_secret_name_moves_the_token() {
-    for transition in [production(), literal(FIRST)] {
+    for properties in [production(), literal(FIRST)] {
         let setup = Setup::new();
-        setup.created(transition.clone()).await;
+        setup.created(properties.clone()).await;
         let token = setup.tokens(GROUP);
-        let renamed = with(transition.clone(), json!({"SecretName": "elasticache/other"}));
+        let renamed = with(properties.clone(), json!({"SecretName": "elasticache/other"}));
         let (outcome, writes) = setup.updated(renamed).await;
         assert_eq!(auth_calls(&writes), []);
         assert_eq!(setup.secret("elasticache/other")["password"], token[0].as_str());
@@ -489,7 +489,7 @@ async fn another_secret_name_moves_the_token() {
             "the old one stays"
         );
         setup.stack.fail_elsewhere();
-        let outcome = setup.update(transition).await;
+        let outcome = setup.update(properties).await;
         assert_eq!(outcome.status, StackStatus::UpdateRollbackComplete, "{}", outcome.reason);
         assert_eq!(setup.secret("elasticache/other")["password"], token[0].as_str());
         assert_eq!(setup.tokens(GROUP), token);

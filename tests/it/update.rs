@@ -531,7 +531,7 @@ async fn an_update_logs_its_plan_first() {
     let setup = quick().await;
     let (_, log) = logged(setup.updated(with(quick_start(), json!({"NodeType": "cache.t4g.small"})))).await;
     let plan = log.find("development-myapp-valkey changes in place").expect("the plan is logged");
-    assert!(plan < log.find("taking a step").unwrap());
+    assert!(plan < log.find("applying a step").unwrap());
     assert!(log[plan..].contains("node type: cache.t4g.small [11-21 min]"), "{log}");
     setup.deleted().await;
 }
@@ -573,7 +573,7 @@ async fn faults_that_pass_do_not_fail_an_update() {
     }
 }
 
-/// More throttling than the SDK retries by itself, on calls and on looks.
+/// More throttling than the SDK retries by itself, on writes and on reads.
 #[tokio::test(start_paused = true)]
 async fn long_throttling_only_delays() {
     let setup = quick().await;
@@ -726,7 +726,7 @@ async fn what_waits_is_applied_when_apply_immediately_comes_back() {
     }
 }
 
-/// AWS upgrades no engine while a node type waits: it comes first, or the transition is refused with the way out.
+/// AWS upgrades no engine while a node type waits: it comes first, or the properties is refused with the way out.
 #[tokio::test(start_paused = true)]
 async fn an_upgrade_comes_after_a_node_type_that_waits() {
     let setup = Setup::new();
@@ -735,8 +735,8 @@ async fn an_upgrade_comes_after_a_node_type_that_waits() {
     let later = with(base.clone(), json!({"NodeType": "cache.t4g.small", "ApplyImmediately": false}));
     setup.updated(later.clone()).await;
     let upgrade = json!({"EngineVersion": "8.1"});
-    for (transition, way_out) in [(later.clone(), "set ApplyImmediately to true"), (base, "set NodeType to the one")] {
-        let (outcome, writes) = setup.rolled_back(with(transition, upgrade.clone())).await;
+    for (properties, way_out) in [(later.clone(), "set ApplyImmediately to true"), (base, "set NodeType to the one")] {
+        let (outcome, writes) = setup.rolled_back(with(properties, upgrade.clone())).await;
         assert_eq!(names(&writes), Vec::<String>::new());
         assert!(outcome.reason.contains("EngineVersion (8.1)"), "{}", outcome.reason);
         assert!(outcome.reason.contains(way_out), "{}", outcome.reason);
@@ -787,12 +787,12 @@ async fn what_is_ignored_is_a_warning() {
         let setup = Setup::new();
         let base = with(quick_start(), before);
         setup.created(base.clone()).await;
-        let transition = with(base, after);
-        let (outcome, writes) = setup.updated(transition.clone()).await;
+        let properties = with(base, after);
+        let (outcome, writes) = setup.updated(properties.clone()).await;
         assert_eq!(names(&writes), Vec::<String>::new(), "{warning}");
         let warnings = outcome.get_att("Warnings").unwrap();
         assert!(warnings.contains(warning) && !warnings.contains(';'), "{warning}: {warnings}");
-        let (outcome, _) = setup.updated(with(transition, json!({"Description": "next"}))).await;
+        let (outcome, _) = setup.updated(with(properties, json!({"Description": "next"}))).await;
         assert_eq!(outcome.get_att("Warnings"), Ok(""), "{warning}");
         setup.deleted().await;
     }

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 pub enum Step {
     /// Make the new token, pending.
     Create,
-    /// Have the cache take it beside the old one.
+    /// Have the cache take it in addition to the old one.
     Set,
     /// See that the cache takes it.
     Test,

@@ -1,7 +1,7 @@
 //! What a step of a rotation has to do next, given what is there: pure.
 //!
 //! As with updates everything is looked at anew before each call, so every step can be repeated. How far the cache is
-//! stands in a tag on the subnet group (`login::Progress`): AWS says when a token was last changed, not which one it is.
+//! stands in a tag on the subnet group (`state::Progress`): AWS says when a token was last changed, not which one it is.
 
 pub(crate) mod event;
 
@@ -39,9 +39,9 @@ pub(crate) enum Next {
     Done(&'static str),
     /// The step cannot be taken.
     Fail(String),
-    /// Look again later; what for.
+    /// Observe again later; what for.
     Wait(&'static str),
-    /// The step cannot be taken by what was seen, and AWS may show late what it needs: look again a few times.
+    /// The step cannot be taken by what was seen, and AWS may show late what it needs: observe again a few times.
     Recheck(String),
     /// Nothing for this many milliseconds.
     Sleep(u64),

@@ -26,8 +26,8 @@ const PATIENCE: Duration = Duration::from_secs(15);
 const FRESH: Duration = Duration::from_mins(1);
 
 impl Run<'_> {
-    /// The look, if it is still this request's turn. A subnet group that this request put itself on is missing because a
-    /// Delete took it away, or because AWS does not show it yet; a few looks tell.
+    /// The observation, if this request is still the newest. A subnet group that this request put itself on is missing because a
+    /// Delete took it away, or because AWS does not show it yet; a few observations tell.
     pub(super) async fn fenced(&mut self, target: Target<'_>, mut observed: Observed) -> Result<Observed, Error> {
         let name = target.names.subnet_group();
         for poll in 1.. {
@@ -53,7 +53,7 @@ impl Run<'_> {
     }
 
     /// Makes this request the newest one on what was seen, before it changes or answers anything. Returns whether it was
-    /// not yet: then an older one may have done something after that look. Where there is nothing yet that could say so,
+    /// not yet: then an older one may have done something after that observation. Where there is nothing yet that could say so,
     /// CloudFormation is asked.
     pub(super) async fn claim(&mut self, target: Target<'_>, observed: &Observed) -> Result<bool, Error> {
         let name = target.names.subnet_group();
@@ -64,7 +64,7 @@ impl Run<'_> {
             }
             return Ok(false);
         };
-        // A look takes its time, and the tag cannot be compared and set: read it once more right before the write.
+        // An observation takes its time, and the tag cannot be compared and set: read it once more right before the write.
         let mut group = group.clone();
         // Without it the claim would be written over what it has not seen.
         if let Some(tags) = self.waiter.persist(|| self.aws.cache_tags(&arn)).await? {
@@ -84,7 +84,7 @@ impl Run<'_> {
                     self.fence.claimed(&group);
                     break;
                 }
-                // Gone since the look; the next one tells what that means.
+                // Gone since the observation; the next one tells what that means.
                 Err(Error::Calls(faults)) if faults.iter().all(|fault| fault.class == Class::Missing) => break,
                 Err(Error::Calls(faults)) if faults.iter().all(|fault| fault.class == Class::Busy) => {
                     self.waiter.pause(tries, "the subnet group to take a tag", "").await?;

@@ -186,7 +186,7 @@ impl<'a> Fence<'a> {
         self.claims.clone_from(claims);
     }
 
-    /// What this look means for the request. `group` names the subnet group that was looked for.
+    /// What this observation means for the request. `group` names the subnet group that was looked for.
     #[must_use]
     pub fn decide(&self, group: &str, observed: &Observed, owner: &Owner) -> FenceDecision {
         let claimed_over = self.claims.get(group);
@@ -221,7 +221,7 @@ impl<'a> Fence<'a> {
         }
     }
 
-    /// A look that let the request go on found this subnet group: whoever sees it gone later knows that it was there.
+    /// An observation that let the request go on found this subnet group: whoever sees it gone later knows that it was there.
     pub fn seen(&mut self, group: &SubnetGroup) {
         if self.standing(&group.tags) == Standing::Newest {
             self.claims.entry(group.name.clone()).or_default();
@@ -279,7 +279,7 @@ mod tests {
         Owner { stack_id: "stack".to_owned(), logical_id: "Cache".to_owned() }
     }
 
-    /// A look at a subnet group with this value of the tag.
+    /// An observation of a subnet group with this value of the tag.
     fn poll(value: &str) -> Observed {
         let mut tags = owner().tags();
         tags.insert(TAG_REQUESTS.to_owned(), value.to_owned());
@@ -295,7 +295,7 @@ mod tests {
     }
 
     #[test]
-    fn whoever_comes_anew_goes_in_front_and_whoever_was_overtaken_stops_for_good() {
+    fn whoever_comes_anew_goes_in_front_and_whoever_was_superseded_stops_for_good() {
         let (first, second, third) = (key("1", None), key("2", None), key("3", None));
         let (mut one, mut two, mut three) = (Fence::new(&first), Fence::new(&second), Fence::new(&third));
         let value = claim(&mut one, &poll(""));

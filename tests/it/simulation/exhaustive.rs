@@ -75,7 +75,7 @@ fn cases() -> Vec<Case> {
 /// The stack as the operation finds it.
 async fn host(case: &Case, region: &str) -> Host {
     let host = Host::new(region);
-    // Short, so that a run has few looks that are all alike.
+    // Short, so that a run has few polls that are all alike.
     host.aws.with(|world, _| {
         let pace = &mut world.elasticache.pace;
         for span in [
@@ -240,9 +240,9 @@ fn try_all<R: Sync + Debug>(runs: &[R], one: impl Fn(&R, usize) + Sync) {
 
 /// A rotation by Secrets Manager in which the nth call is harmed. Returns how many calls it made.
 async fn harmed_rotation(harm: Option<(usize, Harm)>, run: usize) -> usize {
-    let transition = with(production(), json!({"AuthTokenGraceMinutes": 0}));
+    let properties = with(production(), json!({"AuthTokenGraceMinutes": 0}));
     let case =
-        Case { name: "scheduled rotation", kind: Operation::Update, before: transition.clone(), after: transition };
+        Case { name: "scheduled rotation", kind: Operation::Update, before: properties.clone(), after: properties };
     let host = host(&case, &format!("rotation-{run}")).await;
     let before = calls(&host.aws).len();
     let (old, secret) = (promises::stored_token(&host.aws, GROUP), format!("elasticache/{GROUP}/auth-token"));

@@ -119,7 +119,7 @@ async fn run(seed: u64) -> Totals {
         id: GROUP.to_owned(),
         now: None,
         tokens: BTreeSet::new(),
-        beside: BTreeSet::new(),
+        besides: BTreeSet::new(),
         retains: schedule.retains,
         outcomes: Vec::new(),
         refused: 0,
@@ -135,7 +135,7 @@ async fn run(seed: u64) -> Totals {
             if !schedule.hurries {
                 life.host.quiet().await;
             }
-            life.look_at(expected, &operation);
+            life.check_state(expected, &operation);
         }
         life.end().await;
     })
@@ -164,7 +164,7 @@ struct StackLife {
     now: Option<Value>,
     tokens: BTreeSet<String>,
     /// Ids of generations that CloudFormation lost track of.
-    beside: BTreeSet<String>,
+    besides: BTreeSet<String>,
     /// Whether CloudFormation keeps what an Update replaces.
     retains: bool,
     outcomes: Vec<Outcome>,
@@ -206,7 +206,7 @@ impl StackLife {
                 let outcome = stack.update(CACHE, to.clone()).await;
                 let elsewhere = *fails_elsewhere && Some(to) != self.now.as_ref();
                 if self.retains && outcome.status == StackStatus::UpdateComplete && outcome.physical_id != self.id {
-                    self.beside.insert(json!(self.id).to_string());
+                    self.besides.insert(json!(self.id).to_string());
                 }
                 self.judge(outcome, StackStatus::UpdateComplete, elsewhere, texts, before);
                 Some(to.clone())
@@ -275,10 +275,10 @@ impl StackLife {
         let failed: BTreeSet<String> = failed.map(|answer| json!(answer.physical_id).to_string()).collect();
         given_up.retain(|id| failed.contains(id));
         if outcome.status == StackStatus::UpdateRollbackFailed {
-            self.beside.extend(outcome.requests.iter().map(|request| request["PhysicalResourceId"].to_string()));
+            self.besides.extend(outcome.requests.iter().map(|request| request["PhysicalResourceId"].to_string()));
         }
         if outcome.status == StackStatus::DeleteComplete {
-            given_up.append(&mut self.beside);
+            given_up.append(&mut self.besides);
         }
         for id in given_up {
             self.host.aws.clear_faults();
@@ -320,7 +320,7 @@ impl StackLife {
     }
 
     /// The account after an operation: as CloudFormation believes it to be.
-    fn look_at(&mut self, expected: Option<Value>, operation: &Operation) {
+    fn check_state(&mut self, expected: Option<Value>, operation: &Operation) {
         self.tokens.extend(promises::stored_token(&self.host.aws, &self.id));
         let status = self.outcomes.last().map(|outcome| outcome.status);
         let abandoned = matches!(operation, Operation::Abandon { .. });
@@ -339,7 +339,7 @@ impl StackLife {
                 Vec::<String>::new(),
                 "after {operation:?}"
             );
-            if self.beside.is_empty() {
+            if self.besides.is_empty() {
                 promises::assert_one_of_each(&self.host.aws);
             }
         }

@@ -21,10 +21,10 @@ use crate::harness::{SUBNETS, by_hand, with};
 /// Id of the first generation under test; everything of it is named after it.
 pub(crate) const GROUP: &str = "production-myapp-valkey";
 
-/// Most calls in a simulated minute by one invocation: eighteen looks at everything, with pauses that grow to five seconds,
+/// Most calls in a simulated minute by one invocation: eighteen observations, with pauses that grow to five seconds,
 /// of up to thirteen calls each, with room for the writes of a minute and the SDK's own retries. Where ElastiCache is
-/// thirty times as quick as usual, a minute also holds the first looks of the next request or of another generation; and
-/// where rights are missing, the tries of every look-up every two seconds.
+/// thirty times as quick as usual, a minute also holds the first observations of the next request or of another generation; and
+/// where rights are missing, the tries of every lookup every two seconds.
 const CALLS_PER_MINUTE: usize = 450;
 
 /// Codes with which the services refuse for lack of rights.
@@ -52,12 +52,12 @@ pub(crate) fn add_lookalikes(aws: &LocalAws) {
 /// Everything in the account that does not carry our tags, in words.
 pub(crate) fn of_others(aws: &LocalAws) -> BTreeSet<String> {
     aws.with(|world, _| {
-        let foreign = |tags: &BTreeMap<String, String>| !tags.contains_key(TAG_STACK_ID);
+        let unowned = |tags: &BTreeMap<String, String>| !tags.contains_key(TAG_STACK_ID);
         let cache = &world.elasticache;
-        let groups = cache.groups.values().filter(|g| foreign(&g.tags)).map(|g| format!("{g:?}"));
-        let subnets = cache.subnet_groups.values().filter(|g| foreign(&g.tags)).map(|g| format!("{g:?}"));
-        let security = world.ec2.security_groups().filter(|g| foreign(&g.tags)).map(|g| format!("{g:?}"));
-        let secrets = world.secrets.secrets().filter(|s| foreign(&s.tags)).map(|s| format!("{s:?}"));
+        let groups = cache.groups.values().filter(|g| unowned(&g.tags)).map(|g| format!("{g:?}"));
+        let subnets = cache.subnet_groups.values().filter(|g| unowned(&g.tags)).map(|g| format!("{g:?}"));
+        let security = world.ec2.security_groups().filter(|g| unowned(&g.tags)).map(|g| format!("{g:?}"));
+        let secrets = world.secrets.secrets().filter(|s| unowned(&s.tags)).map(|s| format!("{s:?}"));
         let parameters = cache.parameter_group("production-myapp-valkey-valkey8-blue");
         let parameters = parameters.map(|group| format!("{group:?}"));
         groups.chain(subnets).chain(security).chain(secrets).chain(parameters).collect()

@@ -65,7 +65,7 @@ impl Schedule {
             for _ in 0..rng.usize(0..=2) {
                 let to = with(now.clone(), change(&mut rng, &now));
                 operations.push(match rng.u8(..8) {
-                    // Two requests that look within the same seconds and then both write: the last one wins, see
+                    // Two requests that observe within the same seconds and then both write: the last one wins, see
                     // docs/architecture.md. Nobody cancels that quickly.
                     0 | 1 => Operation::Cancel { to, after: Duration::from_secs(rng.u64(30..900)) },
                     2 => Operation::Update { to, fails_elsewhere: true },

@@ -44,7 +44,7 @@ fn answers_to(setup: &Setup, request_id: &str) -> usize {
     setup.aws.answers().uploads().iter().filter(|upload| upload.request_id.as_deref() == Some(request_id)).count()
 }
 
-/// Lambda delivers every event of a life twice at once; two instances of the function run side by side.
+/// Lambda delivers every event of a life twice at once; two instances of the function run concurrently.
 #[tokio::test(start_paused = true)]
 async fn duplicate_deliveries_make_one_set_and_answers_that_agree() {
     for base in [quick_start(), production()] {
@@ -117,7 +117,7 @@ async fn a_cancelled_update_stops_without_writing_or_answering() {
 
 /// The run notices soon, not only when AWS is done.
 #[tokio::test(start_paused = true)]
-async fn a_long_wait_notices_that_it_was_overtaken() {
+async fn a_long_wait_notices_that_it_was_superseded() {
     let setup = Setup::new();
     setup.created(quick_start()).await;
     let (more, other) = (with(quick_start(), json!({"NumCacheNodes": 2})), quick_start());
@@ -138,7 +138,7 @@ async fn a_long_wait_notices_that_it_was_overtaken() {
 
 /// Before the group is asked for, while it is made, and with everything.
 #[tokio::test(start_paused = true)]
-async fn a_delete_stops_the_create_that_it_overtakes() {
+async fn a_delete_stops_the_create_that_it_supersedes() {
     for (wait, base) in [(1, production()), (3, quick_start()), (60, production()), (200, quick_start())] {
         let setup = Setup::new();
         let id = format!("{}-myapp-valkey", base["Env"].as_str().unwrap());
@@ -157,7 +157,7 @@ async fn a_delete_stops_the_create_that_it_overtakes() {
 
 /// The Delete is through while a call of the Create is still on its way: the Create takes away what it made after it.
 #[tokio::test(start_paused = true)]
-async fn a_create_that_was_swept_away_leaves_nothing_behind() {
+async fn a_create_that_was_removed_meanwhile_leaves_nothing_behind() {
     let setup = Setup::new();
     setup.aws.fault(Fault::on("CreateSecurityGroup", 1, Kind::throttled()).times(12));
     let create = setup.stack.send("Create", CACHE, properties(&quick_start()));
@@ -172,7 +172,7 @@ async fn a_create_that_was_swept_away_leaves_nothing_behind() {
 
 /// The same when taking it away needs another invocation, and CloudFormation does not say that it is over.
 #[tokio::test(start_paused = true)]
-async fn a_create_that_was_swept_away_does_not_begin_anew_in_its_next_invocation() {
+async fn a_create_that_was_removed_meanwhile_does_not_begin_anew_in_its_next_invocation() {
     let setup = Setup::new();
     setup.aws.fault(Fault::on("CreateSecurityGroup", 1, Kind::throttled()).times(12));
     setup.aws.fault(Fault::on("DescribeStackResource", 1, Kind::Denied).times(usize::MAX));
