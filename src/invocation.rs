@@ -1,4 +1,12 @@
-//! One invocation by Lambda: how long it may work, and handing the work on to the next one. Calls Lambda.
+//! One invocation by Lambda: how long it may work, and handing the work over to the next one. Calls Lambda.
+//!
+//! An invocation ends after 15 minutes, CloudFormation waits an hour. Thirty seconds before the invocation ends the
+//! function invokes itself with the same event and the little that AWS cannot tell (`src/continuation.rs`). Should
+//! that fail, it is tried again until twelve seconds are left, and then the request is answered as FAILED. Shortly
+//! before `ServiceTimeout` the function answers FAILED with what it was waiting for. A call that AWS does not answer
+//! is given up for either, eight seconds after the work should have been handed over, or half of the margin after the
+//! request should have been answered. Of an invocation shorter than forty seconds all these parts are smaller, so that
+//! some of it is left to work in. A run without time left, of an event that comes too late, makes nothing new.
 
 use std::time::Duration;
 

@@ -245,7 +245,7 @@ pub struct Succession {
 }
 
 impl Succession {
-    /// Reads the value of [`TAG_REPLACED_BY`].
+    /// Reads the value of `TAG_REPLACED_BY`.
     #[must_use]
     pub fn parse(tag: &str) -> Option<Succession> {
         let (to, request) = tag.split_once(' ')?;

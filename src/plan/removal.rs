@@ -67,6 +67,14 @@ pub fn removal_steps(removal: &Removal, observed: &Observed) -> Plan {
 }
 
 /// The next steps to be rid of a group that an earlier request left behind: nothing is saved of what nobody has used.
+///
+/// With `--disable-rollback` CloudFormation sends Create again for a resource whose Create failed, and what the first
+/// one made is still there. The tag `creating` on the subnet group says that no request has come to its end, and the
+/// group is an earlier request's when it was asked for before this request's response URL was signed
+/// (`Observed::is_left_behind`). Such a group is used where it can become what is wanted; a failed one, one with
+/// another port or key, or one where restoring or zones are wanted, is deleted without a snapshot and made anew. What
+/// was begun in another VPC is removed whole, because subnet groups do not move. A group that was finished once is
+/// never removed this way.
 pub(super) fn left_behind(observed: &Observed) -> Plan {
     match &observed.group {
         Some(group) if is_deletable(group) => {

@@ -1,7 +1,7 @@
 //! The properties of `Custom::ElastiCache` as a template gives them: pure.
 //!
 //! Nothing is defaulted or compared here; [`crate::desired`] does that. To add a property: a field here and its line in
-//! [`Properties::from_reader`], then what it means in `desired`.
+//! `Properties::from_reader`, then what it means in `desired`.
 
 mod reader;
 

@@ -1,4 +1,17 @@
 //! Names that somebody else may have: of secrets and snapshots. Calls AWS, reading only.
+//!
+//! A secret that waits for its deletion keeps its name for up to 30 days. If it was this resource's, by its tags or by
+//! those of a deleted stack of the same name, it is taken back. If it was another stack's, the next free name is used:
+//! the usual one with `-2`, `-3` and so on. Nothing tells later which one that was, because names become free again,
+//! so it is noted first: the tag `elasticache-resource:secret` of the subnet group holds the number and a hash of the
+//! usual name. It comes with the subnet group, or before the secret where that stands already. Every request reads it
+//! before anything else is decided; from then on the secret is one like that of a `SecretName`. A Delete removes such
+//! a secret before the subnet group, which knows its name. Outside `elasticache/*` the role may not reach another
+//! name, and the request is refused.
+//!
+//! The name of a final snapshot is made from the request; AWS refuses a taken one, and the next number is tried. The
+//! snapshot between two generations carries our tags: one of its name without them is somebody else's and is neither
+//! restored nor deleted.
 
 use tracing::info;
 

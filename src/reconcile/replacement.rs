@@ -1,4 +1,22 @@
 //! From one generation to the next, and back. Calls AWS.
+//!
+//! What AWS does not change in place needs another group (`plan/obstacles.rs` lists it). With a `ReplacementPolicy`
+//! that allows it, an Update makes the next generation: its id is the physical id with the next free number, and
+//! group, subnet group, security group, parameter group and secret are all named after it. No Update deletes the
+//! generation that CloudFormation knows; CloudFormation sends a Delete for whichever of the two it does not keep. Two
+//! tags tell later runs what happened:
+//!
+//! * `replaced-by` on the old subnet group: the next generation, and a hash of the request that makes it. It is
+//!   written before anything of the next generation is made, so that whatever dies on the way is found again. The
+//!   same request goes on; another Update removes the next generation first, even a finished one, because
+//!   CloudFormation would name that one if it had heard of it; a Delete removes an unfinished one and leaves a
+//!   finished one alone, because it is the one in use.
+//! * `replaces` on the new subnet group, until the Delete of the old one, or the next Update that goes forward: then
+//!   the old one was retained. A rollback returns to the old one, provided that it still stands and fits.
+//!
+//! The transfer snapshot has a name made from both ids and goes as soon as the new group stands. It is taken of the
+//! primary member where there are no shards, because AWS takes the group's own id only with shards, and not at all
+//! while cluster mode is compatible: what AWS takes then is not known, and the change is refused with the way out.
 
 use tracing::info;
 

@@ -1,7 +1,16 @@
 //! An Update: in place, on to the next generation, or back to the one before. Calls AWS.
 //!
-//! The generation under the physical id is never deleted here; that is for CloudFormation, which sends a Delete for it once
-//! the stack stands. A next generation that CloudFormation does not know of is removed by the next Update.
+//! The generation under the physical id is never deleted here; that is for CloudFormation, which sends a Delete for it
+//! once the stack stands. A next generation that CloudFormation does not know of is removed by the next Update.
+//!
+//! A rollback is an Update like any other. CloudFormation is asked which one it is (`DescribeStacks`: the stack is in
+//! `UPDATE_ROLLBACK_IN_PROGRESS` while the requests of a rollback are sent), once for a request:
+//!
+//! | Answer | What it means for the plan |
+//! | --- | --- |
+//! | goes forward | No return to an earlier generation. A change that needs another cluster is refused or replaces, as `ReplacementPolicy` says, but only if the template has changed: what has drifted is refused |
+//! | rolls back | It returns to the generation before if that was replaced. Never a refusal that can be done without, never a new generation: `plan/irreversible.rs` makes what AWS does not take back part of the desired state, and a warning names the line for the template. The engine that stays is decided first, because it may take back more than the one before; an upgrade that waits for the maintenance window goes on waiting. An engine version that stays is noted in the tag `kept-version` of the subnet group, because AWS also upgrades by itself and then an older `EngineVersion` is only a warning |
+//! | not known | What would go back to old data or lose data is refused |
 
 use std::time::Duration;
 

@@ -1,4 +1,25 @@
 //! Waiting: deadline and pauses. Calls AWS, one poll at a time.
+//!
+//! | Wait | Over when |
+//! | --- | --- |
+//! | group that was just asked for | as below; while it does not show, for six polls |
+//! | group to be available | status `available`, every shard `available`, members in shards = members listed, nothing pending |
+//! | member to be available | its own status; a group may say available while a new member is still being made |
+//! | group to be deletable | `available` or `create-failed` |
+//! | group to be gone | not found |
+//! | AWS to show a change | the same step is no longer planned; after six polls a change of the group is reported as not achieved, with ElastiCache's events, and anything else is done again |
+//!
+//! Waiting costs one call per poll. Polls start after half a second and grow to `POLL_INTERVAL_MS`, with a fifth of
+//! jitter. A run that is throttled polls less often, down to every sixteenth part, until its polls get through again,
+//! repeats throttled calls alone, and hands its work over earlier.
+//!
+//! The policy of a new role, and a change of one, takes seconds to reach every service, and a call that was signed
+//! before a sandbox was frozen is not taken for one of the function's. So what is denied or not authenticated is tried
+//! again every two seconds at most, for 25 s from the first refusal of the action; then the answer names action and
+//! resource. A step is tried again after an observation, because a right that hangs on a tag is denied on what has
+//! gone. lookups that a request can do without (`optional.rs`) cost it what they would have said: a hang is given up
+//! after some seconds, a panic is caught, and a denial is not waited for, but for the question which way the stack
+//! goes (15 s).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};

@@ -1,4 +1,38 @@
-//! Taking turns: a run goes on only while its request is the newest. Calls AWS.
+//! The fence: a run goes on only while its request is the newest. Calls AWS.
+//!
+//! CloudFormation works on one request for a resource at a time, but Lambda may deliver an event twice, late, or again
+//! after an attempt died. So the subnet group of each generation carries a tag, `elasticache-resource:requests`: the
+//! id of the newest request, when CloudFormation signed its response URL, and short marks of the last fifteen
+//! requests, the newest first. The mark is a hash of stack, request id and response URL, because CloudFormation may
+//! use a request id again for another try of a deployment, but never a URL.
+//!
+//! | A run finds its request | and |
+//! | --- | --- |
+//! | in front | goes on: a duplicate delivery, a later invocation, or Lambda's next try of the same event |
+//! | not in the list | puts it in front before it changes or answers anything; a new subnet group is made with it |
+//! | not in the list, but signed before the newest | stops: Lambda held the event back for too long |
+//! | behind another | stops, without a change and without an answer |
+//! | not in the list although it put itself there | stops; a Delete puts itself in front again, because nothing comes after it but another Delete |
+//!
+//! Every observation reads the tag, a long wait reads it about once a minute, and a run that failed reads it before it
+//! answers. A run reads it once more right before it puts itself in front, and an Update observes again afterwards, so
+//! that it sees what an older request did in between. Tags cannot be compared and set in one call: of two requests
+//! that put themselves on in the same moment the last writer wins, and the other one stops at its next observation. A
+//! change that was on its way then may still happen; the newer request sees it and goes on from there.
+//!
+//! Without a subnet group there is nothing to hold the tag. A Create makes it together with its first other things. If
+//! it is gone again after that, a Delete has come across: the Create takes away what it made since, and fails. A
+//! Delete that sees nothing observes once more a few seconds later. An Update that sees nothing checks the next
+//! generations: one that it made itself, or that is newer, tells that it is an old event and the old generation is
+//! gone for good.
+//!
+//! What nothing in the account tells is whether a Create comes for the first time, or again after a Delete has removed
+//! everything. So before a run makes a subnet group that it has had no part in, it asks CloudFormation for the status
+//! of the resource (`has_ended`). When that says that the request is over, and has said so only since the response URL
+//! was signed, the run stops. A resource that was removed, or whose creation failed, "does not exist" for
+//! CloudFormation; so does one whose creation has just begun and that the API does not show yet. So within the first
+//! minute after the URL was signed the run asks again, and after it this answer means that the request is over. Where
+//! CloudFormation cannot be asked, within 15 seconds, the run goes on.
 
 pub mod requests;
 
