@@ -18,6 +18,19 @@ pub struct Readings {
     pub via_service: ViaService,
     /// What `DescribeStackResource` says of a resource that is gone.
     pub gone_resources: GoneResources,
+    /// What `ListTagsForResource` says of a group that is being made or deleted.
+    pub unlisted_tags: UnlistedTags,
+}
+
+/// What `ListTagsForResource` says of a group that is being made or deleted. Both were seen, the second of clusters on their
+/// way out (ansible-collections/community.aws #1777).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum UnlistedTags {
+    /// `InvalidReplicationGroupState`.
+    #[default]
+    InvalidState,
+    /// `CacheClusterNotFound`.
+    ClusterNotFound,
 }
 
 /// What the way back from cluster mode compatible to disabled needs.

@@ -39,6 +39,7 @@ pub(super) fn check(p: &Properties, purpose: Purpose<'_>, problems: &mut Vec<Pro
     transit(p, problems);
     backup(p, purpose, problems);
     restore(p, purpose, problems);
+    zones_of_nodes(p, purpose, problems);
     logs(p, problems);
 }
 
@@ -696,6 +697,29 @@ fn backup(p: &Properties, purpose: Purpose<'_>, problems: &mut Vec<Problem>) {
     if let Some(arn) = p.notification_topic_arn.as_ref().filter(|arn| !is_topic(arn)) {
         let fix = "write it like arn:aws:sns:us-east-1:123456789012:topic";
         problems.push(Problem::new("NotificationTopicArn", "must be the ARN of an SNS topic", fix).with_value(arn));
+    }
+}
+
+/// The nodes of a new group with Multi-AZ must not all be put into one zone.
+fn zones_of_nodes(p: &Properties, purpose: Purpose<'_>, problems: &mut Vec<Problem>) {
+    if p.multi_az_enabled != Some(true) || !purpose.makes_group() {
+        return;
+    }
+    let crowded = |zones: &[&String]| zones.len() > 1 && zones.windows(2).all(|pair| pair[0] == pair[1]);
+    let rule = "Multi-AZ needs the nodes of a shard in two zones";
+    let fix = "name another zone for a node, or leave the zones out";
+    let zones: Vec<&String> = p.preferred_availability_zones.iter().collect();
+    if crowded(&zones) {
+        problems.push(Problem::new("PreferredAvailabilityZones", rule, fix).with_value(zones[0]));
+    }
+    for (number, shard) in p.node_group_configuration.iter().flatten().enumerate() {
+        let zones: Vec<&String> =
+            shard.primary_availability_zone.iter().chain(&shard.replica_availability_zones).collect();
+        // Without the zone of the primary, AWS chooses it.
+        if shard.primary_availability_zone.is_some() && crowded(&zones) {
+            let property = format!("NodeGroupConfiguration[{number}]");
+            problems.push(Problem::new(property, rule, fix).with_value(zones[0]));
+        }
     }
 }
 

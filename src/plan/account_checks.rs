@@ -313,11 +313,9 @@ fn snapshot(references: &References, account: &Account, problems: &mut Vec<Probl
         let rule = format!("holds {shards} shards, whose data does not go into a cluster without cluster mode");
         add(rule, "set NumNodeGroups, or name another snapshot");
     }
-    // AWS reads the data of Valkey 7.2 with Redis OSS 7.1 alone.
-    if let (Some(Engine::Valkey), Engine::Redis, Some(taken)) = (found.engine, references.engine, &found.version)
-        && (taken.major, taken.minor) > (7, 2)
-    {
-        add(format!("was taken of Valkey {taken}, which Redis OSS does not read"), "set Engine to valkey");
+    if (found.engine, references.engine) == (Some(Engine::Valkey), Engine::Redis) {
+        let version = found.version.as_ref().map(|taken| format!(" {taken}")).unwrap_or_default();
+        add(format!("was taken of Valkey{version}, and AWS restores it to no Redis OSS"), "set Engine to valkey");
     }
     if let (Some(engine), Some(taken), Some(wanted)) = (found.engine, &found.version, &references.version)
         && engine == references.engine

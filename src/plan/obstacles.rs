@@ -4,8 +4,8 @@ use super::dependencies::takes_over;
 use super::types::{Direction, Transition};
 use super::{engine_version, nodes, parameter_groups};
 use crate::auth::token;
-use crate::desired::{Auth, Desired, Parameters, Tls, Topology};
-use crate::domain::engine::Feature;
+use crate::desired::{Auth, Desired, Parameters, Tls};
+use crate::domain::engine::{Engine, Feature};
 use crate::domain::problem::Problem;
 use crate::domain::tags::{Owner, TAG_LOGICAL_ID, TAG_STACK_ID};
 use crate::observed::{Group, Member, Observed, Status, same_key};
@@ -207,6 +207,14 @@ pub(super) fn obstacles(transition: Transition<'_>, observed: &Observed) -> Obst
     tls(desired, group, observed, replacing);
     dropped_token(transition, group, observed, replacing);
     shape(desired, group, observed, &mut obstacles);
+    if observed.first_member().and_then(|member| member.engine) == Some(Engine::Valkey)
+        && desired.engine == Engine::Redis
+    {
+        // In place it may go back; a new group would have to be restored from a snapshot.
+        for change in &mut obstacles.replacing {
+            change.unrestorable.get_or_insert("AWS restores no snapshot of Valkey into Redis OSS");
+        }
+    }
     if let Some(previous) =
         transition.previous.filter(|_| transition.direction != Direction::Rollback && !transition.guessed)
     {
@@ -217,9 +225,28 @@ pub(super) fn obstacles(transition: Transition<'_>, observed: &Observed) -> Obst
     obstacles.refused.extend(upgrade_while_node_type_waits(desired, group, observed));
     obstacles.refused.extend(features_that_would_wait(desired, group, observed));
     if transition.direction != Direction::Rollback {
+        obstacles.refused.extend(multi_az_in_one_zone(desired, group, observed));
         obstacles.refused.extend(token::unreadable(desired, group, observed));
     }
     obstacles
+}
+
+/// AWS turns Multi-AZ on only where the nodes of every shard are in two zones. Nodes that the update adds go where there are
+/// fewest.
+fn multi_az_in_one_zone(desired: &Desired, group: &Group, observed: &Observed) -> Option<Problem> {
+    let wanted = usize::try_from(desired.topology.nodes()).unwrap_or(usize::MAX);
+    if !desired.multi_az || group.multi_az || wanted > group.member_ids.len() {
+        return None;
+    }
+    let one_zone = |ids: &[String]| {
+        let mut zones = ids.iter().map(|id| observed.members.get(id).map(|member| member.zone.as_str()));
+        let first = zones.next()?.filter(|zone| !zone.is_empty())?;
+        (ids.len() > 1 && zones.all(|zone| zone == Some(first))).then_some(first)
+    };
+    let (shard, zone) = group.shards.iter().find_map(|shard| Some((&shard.id, one_zone(&shard.member_ids)?)))?;
+    let rule = format!("needs nodes in two availability zones, and all nodes of shard {shard} are in {zone}");
+    let fix = "add a node in the same update, with SubnetIds in another zone, where AWS puts it";
+    Some(Problem::new("MultiAzEnabled", rule, fix).with_value("true"))
 }
 
 /// Whether two transitions want the same of a property.
@@ -300,7 +327,7 @@ fn downgrade(transition: Transition<'_>, observed: &Observed, member: &Member, r
             let change = Replacing::irreversible("EngineVersion", version, &desired.version).unrestorable(Some(why));
             replacing.push(change.line(format!("EngineVersion: \"{}.{}\"", version.major, version.minor)));
         }
-    } else if engine == crate::domain::engine::Engine::Valkey
+    } else if engine == Engine::Valkey
         && !((version.major, version.minor) == (7, 2) && (desired.version.major, desired.version.minor) == (7, 1))
     {
         // The only way back that AWS offers is valkey 7.2 to redis 7.1.
@@ -449,10 +476,9 @@ fn shape(desired: &Desired, group: &Group, observed: &Observed, obstacles: &mut 
         });
     }
     if actual == ClusterMode::Enabled {
-        let several = group.shards.len() > 1 && !matches!(desired.topology, Topology::Sharded { .. });
-        let why = several.then_some("the data of several shards does not go into one node");
+        let why = "AWS restores a snapshot taken with cluster mode only into a cluster with it";
         let change = Replacing::irreversible("ClusterMode", &actual.as_str(), &wanted.as_str());
-        obstacles.replacing.push(change.unrestorable(why).line(shards_line(group)));
+        obstacles.replacing.push(change.unrestorable(Some(why)).line(shards_line(group)));
     } else if !desired.version.has(desired.engine, Feature::ClusterModeChange) {
         let rule = "the cluster mode of a standing group changes from Valkey 7.2 and Redis OSS 7 on";
         let problem = Problem::new("ClusterMode", rule, "raise EngineVersion first");

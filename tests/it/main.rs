@@ -45,3 +45,4 @@ mod token;
 mod token_changes;
 mod update;
 mod values;
+mod zones;

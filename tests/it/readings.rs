@@ -5,9 +5,12 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use simulator::cloudformation::StackStatus;
+use simulator::ec2::{Rule, Source};
 use simulator::faults::{Fault, Kind};
 use simulator::journal::Entry;
-use simulator::readings::{GoneResources, Readings, RepeatedSet, ServiceTimeoutPlace, TokenDate, ViaService, WayBack};
+use simulator::readings::{
+    GoneResources, Readings, RepeatedSet, ServiceTimeoutPlace, TokenDate, UnlistedTags, ViaService, WayBack,
+};
 use simulator::secrets_manager::{SecretsManager, rotate_with};
 
 use crate::harness::{CACHE, Setup, calls, production, quick_start, with};
@@ -315,5 +318,42 @@ async fn without_the_right_to_read_parameters_a_cluster_is_not_guessed_at() {
         assert!(!calls(&setup.aws.journal(), "DescribeCacheParameters").is_empty());
         setup.aws.clear_faults();
         setup.deleted().await;
+    }
+}
+
+/// While a group is being made or deleted AWS does not list its tags, and may even say that it is not there: that decides
+/// nothing, also for a second delivery of the request and for a Delete that comes in the middle.
+#[tokio::test(start_paused = true)]
+async fn a_group_whose_tags_are_not_listed_is_waited_for() {
+    for unlisted_tags in [UnlistedTags::InvalidState, UnlistedTags::ClusterNotFound] {
+        let setup = under(Readings { unlisted_tags, ..Readings::default() });
+        setup.stack.deliver_twice(true);
+        setup.created(quick_start()).await;
+        let made = |entry: &&Entry| entry.action == "CreateReplicationGroup" && entry.outcome.is_ok();
+        assert_eq!(setup.writes().iter().filter(made).count(), 1, "{unlisted_tags:?}");
+        setup.deleted().await;
+        setup.assert_nothing_left();
+    }
+}
+
+/// What changes a security group may learn of it some seconds after what describes it.
+#[tokio::test(start_paused = true)]
+async fn a_security_group_that_changes_do_not_know_yet_is_waited_for() {
+    for seconds in [0, 4, 9] {
+        let setup = Setup::new();
+        setup.aws.with(|world, _| world.ec2.write_lag = Duration::from_secs(seconds));
+        let open =
+            with(quick_start(), json!({"AllowedCidrBlocks": ["10.7.0.0/16"], "Tags": [{"Key": "a", "Value": "b"}]}));
+        setup.created(open).await;
+        let refused =
+            setup.writes().iter().filter(|entry| entry.outcome == Err("InvalidGroup.NotFound".into())).count();
+        assert_eq!(refused > 0, seconds > 1, "{seconds} s");
+        let ingress = setup.aws.with(|world, _| {
+            world.ec2.security_groups().find(|group| group.tags.contains_key("a")).unwrap().ingress.clone()
+        });
+        let open = |rule: &Rule| matches!(&rule.source, Source::Ipv4(block) if block == "10.7.0.0/16");
+        assert!(ingress.iter().any(open), "{seconds} s: {ingress:?}");
+        setup.deleted().await;
+        setup.assert_nothing_left();
     }
 }

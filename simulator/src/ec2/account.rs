@@ -17,6 +17,7 @@ impl Default for Ec2 {
             peerings: BTreeSet::new(),
             made: 0,
             visibility_lag: Duration::from_secs(1),
+            write_lag: Duration::from_secs(1),
             names_are_shared: true,
             rules_per_group: 60,
         };
@@ -87,6 +88,7 @@ impl Ec2 {
                 ingress: Vec::new(),
                 egress,
                 visible_from: Time::START,
+                writable_from: Time::START,
             })
             .into_mut()
     }

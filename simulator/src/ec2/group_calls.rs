@@ -12,7 +12,7 @@ use crate::clock::Time;
 use crate::wire::tree::{text, texts};
 use crate::world::{ACCOUNT, Answer, AwsError, Call};
 
-fn unknown_group(id: &str) -> AwsError {
+pub(super) fn unknown_group(id: &str) -> AwsError {
     AwsError::new("InvalidGroup.NotFound", format!("The security group '{id}' does not exist"))
 }
 
@@ -43,6 +43,12 @@ impl Ec2 {
                 Err(AwsError::new("MissingParameter", "The request must contain the parameter groupName or groupId"))
             }
         }
+    }
+
+    /// The group whose rules a request is to change.
+    pub(super) fn changed_group(&self, call: &Call) -> Result<&SecurityGroup, AwsError> {
+        let group = self.addressed_group(&call.params)?;
+        if group.writable_from > call.now { Err(unknown_group(&group.id)) } else { Ok(group) }
     }
 
     fn visible_groups(&self, now: Time) -> impl Iterator<Item = &SecurityGroup> {
@@ -95,11 +101,11 @@ impl Ec2 {
         }
         let tags = specified(params, "security-group")?;
         let id = self.next_id("sg");
-        let visible_from = call.now + self.visibility_lag;
+        let (visible_from, writable_from) = (call.now + self.visibility_lag, call.now + self.write_lag);
         let group = self.add_security_group(&id, name, &vpc);
         description.clone_into(&mut group.description);
         group.tags = tags;
-        group.visible_from = visible_from;
+        (group.visible_from, group.writable_from) = (visible_from, writable_from);
         Ok(json!({
             "return": true,
             "groupId": id,

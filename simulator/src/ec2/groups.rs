@@ -30,6 +30,8 @@ pub struct SecurityGroup {
     pub egress: Vec<Rule>,
     /// From when on Describe calls know the group.
     pub(super) visible_from: Time,
+    /// From when on calls that change rules and tags know the group.
+    pub(super) writable_from: Time,
 }
 
 impl SecurityGroup {

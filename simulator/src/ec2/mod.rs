@@ -33,6 +33,9 @@ pub struct Ec2 {
     made: u64,
     /// How long a new security group stays unknown to Describe calls (EC2 is eventually consistent).
     pub visibility_lag: Duration,
+    /// How long a new security group stays unknown to the calls that change its rules and tags: they may ask another part of
+    /// EC2 than Describe calls do (boto/boto3 #620, aws/aws-sdk-js #318).
+    pub write_lag: Duration,
     /// Whether the names of security groups are unique over all accounts that share a VPC, and not in each: AWS says "within
     /// the VPC" and shows participants nothing of each other.
     pub names_are_shared: bool,
@@ -65,12 +68,12 @@ impl Ec2 {
             "DescribeSecurityGroupRules" => ec2.describe_rules(call),
             "CreateSecurityGroup" => ec2.create_group(call),
             "DeleteSecurityGroup" => ec2.delete_group(&call.params, &in_use),
-            "AuthorizeSecurityGroupIngress" => ec2.authorize_ingress(&call.params),
-            "RevokeSecurityGroupIngress" => ec2.revoke(&call.params, rules::Direction::Ingress),
-            "RevokeSecurityGroupEgress" => ec2.revoke(&call.params, rules::Direction::Egress),
-            "UpdateSecurityGroupRuleDescriptionsIngress" => ec2.update_descriptions(&call.params),
-            "CreateTags" => ec2.create_tags(&call.params),
-            "DeleteTags" => ec2.delete_tags(&call.params),
+            "AuthorizeSecurityGroupIngress" => ec2.authorize_ingress(call),
+            "RevokeSecurityGroupIngress" => ec2.revoke(call, rules::Direction::Ingress),
+            "RevokeSecurityGroupEgress" => ec2.revoke(call, rules::Direction::Egress),
+            "UpdateSecurityGroupRuleDescriptionsIngress" => ec2.update_descriptions(call),
+            "CreateTags" => ec2.create_tags(call),
+            "DeleteTags" => ec2.delete_tags(call),
             "DescribeTags" => ec2.describe_tags(&call.params),
             other => {
                 Err(AwsError::new("InvalidAction", format!("The action {other} is not valid for this web service.")))

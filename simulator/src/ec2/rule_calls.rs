@@ -33,8 +33,9 @@ impl Ec2 {
     }
 
     /// One bad or duplicate rule fails the whole call (inferred: no partial success is documented).
-    pub(super) fn authorize_ingress(&mut self, params: &Value) -> Answer {
-        let group = self.addressed_group(params)?;
+    pub(super) fn authorize_ingress(&mut self, call: &Call) -> Answer {
+        let params = &call.params;
+        let group = self.changed_group(call)?;
         let mut rules = requested(params, Blocks::Canonicalise)?;
         for (index, rule) in rules.iter().enumerate() {
             if rules[..index].iter().any(|earlier| earlier.allows_the_same(rule)) {
@@ -93,8 +94,9 @@ impl Ec2 {
     }
 
     /// In the default VPC a rule that is not there is returned as unknown; elsewhere it fails the whole call (service model).
-    pub(super) fn revoke(&mut self, params: &Value, direction: Direction) -> Answer {
-        let group = self.addressed_group(params)?;
+    pub(super) fn revoke(&mut self, call: &Call, direction: Direction) -> Answer {
+        let params = &call.params;
+        let group = self.changed_group(call)?;
         let (id, forgiving) = (group.id.clone(), self.is_default_vpc(&group.vpc));
         let present = match direction {
             Direction::Ingress => &group.ingress,
@@ -120,8 +122,9 @@ impl Ec2 {
         }))
     }
 
-    pub(super) fn update_descriptions(&mut self, params: &Value) -> Answer {
-        let group = self.addressed_group(params)?;
+    pub(super) fn update_descriptions(&mut self, call: &Call) -> Answer {
+        let params = &call.params;
+        let group = self.changed_group(call)?;
         let id = group.id.clone();
         let not_found =
             || AwsError::new("InvalidPermission.NotFound", "The specified rule does not exist in this security group.");

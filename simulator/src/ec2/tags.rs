@@ -6,8 +6,9 @@ use serde_json::{Value, json};
 
 use super::Ec2;
 use super::filter::{filtered, page};
+use super::group_calls::unknown_group;
 use crate::wire::tree::{items, text, texts};
-use crate::world::{Answer, AwsError};
+use crate::world::{Answer, AwsError, Call};
 
 /// Tags that one resource can have.
 const TAGS_PER_RESOURCE: usize = 50;
@@ -85,9 +86,12 @@ impl Ec2 {
         self.vpcs.get_mut(id).map(|vpc| &mut vpc.tags)
     }
 
-    fn taggable_ids<'a>(&self, params: &'a Value) -> Result<Vec<&'a str>, AwsError> {
-        let ids: Vec<&str> = texts(params, "ResourceId").collect();
+    fn taggable_ids<'a>(&self, call: &'a Call) -> Result<Vec<&'a str>, AwsError> {
+        let ids: Vec<&str> = texts(&call.params, "ResourceId").collect();
         for id in &ids {
+            if self.groups.get(*id).is_some_and(|group| group.writable_from > call.now) {
+                return Err(unknown_group(id));
+            }
             if self.tags_of(id).is_none() {
                 let code = match id.split('-').next() {
                     Some("sg") => "InvalidGroup.NotFound",
@@ -104,9 +108,9 @@ impl Ec2 {
         Ok(ids)
     }
 
-    pub(super) fn create_tags(&mut self, params: &Value) -> Answer {
-        let tags = requested(params)?;
-        let ids = self.taggable_ids(params)?;
+    pub(super) fn create_tags(&mut self, call: &Call) -> Answer {
+        let tags = requested(&call.params)?;
+        let ids = self.taggable_ids(call)?;
         for id in &ids {
             let mut after = self.tags_of(id).map(|(_, tags)| tags.clone()).unwrap_or_default();
             after.extend(tags.clone());
@@ -121,9 +125,9 @@ impl Ec2 {
     }
 
     /// Without a tag list all tags go; a tag that names a value goes only when the value is the same (service model).
-    pub(super) fn delete_tags(&mut self, params: &Value) -> Answer {
-        let ids = self.taggable_ids(params)?;
-        let doomed = items(params, "Tag");
+    pub(super) fn delete_tags(&mut self, call: &Call) -> Answer {
+        let ids = self.taggable_ids(call)?;
+        let doomed = items(&call.params, "Tag");
         for id in ids {
             let Some(present) = self.tags_of_mut(id) else { continue };
             present.retain(|key, value| {

@@ -80,6 +80,33 @@ fn a_new_group_is_unknown_to_describe_for_a_moment() {
     assert_eq!(account.world.ec2.tagged("owner").len(), 1);
 }
 
+/// What changes a group may know it later than what describes it.
+#[test]
+fn a_new_group_is_unknown_to_changes_for_a_moment() {
+    let mut account = Account::new();
+    account.world.ec2.write_lag = Duration::from_secs(3);
+    let id = account.group("cache");
+    account.ok(&format!("DescribeSecurityGroups&GroupId.1={id}"));
+    let source = rule(&id, "IpRanges.1.CidrIp=10.0.0.0/16");
+    let changes = [
+        format!("CreateTags&ResourceId.1={id}&Tag.1.Key=owner&Tag.1.Value=me"),
+        format!("AuthorizeSecurityGroupIngress&{source}"),
+        format!("UpdateSecurityGroupRuleDescriptionsIngress&{source}&IpPermissions.1.IpRanges.1.Description=office"),
+        format!("RevokeSecurityGroupIngress&{source}"),
+        format!(
+            "RevokeSecurityGroupEgress&GroupId={id}&IpPermissions.1.IpProtocol=-1&IpPermissions.1.IpRanges.1.CidrIp=0.0.0.0/0"
+        ),
+        format!("DeleteTags&ResourceId.1={id}"),
+    ];
+    for change in &changes {
+        assert_eq!(account.code(change), "InvalidGroup.NotFound", "{change}");
+    }
+    account.now = account.now + account.world.ec2.write_lag;
+    for change in &changes {
+        account.ok(change);
+    }
+}
+
 #[test]
 fn group_names_are_checked_and_unique_in_their_vpc() {
     let mut account = Account::new();
@@ -153,6 +180,7 @@ fn a_revoke_must_match_except_in_the_default_vpc() {
 
     let forgiving = account.ok("CreateSecurityGroup&GroupName=d&GroupDescription=d");
     let forgiving = forgiving["groupId"].as_str().unwrap();
+    account.now = account.now + account.world.ec2.write_lag;
     let body = format!("RevokeSecurityGroupIngress&{}", rule(forgiving, "IpRanges.1.CidrIp=10.0.0.0/16"));
     let unknown = account.ok(&body);
     assert_eq!(unknown["unknownIpPermissionSet"]["item"][0]["ipRanges"]["item"][0]["cidrIp"], "10.0.0.0/16");

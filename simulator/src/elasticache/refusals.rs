@@ -25,10 +25,14 @@ pub(super) fn cluster_not_found(id: &str) -> AwsError {
 
 /// A call that needs the group to be available came while it is not.
 pub(super) fn group_state(id: &str, status: Status, wanted: &str) -> AwsError {
-    AwsError::new(
-        "InvalidReplicationGroupState",
-        format!("Replication group {id} is in state {} and is not in a valid state to be {wanted}.", status.as_str()),
-    )
+    let message = match wanted {
+        "modified" => "Replication group must be in available state to modify.".to_owned(),
+        _ => format!(
+            "Replication group {id} is in state {} and is not in a valid state to be {wanted}.",
+            status.as_str()
+        ),
+    };
+    AwsError::new("InvalidReplicationGroupState", message)
 }
 
 /// The group says available, a member does not.

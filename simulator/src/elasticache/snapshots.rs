@@ -117,6 +117,7 @@ pub(super) fn of_group(
     name: &str,
     now: Time,
 ) -> Result<Snapshot, AwsError> {
+    // The guide's rule ("Taking manual backups"); other tools report that longer names work.
     let name = names::identifier("SnapshotName", name, 40)?;
     if cache.snapshots.contains_key(&name) {
         return Err(snapshot_exists(&name));
@@ -206,6 +207,13 @@ pub(super) fn describe(world: &mut World, call: &Call) -> Answer {
         Some("system" | "automated") => Some(false),
         Some(other) => return Err(invalid_value(format!("The SnapshotSource {other} is invalid."))),
     };
+    if let Some(id) = &member {
+        // The backups of a cluster outlive it.
+        let of_it = |snapshot: &Snapshot| snapshot.member.as_ref() == Some(id);
+        if cache.group_of_member(id).is_none() && !cache.snapshots.values().any(of_it) {
+            return Err(cluster_not_found(id));
+        }
+    }
     let found: Vec<Value> = cache
         .snapshots
         .values()

@@ -8,10 +8,11 @@ use super::ElastiCache;
 use super::input::Input;
 use super::names::split_arn;
 use super::refusals::{
-    cluster_not_found, group_not_found, group_state, invalid_value, missing, parameter_group_not_found,
-    snapshot_not_found, subnet_group_not_found,
+    cluster_not_found, group_not_found, invalid_value, missing, parameter_group_not_found, snapshot_not_found,
+    subnet_group_not_found,
 };
 use super::replication_groups::{ReplicationGroup, Status, Task, Work};
+use crate::readings::UnlistedTags;
 use crate::world::{Answer, AwsError, Call, World};
 
 type Tags = BTreeMap<String, String>;
@@ -79,7 +80,11 @@ fn target(cache: &ElastiCache, arn: &str) -> Result<Target, AwsError> {
         }
         "cluster" => {
             let group = cache.group_of_member(id).ok_or_else(|| cluster_not_found(id))?;
-            require_available(group)?;
+            // Terraform's provider tagged a group member by member for years, one call right after the other.
+            let only_tagged = matches!(group.task.as_ref().map(|task| &task.work), Some(Work::MemberTags));
+            if !only_tagged {
+                require_available(group)?;
+            }
             Ok(Target::Member(group.id.clone(), owned))
         }
         "subnetgroup" if cache.subnet_groups.contains_key(id) => Ok(Target::SubnetGroup(owned)),
@@ -97,7 +102,11 @@ fn target(cache: &ElastiCache, arn: &str) -> Result<Target, AwsError> {
 
 /// Tags can neither be changed nor listed while the group is busy (facts 3.9).
 fn require_available(group: &ReplicationGroup) -> Result<(), AwsError> {
-    if group.status == Status::Available { Ok(()) } else { Err(group_state(&group.id, group.status, "tagged")) }
+    if group.status == Status::Available {
+        return Ok(());
+    }
+    let message = "Cluster not in available state to perform tagging operations.";
+    Err(AwsError::new("InvalidReplicationGroupState", message))
 }
 
 /// The tags of what an ARN names, in any state; none of what is not there.
@@ -149,7 +158,7 @@ fn change(cache: &mut ElastiCache, target: &Target, call: &Call, change: impl Fn
                 if let Some(member) = group.member_mut(id) {
                     change(&mut member.tags);
                 }
-                group.begin(Status::Modifying, Task::new(call.now, due, Work::Tags));
+                group.begin(Status::Modifying, Task::new(call.now, due, Work::MemberTags));
             }
         }
         Target::SubnetGroup(name) => {
@@ -201,6 +210,15 @@ pub(super) fn remove(world: &mut World, call: &Call) -> Answer {
 pub(super) fn list(world: &mut World, call: &Call) -> Answer {
     let input = Input(&call.params);
     let cache = &world.elasticache;
-    let target = target(cache, input.required("ResourceName")?)?;
+    let arn = input.required("ResourceName")?;
+    if let (UnlistedTags::ClusterNotFound, Some(("replicationgroup" | "cluster", id))) =
+        (world.readings.unlisted_tags, split_arn(arn))
+    {
+        let being_made = |group: &ReplicationGroup| matches!(group.status, Status::Creating | Status::Deleting);
+        if cache.groups.get(id).or_else(|| cache.group_of_member(id)).is_some_and(being_made) {
+            return Err(cluster_not_found(id));
+        }
+    }
+    let target = target(cache, arn)?;
     Ok(answer(&current(cache, &target)))
 }

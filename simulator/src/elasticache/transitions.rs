@@ -246,7 +246,7 @@ impl ElastiCache {
                 group.spread_slots();
                 group.settle_snapshotting_member();
             }
-            Work::Tags | Work::Snapshot | Work::Hold => {}
+            Work::Tags | Work::MemberTags | Work::Snapshot | Work::Hold => {}
             Work::Delete { .. } => self.remove_group(id, at, now),
         }
     }

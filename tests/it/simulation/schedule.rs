@@ -9,7 +9,9 @@ use serde_json::{Value, json};
 use simulator::LocalAws;
 use simulator::cloudformation::UploadFault;
 use simulator::faults::{Fault, Kind};
-use simulator::readings::{GoneResources, Readings, RepeatedSet, ServiceTimeoutPlace, TokenDate, ViaService, WayBack};
+use simulator::readings::{
+    GoneResources, Readings, RepeatedSet, ServiceTimeoutPlace, TokenDate, UnlistedTags, ViaService, WayBack,
+};
 
 use super::host::{Host, Life};
 use crate::harness::{APPS, OPTIONAL, VPC, with};
@@ -112,11 +114,13 @@ impl Schedule {
                 way_back: if either() { WayBack::Alone } else { WayBack::WithGroup },
                 via_service: if either() { ViaService::Com } else { ViaService::ComCn },
                 gone_resources: if either() { GoneResources::Unknown } else { GoneResources::Listed },
+                unlisted_tags: if either() { UnlistedTags::InvalidState } else { UnlistedTags::ClusterNotFound },
             };
             world.elasticache.pace.visibility = Duration::from_secs(rng.u64(0..12));
             world.elasticache.pace.member_lag = Duration::from_secs(rng.u64(0..90));
             world.elasticache.pace.interface_release = Duration::from_secs(rng.u64(0..200));
             world.ec2.visibility_lag = Duration::from_secs(rng.u64(0..4));
+            world.ec2.write_lag = Duration::from_secs(rng.u64(0..6));
         });
     }
 

@@ -72,6 +72,7 @@ pub(super) fn read_changes(
     readings: Readings,
     group: &ReplicationGroup,
     input: Input<'_>,
+    immediate: bool,
     changes: &mut Changes,
 ) -> Result<(), AwsError> {
     let lower = |list: Option<Vec<String>>| -> Vec<String> {
@@ -92,8 +93,18 @@ pub(super) fn read_changes(
     let after: Vec<String> = kept.into_iter().chain(add.iter().cloned()).collect();
     let strategy = input.text("AuthTokenUpdateStrategy").unwrap_or("ROTATE");
     let token = input.text("AuthToken");
-    if !add.is_empty() || token.is_some() {
+    if token.is_some() && group.tls != Tls::Required {
+        return Err(invalid_value(
+            "The AUTH token modification is only supported when encryption-in-transit is enabled.",
+        ));
+    }
+    if !add.is_empty() {
         check_encryption(group.tls)?;
+    }
+    // Every change of a token that anybody was seen to make is immediate: the guide's commands, and Terraform's, whatever
+    // its `apply_immediately` says. The words are those for transit encryption.
+    if token.is_some() && !immediate {
+        return Err(invalid_combination("AUTH token modification should be called with applied immediately option."));
     }
     check_user_groups(cache, &after, &group.engine)?;
     changes.auth = read_auth(group, strategy, token, &after, !add.is_empty(), readings.repeated_set)?;
@@ -127,7 +138,9 @@ fn read_auth(
     };
     check_token(token)?;
     if !users_after.is_empty() {
-        return Err(invalid_combination("An AUTH token and user groups cannot be used together."));
+        return Err(invalid_combination(
+            "Auth tokens can't be enabled with a user group already associated. Pass RemoveUserGroups to proceed.",
+        ));
     }
     match strategy {
         "ROTATE" => Ok(Some(AuthStep::Rotate(token.to_owned()))),

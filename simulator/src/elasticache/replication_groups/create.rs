@@ -178,7 +178,9 @@ fn restored_snapshot<'a>(cache: &'a ElastiCache, input: Input<'_>) -> Result<Opt
     Ok(Some(snapshot))
 }
 
-/// Files go to their shards by slots; shards and Valkey's data do not go into every group.
+/// Files go to their shards by slots. A backup of a cluster with cluster mode goes into no cluster without, however many
+/// shards it has (guide, "Restoring from a backup into a new cache"). Nobody has been seen to restore Valkey's data into
+/// Redis OSS; the one way back that the guide has, from Valkey 7.2 to Redis OSS 7.1, is a change in place.
 fn check_restore(
     input: Input<'_>,
     mode: ClusterMode,
@@ -194,11 +196,12 @@ fn check_restore(
         ));
     }
     let Some(source) = snapshot.map(|snapshot| &snapshot.source) else { return Ok(()) };
-    if source.shards.len() > 1 && mode == ClusterMode::Disabled {
-        return Err(invalid_combination("A snapshot of several node groups needs cluster mode enabled."));
+    if source.is_sharded() && mode == ClusterMode::Disabled {
+        return Err(invalid_combination(
+            "A snapshot of a cluster with cluster mode enabled cannot be restored to one with cluster mode disabled.",
+        ));
     }
-    if source.engine == "valkey" && engine == "redis" && source.release().is_none_or(|release| release.version != "7.2")
-    {
+    if source.engine == "valkey" && engine == "redis" {
         return Err(invalid_combination("A snapshot of Valkey cannot be restored to Redis OSS."));
     }
     Ok(())
@@ -320,6 +323,7 @@ fn read_failover(
     }
     if multi_az {
         check_multi_az(failover, replicas, &subnet_group.zones())?;
+        check_zones_of_nodes(shards)?;
     }
     Ok((failover, multi_az))
 }
@@ -338,6 +342,19 @@ pub(super) fn check_multi_az(failover: bool, replicas: usize, zones: &[String]) 
         ));
     }
     Ok(())
+}
+
+/// Multi-AZ needs the nodes of every shard in more than one zone: a replica in another zone is what takes over (guide,
+/// "Minimizing downtime with Multi-AZ"). AWS's words are not known.
+pub(super) fn check_zones_of_nodes(shards: &[Shard]) -> Result<(), AwsError> {
+    let zones = |shard: &Shard| shard.members.iter().map(|member| member.zone.clone()).collect::<BTreeSet<_>>();
+    match shards.iter().find(|shard| zones(shard).len() < 2) {
+        None => Ok(()),
+        Some(shard) => Err(invalid_combination(format!(
+            "Multi-AZ needs nodes in at least two availability zones, and all nodes of node group {} are in one.",
+            shard.id
+        ))),
+    }
 }
 
 fn check_quota(cache: &ElastiCache, shards: &[Shard]) -> Result<(), AwsError> {

@@ -162,8 +162,10 @@ pub enum Work {
     AddShards(Vec<String>),
     /// Remove these shards.
     RemoveShards(Vec<String>),
-    /// Change tags.
+    /// Change the tags of the group and of all members.
     Tags,
+    /// Change the tags of members.
+    MemberTags,
     /// Take a snapshot.
     Snapshot,
     /// Nothing: the state was set by hand.
@@ -351,7 +353,7 @@ impl ReplicationGroup {
                 let back = self.members_mut().filter(|member| kept.contains(&member.shard));
                 back.for_each(|member| member.status = MemberStatus::Available);
             }
-            Work::Modify(_) | Work::Tags | Work::Snapshot | Work::Hold | Work::Delete { .. } => {}
+            Work::Modify(_) | Work::Tags | Work::MemberTags | Work::Snapshot | Work::Hold | Work::Delete { .. } => {}
         }
     }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::json;
 
-use super::create::{check_multi_az, check_retention, check_topic};
+use super::create::{check_multi_az, check_retention, check_topic, check_zones_of_nodes};
 use super::{Changes, ClusterMode, ReplicationGroup, Status, Task, Waiting, Work, access, describe, logs};
 use crate::elasticache::catalog::{Release, node_types, requested_node_type, requested_release};
 use crate::elasticache::input::Input;
@@ -61,7 +61,7 @@ fn read(world: &World, group: &ReplicationGroup, input: Input<'_>, immediate: bo
     read_backup(group, input, &mut changes)?;
     read_engine(cache, group, input, &mut changes)?;
     read_tls(group, input, immediate, &mut changes)?;
-    access::read_changes(cache, world.readings, group, input, &mut changes)?;
+    access::read_changes(cache, world.readings, group, input, immediate, &mut changes)?;
     read_availability(cache, group, input, &mut changes)?;
     read_cluster_mode(cache, world.readings.way_back, group, input, &mut changes)?;
     if let Some(after) = logs::read(input, &group.logs, group.release())? {
@@ -324,7 +324,8 @@ fn read_tls(
     }
     match (group.tls, wanted) {
         (Tls::Off, Tls::Required) => Err(invalid_combination(
-            "To enable transit encryption, set TransitEncryptionMode to preferred first, then to required.",
+            "Direct transition from transit-encryption-disabled to transit-encryption-enabled is not allowed. Update the \
+             cluster to transit-encryption-mode preferred prior to enabling transit encryption.",
         )),
         (Tls::Required, Tls::Off) => {
             Err(invalid_combination("To disable transit encryption, set TransitEncryptionMode to preferred first."))
@@ -365,6 +366,7 @@ fn read_availability(
     if multi_az && (changes.multi_az.is_some() || changes.failover.is_some()) {
         let zones = cache.zones_of(group);
         check_multi_az(failover, replicas, &zones)?;
+        check_zones_of_nodes(&group.shards)?;
     }
     if let Some(primary) = input.text("PrimaryClusterId") {
         let primary = live_member(group, primary)?;

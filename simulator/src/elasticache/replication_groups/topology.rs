@@ -135,10 +135,13 @@ fn place(mut layout: Vec<ShardLayout>, zones: &[String]) -> Result<Vec<ShardLayo
     if zones.is_empty() {
         return Ok(layout);
     }
+    if layout.len() > 1 {
+        return Err(invalid_combination("PreferredCacheClusterAZs can only be specified for one node group."));
+    }
     let nodes: usize = layout.iter().map(|shard| shard.zones.len()).sum();
     if zones.len() != nodes {
         return Err(invalid_combination(
-            "The number of preferred availability zones must equal the number of cache clusters.",
+            "Must specify the same number of preferred availability zones as requested number of nodes.",
         ));
     }
     let all = layout.iter_mut().flat_map(|shard| &mut shard.zones);

@@ -16,6 +16,8 @@ fn modifications_of_a_group_without_shards() {
     account.world.elasticache.add_user_group(UserGroup::new("people", "valkey", "user-password"));
     account.create("a", json!({}));
     account.create("token", json!({ "TransitEncryptionEnabled": "true", "AuthToken": TOKEN_A }));
+    let people = json!({ "TransitEncryptionEnabled": "true", "UserGroupIds": { "member": ["people"] } });
+    account.create("users", people);
     let combination = "InvalidParameterCombination";
     for (id, more, code, words) in [
         (
@@ -53,6 +55,31 @@ fn modifications_of_a_group_without_shards() {
             json!({ "UserGroupIdsToAdd": { "member": ["people"] } }),
             combination,
             "User group can't be associated with auth token enabled. Pass AuthStrategy delete to proceed.",
+        ),
+        (
+            "a",
+            json!({ "TransitEncryptionEnabled": "true", "TransitEncryptionMode": "required" }),
+            combination,
+            "Direct transition from transit-encryption-disabled to transit-encryption-enabled is not allowed. Update the \
+             cluster to transit-encryption-mode preferred prior to enabling transit encryption.",
+        ),
+        (
+            "a",
+            json!({ "AuthToken": TOKEN_A }),
+            "InvalidParameterValue",
+            "The AUTH token modification is only supported when encryption-in-transit is enabled.",
+        ),
+        (
+            "users",
+            json!({ "AuthToken": TOKEN_A }),
+            combination,
+            "Auth tokens can't be enabled with a user group already associated. Pass RemoveUserGroups to proceed.",
+        ),
+        (
+            "token",
+            json!({ "AuthToken": TOKEN_B, "ApplyImmediately": "false" }),
+            combination,
+            "AUTH token modification should be called with applied immediately option.",
         ),
         (
             "token",

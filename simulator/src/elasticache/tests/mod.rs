@@ -6,8 +6,11 @@ mod changes;
 mod groups;
 mod life;
 mod refusals_at_create;
+mod restores;
 mod scaling;
 mod shape;
+mod tagging;
+mod zones;
 
 use std::time::Duration;
 
