@@ -34,6 +34,7 @@ pub mod policy;
 pub mod price_list;
 pub mod readings;
 pub mod secrets_manager;
+mod sts;
 pub mod wire;
 pub mod world;
 

@@ -233,7 +233,7 @@ impl Stack {
 
     /// Delivers an event once, whatever it is, and waits until the function is done with it.
     pub async fn invoke(&self, event: Value) -> Result<(), String> {
-        self.function.invoke(event).await
+        self.function.invoke(event).await.map(drop)
     }
 
     /// Waits until every delivery is over: retries and twins may run on after the answer.

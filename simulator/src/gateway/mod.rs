@@ -12,12 +12,13 @@ use crate::ec2::Ec2;
 use crate::elasticache::ElastiCache;
 use crate::faults::{Kind, Met};
 use crate::journal::{Caller, Entry};
-use crate::lambda::Lambda;
+use crate::lambda::{Invoked, Lambda};
 use crate::local_aws::{Cut, LocalAws};
 use crate::price_list::PriceList;
 use crate::secrets_manager::{SecretsManager, rotate_with};
+use crate::sts;
 use crate::wire::credential::Credential;
-use crate::wire::{Service, plain, xml};
+use crate::wire::{Service, refusal};
 use crate::world::{ACCOUNT, AwsError, Call, REGION, Right, World};
 
 /// Hosts of CloudFormation's buckets for answers start like this, and so does the path of a loopback response URL.
@@ -35,11 +36,13 @@ pub(crate) async fn handle(aws: &LocalAws, request: Request<Bytes>) -> Result<Re
         return aws.answers().accept(&request, aws.clock().now());
     }
     let Some(credential) = Credential::of(&request) else {
-        return Ok(refused("MissingAuthenticationToken", "Request is missing Authentication Token"));
+        let error = forbidden("MissingAuthenticationToken", "Request is missing Authentication Token");
+        return Ok(refusal(&request, "", &error, &aws.checks().next_request_id()));
     };
     let Some(service) = Service::from_signing_name(&credential.service) else {
         let message = format!("the local AWS has no service {:?}", credential.service);
-        return Ok(refused("UnknownService", &message));
+        let error = forbidden("UnknownService", &message);
+        return Ok(refusal(&request, &credential.service, &error, &aws.checks().next_request_id()));
     };
     let caller = if credential.is_administrator() { Caller::Administrator } else { Caller::Function };
     Exchange { aws, service, caller }.run(&request).await
@@ -51,9 +54,8 @@ fn is_answer(request: &Request<Bytes>) -> bool {
     host.starts_with(ANSWER_BUCKET) || request.uri().path().starts_with(ANSWER_PATH)
 }
 
-fn refused(code: &str, message: &str) -> Response<Bytes> {
-    let error = AwsError { status: 403, code: code.into(), message: message.into() };
-    plain(error.status, "text/xml", xml::ec2_error(&error, ""))
+fn forbidden(code: &str, message: &str) -> AwsError {
+    AwsError { status: 403, code: code.into(), message: message.into() }
 }
 
 /// One API call on its way through the checks.
@@ -77,7 +79,7 @@ impl Exchange<'_> {
             }
             Caller::Administrator => None,
         };
-        let mut invoked = None;
+        let mut invoked: Option<Invoked> = None;
         let answer = self.aws.with(|world, now| {
             let call = Call { action: action.clone(), params, now };
             let answer = self.admit(world, &call, fault.as_ref()).and_then(|()| match self.service {
@@ -86,11 +88,12 @@ impl Exchange<'_> {
                 Service::CloudFormation => CloudFormation::handle(world, &call),
                 Service::SecretsManager => SecretsManager::handle(world, &call),
                 Service::PriceList => PriceList::handle(world, &call),
+                Service::Sts => sts::handle(&call, self.caller),
                 Service::Lambda => {
-                    let response = Lambda::invoke(self.aws, request);
-                    let status = response.status();
-                    invoked = Some(response);
-                    if status.is_success() { Ok(Value::Null) } else { Err(AwsError::new(status.as_str(), "")) }
+                    let done = Lambda::invoke(self.aws, request);
+                    let refusal = done.refusal();
+                    invoked = Some(done);
+                    refusal.map_or(Ok(Value::Null), |status| Err(AwsError::new(status.as_str(), "")))
                 }
             });
             let outcome = match (fault.as_ref().map(|met| &met.kind), &answer) {
@@ -121,7 +124,11 @@ impl Exchange<'_> {
         if let (true, Ok(announced)) = (action == "RotateSecret", &answer) {
             self.begin_rotation(announced);
         }
-        Ok(invoked.unwrap_or_else(|| self.service.encode(&action, &answer, &request_id)))
+        match invoked {
+            // Waited for here, where the state is not locked: the function makes calls of its own.
+            Some(invoked) => Ok(invoked.answered().await),
+            None => Ok(self.service.encode(&action, &answer, &request_id)),
+        }
     }
 
     /// Has the function take the steps of a rotation that was announced; without one under way nothing happens.
@@ -175,6 +182,7 @@ impl Exchange<'_> {
             Service::CloudFormation => CloudFormation::rights(call),
             Service::SecretsManager => SecretsManager::rights(world, call),
             Service::PriceList => PriceList::rights(call),
+            Service::Sts => Vec::new(),
             Service::Lambda => vec![Right::new("lambda:InvokeFunction", invoked_function(&call.params))],
         }
     }

@@ -59,6 +59,61 @@ async fn the_scope_decides_service_and_protocol() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn everybody_may_ask_who_they_are() {
+    let aws = LocalAws::new(1.0, Some(Policy::from_text(POLICY).unwrap()));
+    for (key, arn) in [
+        (
+            "AKIDFUNCTION",
+            "<Arn>arn:aws:sts::123456789012:assumed-role/elasticache-resource-role/elasticache-resource</Arn>",
+        ),
+        ("AKIDLOCALADMIN", "<Arn>arn:aws:iam::123456789012:user/administrator</Arn>"),
+    ] {
+        let (status, body) = send(&aws, query(key, "sts", "Action=GetCallerIdentity&Version=2011-06-15")).await;
+        assert_eq!(status, 200, "{body}");
+        assert!(body.contains(arn) && body.contains("<Account>123456789012</Account>"), "{body}");
+    }
+    assert!(aws.refusals().is_empty());
+    assert!(send(&aws, query("K", "sts", "Action=AssumeRole")).await.1.contains("<Code>InvalidAction</Code>"));
+}
+
+/// A service that is not here is refused in the protocol that the client speaks.
+#[tokio::test(start_paused = true)]
+async fn an_unknown_service_is_refused_in_the_protocol_of_the_request() {
+    let aws = LocalAws::new(1.0, None);
+    let answer = |request: http::request::Builder| {
+        let aws = aws.clone();
+        async move {
+            let response = aws.handle(request.body(Bytes::new()).unwrap()).await.unwrap();
+            assert_eq!(response.status(), 403);
+            let header = |name: &str| response.headers().get(name).map(|value| value.to_str().unwrap().to_owned());
+            (header("content-type").unwrap(), header("x-amzn-errortype").unwrap(), response.into_body())
+        }
+    };
+    for (kind, target) in
+        [("application/x-amz-json-1.0", "DynamoDB_20120810.ListTables"), ("application/x-amz-json-1.1", "Logs.X")]
+    {
+        let request = signed("K", "logs").header("content-type", kind).header("x-amz-target", target);
+        let (answered, code, body) = answer(request).await;
+        let body: Value = serde_json::from_slice(&body).unwrap();
+        assert_eq!(
+            (answered.as_str(), code.as_str(), &body["__type"]),
+            (kind, "UnknownService", &json!("UnknownService"))
+        );
+        assert!(body["message"].as_str().unwrap().contains("\"logs\""), "{body}");
+    }
+    let (kind, _, body) = answer(signed("K", "scheduler")).await;
+    assert_eq!((kind.as_str(), body[0]), ("application/json", b'{'));
+    let form = signed("K", "sqs").header("content-type", "application/x-www-form-urlencoded; charset=utf-8");
+    let (kind, _, body) = answer(form).await;
+    assert!(kind.starts_with("text/xml") && body.starts_with(b"<ErrorResponse"), "{body:?}");
+    assert!(answer(signed("K", "s3")).await.2.starts_with(b"<ErrorResponse"));
+    let cbor =
+        signed("K", "monitoring").header("content-type", "application/cbor").header("smithy-protocol", "rpc-v2-cbor");
+    let (kind, _, body) = answer(cbor).await;
+    assert_eq!((kind.as_str(), body[0]), ("application/cbor", 0xa2));
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_policy_binds_the_function_and_not_the_administrator() {
     let aws = LocalAws::new(1.0, Some(Policy::from_text(POLICY).unwrap()));
     assert_eq!(send(&aws, vpcs()).await.0, 200);

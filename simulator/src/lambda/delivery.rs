@@ -12,8 +12,8 @@ use crate::local_aws::LocalAws;
 /// How long Lambda waits before it tries a failed asynchronous invocation again (facts 2.1).
 pub const RETRY_WAITS: [Duration; 2] = [Duration::from_mins(1), Duration::from_mins(2)];
 
-/// An invocation under way: nothing, or the error that the function failed with.
-pub type Invocation = Pin<Box<dyn Future<Output = Result<(), String>> + Send>>;
+/// An invocation under way: what the function returned, or the error that it failed with.
+pub type Invocation = Pin<Box<dyn Future<Output = Result<Value, String>> + Send>>;
 
 /// What handles events: an async closure in process, or [`Lambda`] for a compiled function at the Runtime API.
 pub trait Function: Send + Sync + 'static {
@@ -26,13 +26,15 @@ pub trait Function: Send + Sync + 'static {
     }
 }
 
-impl<F, Running> Function for F
+impl<F, Running, Returned> Function for F
 where
     F: Fn(Value) -> Running + Send + Sync + 'static,
-    Running: Future<Output = Result<(), String>> + Send + 'static,
+    Running: Future<Output = Result<Returned, String>> + Send + 'static,
+    Returned: Into<Value>,
 {
     fn invoke_through(&self, _arn: &str, event: Value) -> Invocation {
-        Box::pin(self(event))
+        let running = self(event);
+        Box::pin(async move { running.await.map(Into::into) })
     }
 }
 
@@ -40,13 +42,15 @@ where
 #[derive(Clone, Copy, Debug)]
 pub struct ByArn<F>(pub F);
 
-impl<F, Running> Function for ByArn<F>
+impl<F, Running, Returned> Function for ByArn<F>
 where
     F: Fn(String, Value) -> Running + Send + Sync + 'static,
-    Running: Future<Output = Result<(), String>> + Send + 'static,
+    Running: Future<Output = Result<Returned, String>> + Send + 'static,
+    Returned: Into<Value>,
 {
     fn invoke_through(&self, arn: &str, event: Value) -> Invocation {
-        Box::pin(self.0(arn.to_owned(), event))
+        let running = self.0(arn.to_owned(), event);
+        Box::pin(async move { running.await.map(Into::into) })
     }
 }
 
@@ -62,7 +66,7 @@ pub async fn deliver(aws: &LocalAws, function: &dyn Function, arn: &str, event: 
     let mut waits = RETRY_WAITS.into_iter();
     loop {
         match (function.invoke_through(arn, event.clone()).await, waits.next()) {
-            (Ok(()), _) => return Ok(()),
+            (Ok(_), _) => return Ok(()),
             (Err(_), Some(wait)) => aws.clock().sleep(wait).await,
             (Err(failure), None) => {
                 aws.bury(event);

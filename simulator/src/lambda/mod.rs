@@ -16,6 +16,8 @@ use std::time::Duration;
 use serde_json::Value;
 use tokio::sync::{Notify, oneshot};
 
+pub(crate) use invoke_api::Invoked;
+
 pub use delivery::{ByArn, Function, Invocation, RETRY_WAITS, deliver};
 pub use process::{Environment, Line, Process, Stream};
 
@@ -45,6 +47,8 @@ struct State {
     running: BTreeMap<String, Pending>,
     failures: Vec<String>,
     attached: Option<Weak<dyn Function>>,
+    /// Whether something has asked the Runtime API for events and not ended since.
+    served: bool,
     /// Aliases and versions.
     qualifiers: BTreeSet<String>,
 }
@@ -55,7 +59,7 @@ struct Pending {
     /// ARN that the function is invoked through.
     arn: String,
     event: Value,
-    done: oneshot::Sender<Result<(), String>>,
+    done: oneshot::Sender<Result<Value, String>>,
 }
 
 impl Lambda {
@@ -69,6 +73,13 @@ impl Lambda {
     pub fn function(&self) -> Arc<dyn Function> {
         let attached = self.lock().attached.as_ref().and_then(Weak::upgrade);
         attached.unwrap_or_else(|| Arc::new(self.clone()))
+    }
+
+    /// Whether events get anywhere: a function is attached, or a process serves the Runtime API.
+    #[must_use]
+    pub fn is_served(&self) -> bool {
+        let state = self.lock();
+        state.served || state.attached.as_ref().is_some_and(|function| function.strong_count() > 0)
     }
 
     /// Makes an alias or a version of the function.
@@ -100,14 +111,18 @@ impl Lambda {
 
     /// The function's process is gone: what ran in it has failed.
     pub fn runtime_exited(&self, how: &str) {
-        let running = std::mem::take(&mut self.lock().running);
+        let running = {
+            let mut state = self.lock();
+            state.served = false;
+            std::mem::take(&mut state.running)
+        };
         for (request_id, pending) in running {
             self.finish(pending, Err(format!("RequestId: {request_id} Error: Runtime exited: {how}")));
         }
     }
 
     /// Puts an event before the function that the Runtime API serves; the receiver gets its result.
-    fn enqueue(&self, arn: &str, event: Value) -> oneshot::Receiver<Result<(), String>> {
+    fn enqueue(&self, arn: &str, event: Value) -> oneshot::Receiver<Result<Value, String>> {
         let (done, result) = oneshot::channel();
         let mut state = self.lock();
         state.invocations += 1;
@@ -118,7 +133,7 @@ impl Lambda {
         result
     }
 
-    fn finish(&self, pending: Pending, result: Result<(), String>) {
+    fn finish(&self, pending: Pending, result: Result<Value, String>) {
         if let Err(failure) = &result {
             self.lock().failures.push(failure.clone());
         }

@@ -19,7 +19,7 @@ impl Lambda {
         let path: Vec<&str> = request.uri().path().strip_prefix(PREFIX).unwrap_or_default().split('/').collect();
         match (request.method(), path.as_slice()) {
             (&Method::GET, ["invocation", "next"]) => self.next().await,
-            (&Method::POST, ["invocation", id, "response"]) => self.done(id, Ok(())),
+            (&Method::POST, ["invocation", id, "response"]) => self.done(id, Ok(returned(request.body()))),
             (&Method::POST, ["invocation", id, "error"]) => self.done(id, Err(failure(request.body()))),
             (&Method::POST, ["init", "error"]) => self.init_failed(&failure(request.body())),
             _ => refusal(StatusCode::NOT_FOUND, "InvalidPath", request.uri().path()),
@@ -28,6 +28,7 @@ impl Lambda {
 
     /// Hands out the next event.
     async fn next(&self) -> Response<Bytes> {
+        self.lock().served = true;
         loop {
             let arrived = self.0.arrived.notified();
             if let Some(response) = self.hand_out() {
@@ -57,7 +58,7 @@ impl Lambda {
         Some(response)
     }
 
-    fn done(&self, request_id: &str, result: Result<(), String>) -> Response<Bytes> {
+    fn done(&self, request_id: &str, result: Result<Value, String>) -> Response<Bytes> {
         let Some(pending) = self.lock().running.remove(request_id) else {
             return refusal(StatusCode::BAD_REQUEST, "InvalidRequestID", request_id);
         };
@@ -74,6 +75,11 @@ impl Lambda {
         }
         accepted()
     }
+}
+
+/// What a function returns is JSON, or text where it is not.
+fn returned(body: &Bytes) -> Value {
+    serde_json::from_slice(body).unwrap_or_else(|_| Value::from(String::from_utf8_lossy(body).into_owned()))
 }
 
 /// `errorType: errorMessage` of an error report.

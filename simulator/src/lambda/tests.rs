@@ -8,7 +8,7 @@ use bytes::Bytes;
 use http::{Request, Response};
 use serde_json::{Value, json};
 
-use super::{Environment, FUNCTION_ARN, Function, Lambda, Process, Stream};
+use super::{Environment, FUNCTION_ARN, Function, Invoked, Lambda, Process, Stream};
 use crate::clock::Clock;
 use crate::local_aws::LocalAws;
 
@@ -25,6 +25,57 @@ fn header(response: &Response<Bytes>, name: &str) -> String {
 fn invocation(name: &str, kind: &str, body: &str) -> Request<Bytes> {
     let uri = format!("https://lambda.us-east-1.amazonaws.com/2015-03-31/functions/{name}/invocations");
     Request::post(uri).header("x-amz-invocation-type", kind).body(Bytes::from(body.to_owned())).unwrap()
+}
+
+/// Status of a call that is answered at once.
+fn answered(aws: &LocalAws, request: &Request<Bytes>) -> u16 {
+    match Lambda::invoke(aws, request) {
+        Invoked::Answered(response) => response.status().as_u16(),
+        Invoked::Running(_) => panic!("it waits for the function"),
+    }
+}
+
+/// Somebody who invokes the function and waits gets what it returns, or what it fails with.
+#[tokio::test(start_paused = true)]
+async fn a_call_that_waits_gets_what_the_function_returns() {
+    let aws = LocalAws::new(1.0, None);
+    let call = |body: &str| Lambda::invoke(&aws, &invocation("elasticache-resource", "RequestResponse", body));
+    assert_eq!(call("{}").refusal().map(|status| status.as_u16()), Some(404), "no function is there");
+    let function: Arc<dyn Function> = Arc::new(|event: Value| async move {
+        match event["ok"].as_bool() {
+            Some(true) => Ok(json!({"plan": event})),
+            _ => Err("Runtime.Error: it broke: badly".to_owned()),
+        }
+    });
+    aws.lambda().attach(&function);
+    let good = call(r#"{"ok":true}"#).answered().await;
+    assert_eq!((good.status().as_u16(), good.body().as_ref()), (200, br#"{"plan":{"ok":true}}"#.as_slice()));
+    assert!(!good.headers().contains_key("x-amz-function-error"));
+    let bad = call("{}").answered().await;
+    assert_eq!((bad.status().as_u16(), header(&bad, "x-amz-function-error").as_str()), (200, "Unhandled"));
+    let report: Value = serde_json::from_slice(bad.body()).unwrap();
+    assert_eq!(report, json!({"errorType": "Runtime.Error", "errorMessage": "it broke: badly"}));
+    assert!(aws.dead_letters().is_empty(), "only an event is delivered again");
+}
+
+/// The same through the Runtime API, as a compiled function is reached.
+#[tokio::test(start_paused = true)]
+async fn a_call_that_waits_reaches_a_process() {
+    let aws = LocalAws::new(1.0, None);
+    let lambda = aws.lambda();
+    let polling = tokio::spawn({
+        let lambda = lambda.clone();
+        async move { runtime(&lambda, "GET", "invocation/next", "").await }
+    });
+    tokio::task::yield_now().await;
+    let call = Lambda::invoke(&aws, &invocation("elasticache-resource", "RequestResponse", r#"{"Plan":{}}"#));
+    let event = polling.await.unwrap();
+    assert_eq!(event.body(), r#"{"Plan":{}}"#);
+    let id = header(&event, "Lambda-Runtime-Aws-Request-Id");
+    runtime(lambda, "POST", &format!("invocation/{id}/response"), r#"["a step"]"#).await;
+    assert_eq!(call.answered().await.body(), r#"["a step"]"#);
+    lambda.runtime_exited("exit status: 1");
+    assert!(!lambda.is_served());
 }
 
 #[tokio::test(start_paused = true)]
@@ -44,7 +95,7 @@ async fn an_event_goes_out_by_next_and_its_result_comes_back() {
     assert!(header(&event, "Lambda-Runtime-Deadline-Ms").parse::<u64>().unwrap() > 1_700_000_000_000);
     let id = header(&event, "Lambda-Runtime-Aws-Request-Id");
     assert_eq!(runtime(&lambda, "POST", &format!("invocation/{id}/response"), "null").await.status(), 202);
-    assert_eq!(invoked.await, Ok(()));
+    assert_eq!(invoked.await, Ok(Value::Null));
     assert_eq!(runtime(&lambda, "POST", &format!("invocation/{id}/response"), "null").await.status(), 400);
 }
 
@@ -72,9 +123,9 @@ async fn errors_and_a_lost_process_fail_the_invocation() {
 async fn invoke_takes_events_for_our_function_only() {
     let aws = LocalAws::new(1.0, None);
     let lambda = aws.lambda();
-    let status = |request| Lambda::invoke(&aws, &request).status().as_u16();
+    let status = |request| answered(&aws, &request);
     assert_eq!(status(invocation("other", "Event", "{}")), 404);
-    assert_eq!(status(invocation("elasticache-resource", "RequestResponse", "{}")), 400);
+    assert_eq!(status(invocation("elasticache-resource", "Sometimes", "{}")), 400);
     assert_eq!(status(invocation("elasticache-resource", "Event", "{")), 400);
     assert_eq!(status(invocation("elasticache-resource", "Event", &format!("\"{}\"", "x".repeat(1 << 20)))), 413);
     let arn = "arn%3Aaws%3Alambda%3Aus-east-1%3A123456789012%3Afunction%3Aelasticache-resource%3A%24LATEST";
@@ -87,7 +138,7 @@ async fn invoke_takes_events_for_our_function_only() {
 async fn invoke_knows_aliases_and_versions() {
     let aws = LocalAws::new(1.0, None);
     let lambda = aws.lambda();
-    let status = |name: &str| Lambda::invoke(&aws, &invocation(name, "Event", "{}")).status().as_u16();
+    let status = |name: &str| answered(&aws, &invocation(name, "Event", "{}"));
     for qualifier in ["live", "3"] {
         let arn = format!("{FUNCTION_ARN}:{qualifier}");
         let by_name = format!("elasticache-resource:{qualifier}");
@@ -112,10 +163,10 @@ async fn invoke_reaches_the_attached_function_and_retries_it() {
     let times = clock.clone();
     let function: Arc<dyn Function> = Arc::new(move |event: Value| {
         log.lock().unwrap().push((event, times.now().since(started).as_secs()));
-        async { Err("no".to_owned()) }
+        async { Err::<Value, _>("no".to_owned()) }
     });
     lambda.attach(&function);
-    assert_eq!(Lambda::invoke(&aws, &invocation("elasticache-resource", "Event", "7")).status(), 202);
+    assert_eq!(answered(&aws, &invocation("elasticache-resource", "Event", "7")), 202);
     tokio::time::sleep(Duration::from_secs(1000)).await;
     assert_eq!(*seen.lock().unwrap(), [(json!(7), 0), (json!(7), 60), (json!(7), 180)]);
     assert_eq!(aws.dead_letters(), [json!(7)]);

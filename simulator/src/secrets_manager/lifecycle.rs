@@ -77,6 +77,12 @@ impl SecretsManager {
         Ok(fields.into())
     }
 
+    /// No secret here has a policy of its own, and then AWS answers without one.
+    pub(super) fn resource_policy(&self, call: &Call) -> Answer {
+        let secret = self.addressed(&call.params)?;
+        Ok(json!({"ARN": secret.arn, "Name": secret.name}))
+    }
+
     pub(super) fn update(&mut self, call: &Call) -> Answer {
         let params = &call.params;
         let value = Payload::requested(params)?;

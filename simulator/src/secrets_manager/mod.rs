@@ -8,6 +8,7 @@ mod replication;
 mod rights;
 mod rotate_with;
 mod rotation;
+mod schedule;
 mod secret;
 mod stages;
 #[cfg(test)]
@@ -68,6 +69,7 @@ impl SecretsManager {
             "CreateSecret" => service.create(call),
             "DescribeSecret" => service.describe(call),
             "GetSecretValue" => service.get_value(call),
+            "GetResourcePolicy" => service.resource_policy(call),
             "PutSecretValue" => service.put_value(call),
             "UpdateSecret" => service.update(call),
             "DeleteSecret" => service.delete(call),

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::{Map, Value, json};
 
 use super::secret::{CURRENT, PENDING, Version};
-use super::{SecretsManager, invalid_request};
+use super::{SecretsManager, invalid_request, schedule};
 use crate::clock::Time;
 use crate::wire::tree::text;
 use crate::world::{Answer, Call};
@@ -16,6 +16,10 @@ pub(super) struct Rotation {
     enabled: bool,
     function: Option<String>,
     rules: Value,
+    /// When the last rotation ended.
+    last: Option<Time>,
+    /// When the next one is due, if the rules tell.
+    next: Option<Time>,
 }
 
 impl Rotation {
@@ -24,7 +28,19 @@ impl Rotation {
         self.function.clone()
     }
 
+    /// A rotation has ended.
+    pub(super) fn rotated(&mut self, now: Time) {
+        self.last = Some(now);
+        self.next = schedule::next(&self.rules, now);
+    }
+
     pub(super) fn describe(&self, fields: &mut Map<String, Value>) {
+        // Neither date is given once rotation is off (service model).
+        for (name, date) in [("LastRotatedDate", self.last), ("NextRotationDate", self.next)] {
+            if let Some(date) = date.filter(|_| self.enabled) {
+                fields.insert(name.into(), json!(date.epoch_seconds()));
+            }
+        }
         fields.insert("RotationEnabled".into(), json!(self.enabled));
         if let Some(function) = &self.function {
             fields.insert("RotationLambdaARN".into(), json!(function));
@@ -78,11 +94,13 @@ impl SecretsManager {
             secret.rotation = before;
             return Err(invalid_request("No Lambda rotation function ARN is associated with this secret."));
         }
+        let last = before.as_ref().and_then(|rotation| rotation.last);
         let rules = match (&params["RotationRules"], before) {
             (Value::Null, Some(before)) => before.rules,
             (rules, _) => rules.clone(),
         };
-        secret.rotation = Some(Rotation { enabled: true, function, rules });
+        let next = schedule::next(&rules, call.now);
+        secret.rotation = Some(Rotation { enabled: true, function, rules, last, next });
         if params["RotateImmediately"] != json!(false) {
             let pending = secret.staged(PENDING).filter(|pending| Some(*pending) != secret.staged(CURRENT));
             if pending.is_some_and(|pending| pending != id) {

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::secret::CURRENT;
+use super::secret::{CURRENT, PENDING};
 use super::{SecretsManager, invalid_parameter};
 use crate::wire::tree::text;
 use crate::world::{Answer, AwsError, Call};
@@ -42,6 +42,14 @@ impl SecretsManager {
                 return Err(invalid_parameter(format!("Staging label {stage} is not attached to version {from}.")));
             }
             _ => {}
+        }
+        // A rotation ends when its pending version becomes the current one.
+        if stage == CURRENT
+            && to.is_some()
+            && to == secret.staged(PENDING)
+            && let Some(rotation) = &mut secret.rotation
+        {
+            rotation.rotated(call.now);
         }
         match (from, to) {
             (_, Some(to)) => secret.move_stage(stage, to),

@@ -207,6 +207,49 @@ fn a_rotation_announces_a_version_that_put_fills() {
     assert_eq!(account.stages(), json!({TOKEN_A: ["AWSPREVIOUS"], TOKEN_B: ["AWSCURRENT"]}));
 }
 
+/// The dates of a schedule: the next one from the rules, the last one when a rotation has ended.
+#[test]
+fn a_schedule_shows_when_it_rotated_and_when_it_will() {
+    let mut account = Account::new();
+    account.create(TOKEN_A, "one").unwrap();
+    let secret = json!({"SecretId": "cache/app"});
+    let dates = |account: &mut Account| {
+        let shown = account.ok("DescribeSecret", json!({"SecretId": "cache/app"}));
+        (shown["LastRotatedDate"].as_f64(), shown["NextRotationDate"].as_f64())
+    };
+    assert_eq!(dates(&mut account), (None, None));
+    let function = "arn:aws:lambda:us-east-1:123456789012:function:elasticache-resource";
+    let scheduled = json!({
+        "SecretId": "cache/app", "ClientRequestToken": TOKEN_B, "RotationLambdaARN": function,
+        "RotationRules": {"ScheduleExpression": "rate(10 days)"},
+    });
+    let asked = account.now;
+    account.ok("RotateSecret", scheduled);
+    let ten_days = Duration::from_hours(240);
+    assert_eq!(dates(&mut account), (None, Some((asked + ten_days).epoch_seconds())));
+    account.put(TOKEN_B, "two", &["AWSPENDING"]).unwrap();
+    account.now = account.now + Duration::from_mins(3);
+    let finish = json!({
+        "SecretId": "cache/app", "VersionStage": "AWSCURRENT", "MoveToVersionId": TOKEN_B, "RemoveFromVersionId": TOKEN_A,
+    });
+    account.ok("UpdateSecretVersionStage", finish);
+    let ended = account.now;
+    assert_eq!(dates(&mut account), (Some(ended.epoch_seconds()), Some((ended + ten_days).epoch_seconds())));
+    let listed = account.ok("ListSecrets", json!({}));
+    assert_eq!(listed["SecretList"][0]["LastRotatedDate"].as_f64(), Some(ended.epoch_seconds()));
+    account.ok("CancelRotateSecret", secret);
+    assert_eq!(dates(&mut account), (None, None));
+}
+
+#[test]
+fn a_secret_without_a_policy_is_shown_without_one() {
+    let mut account = Account::new();
+    let arn = account.create(TOKEN_A, "one").unwrap()["ARN"].clone();
+    let shown = account.ok("GetResourcePolicy", json!({"SecretId": "cache/app"}));
+    assert_eq!(shown, json!({"ARN": arn, "Name": "cache/app"}));
+    assert_eq!(account.code("GetResourcePolicy", json!({"SecretId": "other"})), "ResourceNotFoundException");
+}
+
 #[test]
 fn rights_name_the_secret_the_tags_and_the_key() {
     let mut account = Account::new();

@@ -1,5 +1,6 @@
 //! The wire protocols: requests to calls, answers to responses.
 
+mod cbor;
 pub mod credential;
 pub mod json;
 pub mod pattern;
@@ -28,10 +29,12 @@ pub enum Service {
     PriceList,
     /// REST with JSON.
     Lambda,
+    /// Query protocol.
+    Sts,
 }
 
 /// Who the function is when AWS writes about it.
-const FUNCTION_PRINCIPAL: &str =
+pub(crate) const FUNCTION_PRINCIPAL: &str =
     "arn:aws:sts::123456789012:assumed-role/elasticache-resource-role/elasticache-resource";
 
 impl Service {
@@ -45,6 +48,7 @@ impl Service {
             "secretsmanager" => Some(Service::SecretsManager),
             "pricing" => Some(Service::PriceList),
             "lambda" => Some(Service::Lambda),
+            "sts" => Some(Service::Sts),
             _ => None,
         }
     }
@@ -59,13 +63,14 @@ impl Service {
             Service::SecretsManager => "secretsmanager",
             Service::PriceList => "pricing",
             Service::Lambda => "lambda",
+            Service::Sts => "sts",
         }
     }
 
     /// Operation and input of a request.
     pub fn decode(self, request: &Request<Bytes>) -> Result<(String, Value), AwsError> {
         match self {
-            Service::ElastiCache | Service::CloudFormation | Service::Ec2 => {
+            Service::ElastiCache | Service::CloudFormation | Service::Ec2 | Service::Sts => {
                 query::decode(request.uri().query(), request.body())
             }
             Service::SecretsManager => json::decode(request, "secretsmanager"),
@@ -82,7 +87,7 @@ impl Service {
             Err(error) => (error.status, self.failure(error, request_id)),
         };
         let content_type = match self {
-            Service::ElastiCache | Service::CloudFormation | Service::Ec2 => "text/xml;charset=UTF-8",
+            Service::ElastiCache | Service::CloudFormation | Service::Ec2 | Service::Sts => "text/xml;charset=UTF-8",
             Service::SecretsManager | Service::PriceList => "application/x-amz-json-1.1",
             Service::Lambda => "application/json",
         };
@@ -103,6 +108,7 @@ impl Service {
         match self {
             Service::ElastiCache => xml::query_response(xml::ELASTICACHE, action, tree, request_id),
             Service::CloudFormation => xml::query_response(xml::CLOUDFORMATION, action, tree, request_id),
+            Service::Sts => xml::query_response(xml::STS, action, tree, request_id),
             Service::Ec2 => xml::ec2_response(action, tree, request_id),
             Service::SecretsManager | Service::PriceList | Service::Lambda => tree.to_string(),
         }
@@ -112,6 +118,7 @@ impl Service {
         match self {
             Service::ElastiCache => xml::query_error(xml::ELASTICACHE, error, request_id),
             Service::CloudFormation => xml::query_error(xml::CLOUDFORMATION, error, request_id),
+            Service::Sts => xml::query_error(xml::STS, error, request_id),
             Service::Ec2 => xml::ec2_error(error, request_id),
             Service::SecretsManager | Service::PriceList => {
                 json!({"__type": error.code, "Message": error.message}).to_string()
@@ -124,7 +131,7 @@ impl Service {
     #[must_use]
     pub fn throttled(self) -> AwsError {
         let (status, code, message) = match self {
-            Service::ElastiCache | Service::CloudFormation => (400, "Throttling", "Rate exceeded"),
+            Service::ElastiCache | Service::CloudFormation | Service::Sts => (400, "Throttling", "Rate exceeded"),
             Service::Ec2 => (503, "RequestLimitExceeded", "Request limit exceeded."),
             Service::SecretsManager | Service::PriceList => (400, "ThrottlingException", "Rate exceeded"),
             Service::Lambda => (429, "TooManyRequestsException", "Rate Exceeded."),
@@ -138,7 +145,7 @@ impl Service {
     #[must_use]
     pub fn signed_late(self, turn: usize) -> AwsError {
         let codes: &[(u16, &str)] = match self {
-            Service::ElastiCache | Service::CloudFormation => &[
+            Service::ElastiCache | Service::CloudFormation | Service::Sts => &[
                 (400, "RequestExpired"),
                 (403, "SignatureDoesNotMatch"),
                 (403, "ExpiredToken"),
@@ -179,7 +186,7 @@ impl Service {
              identity-based policy allows the {action} action"
         );
         let (status, code, message) = match self {
-            Service::ElastiCache | Service::CloudFormation => (403, "AccessDenied", reason),
+            Service::ElastiCache | Service::CloudFormation | Service::Sts => (403, "AccessDenied", reason),
             Service::Ec2 => {
                 (403, "UnauthorizedOperation", format!("You are not authorized to perform this operation. {reason}"))
             }
@@ -188,6 +195,41 @@ impl Service {
         };
         AwsError { status, code: code.into(), message }
     }
+}
+
+/// Services that are not here and speak REST with XML; the other REST services speak JSON.
+const REST_XML: [&str; 3] = ["cloudfront", "route53", "s3"];
+
+/// What a request is answered that reaches no service, in the protocol that it speaks itself: a client that gets another
+/// one reports that it cannot read the answer, and not what is wrong.
+pub(crate) fn refusal(request: &Request<Bytes>, service: &str, error: &AwsError, request_id: &str) -> Response<Bytes> {
+    let header = |name: &str| request.headers().get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let kind = header("content-type");
+    let mut response = if header("smithy-protocol") == "rpc-v2-cbor" {
+        let body = cbor::text_map(&[("__type", &error.code), ("message", &error.message)]);
+        let mut response = plain(error.status, "application/cbor", body);
+        response.headers_mut().insert("smithy-protocol", header::HeaderValue::from_static("rpc-v2-cbor"));
+        response
+    } else if service == "ec2" {
+        plain(error.status, "text/xml;charset=UTF-8", xml::ec2_error(error, request_id))
+    } else if kind.starts_with("application/x-www-form-urlencoded") || REST_XML.contains(&service) {
+        let namespace = format!("http://{service}.amazonaws.com/doc/");
+        plain(error.status, "text/xml;charset=UTF-8", xml::query_error(&namespace, error, request_id))
+    } else {
+        let version = if kind.starts_with("application/x-amz-json-1.0") { "1.0" } else { "1.1" };
+        let kind = match header("x-amz-target") {
+            "" => "application/json",
+            _ if version == "1.0" => "application/x-amz-json-1.0",
+            _ => "application/x-amz-json-1.1",
+        };
+        let body = json!({"__type": error.code, "message": error.message});
+        plain(error.status, kind, body.to_string())
+    };
+    // REST services name the error here, and no client minds it elsewhere.
+    if let Ok(code) = header::HeaderValue::from_str(&error.code) {
+        response.headers_mut().insert("x-amzn-errortype", code);
+    }
+    response
 }
 
 /// A response without the trimmings of any service.

@@ -8,6 +8,8 @@ use crate::world::AwsError;
 pub const ELASTICACHE: &str = "http://elasticache.amazonaws.com/doc/2015-02-02/";
 /// Namespace of CloudFormation.
 pub const CLOUDFORMATION: &str = "http://cloudformation.amazonaws.com/doc/2010-05-15/";
+/// Namespace of STS.
+pub const STS: &str = "https://sts.amazonaws.com/doc/2011-06-15/";
 const EC2_NAMESPACE: &str = "http://ec2.amazonaws.com/doc/2016-11-15/";
 
 /// A successful answer in the query protocol.
