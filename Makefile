@@ -32,7 +32,7 @@ endif
 LONG_TESTS := access:: any_properties binary:: clients:: cost::without create::a_write create::no_passing \
 	every_property free_names:: hand_over:: in_place:: left_behind:: live_rotation:: model:: fence:: policy::every \
 	policy::without proxy:: readings:: replacement:: rollback:: scheduled_rotation:: secret_content:: simulation:: \
-	token::a_denied token_changes:: update::faults
+	token::a_denied token_changes:: update::faults aws_cli_reads terraform_keeps
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -81,6 +81,11 @@ SEEDS ?= $(if $(filter random,$(SEED)),2000,1)
 simulate: ## Simulate faults, kills and duplicates from random seeds (SEEDS=2000), or replay one (SEED=7)
 	SEED=$(SEED) SEEDS=$(SEEDS) $(CARGO) test --workspace --locked --test it -- --nocapture \
 		simulation::whatever_happens_the_promises_hold
+
+.PHONY: terraform
+terraform: ## Try Terraform's AWS provider on the local AWS (TERRAFORM_PLUGINS=folder that mirrors it)
+	TERRAFORM_PLUGINS="$(TERRAFORM_PLUGINS)" REQUIRE_TERRAFORM=1 \
+		$(CARGO) test --package simulator --locked --test outside_clients -- --nocapture terraform
 
 .PHONY: check
 check: fmt clippy deny ## Run the checks and the short tests, for every change

@@ -9,7 +9,7 @@ use crate::wire::tree::text;
 
 const HOUR_MS: u64 = 3_600_000;
 const DAY_MS: u64 = 24 * HOUR_MS;
-/// Hours that are looked at for one that a cron expression means: two years.
+/// Hours that are searched for one that a cron expression means: two years.
 const HOURS_AHEAD: u64 = 2 * 366 * 24;
 const MONTHS: [&str; 12] = ["JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC"];
 const WEEKDAYS: [&str; 7] = ["SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT"];

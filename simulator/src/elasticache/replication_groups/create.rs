@@ -344,7 +344,7 @@ pub(super) fn check_multi_az(failover: bool, replicas: usize, zones: &[String]) 
     Ok(())
 }
 
-/// Multi-AZ needs the nodes of every shard in more than one zone: a replica in another zone is what takes over (guide,
+/// Multi-AZ needs the nodes of every shard in more than one zone: a replica in another zone is what becomes primary (guide,
 /// "Minimizing downtime with Multi-AZ"). AWS's words are not known.
 pub(super) fn check_zones_of_nodes(shards: &[Shard]) -> Result<(), AwsError> {
     let zones = |shard: &Shard| shard.members.iter().map(|member| member.zone.clone()).collect::<BTreeSet<_>>();

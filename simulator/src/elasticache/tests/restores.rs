@@ -5,7 +5,7 @@ use super::*;
 const COMBINATION: &str = "InvalidParameterCombination";
 
 /// Makes a group and a snapshot of it.
-fn taken(account: &mut Account, id: &str, more: Value, of: Value) {
+fn snapshot_of(account: &mut Account, id: &str, more: Value, of: Value) {
     account.create(id, more);
     let mut request = json!({ "SnapshotName": format!("of-{id}") });
     merge(&mut request, of);
@@ -21,7 +21,7 @@ fn a_snapshot_with_cluster_mode_goes_into_no_group_without() {
             "NumNodeGroups": shards, "ReplicasPerNodeGroup": "0", "AutomaticFailoverEnabled": "true",
             "CacheParameterGroupName": "default.valkey8.cluster.on",
         });
-        taken(&mut account, id, sharded.clone(), json!({ "ReplicationGroupId": id }));
+        snapshot_of(&mut account, id, sharded.clone(), json!({ "ReplicationGroupId": id }));
         let restore = json!({ "SnapshotName": format!("of-{id}") });
         let plain = Account::request("plain", restore.clone());
         assert_eq!(account.refused("CreateReplicationGroup", plain), COMBINATION, "{shards}");
@@ -36,12 +36,12 @@ fn a_snapshot_of_valkey_goes_into_no_redis() {
     let mut account = Account::new();
     for (id, version) in [("seven", "7.2"), ("eight", "8.0")] {
         let member = json!({ "CacheClusterId": format!("{id}-001") });
-        taken(&mut account, id, json!({ "EngineVersion": version }), member);
+        snapshot_of(&mut account, id, json!({ "EngineVersion": version }), member);
         let redis = json!({ "Engine": "redis", "EngineVersion": "7.1", "SnapshotName": format!("of-{id}") });
         assert_eq!(account.refused("CreateReplicationGroup", Account::request("r", redis)), COMBINATION, "{version}");
     }
     let redis = json!({ "Engine": "redis", "EngineVersion": "7.1" });
-    taken(&mut account, "redis", redis, json!({ "CacheClusterId": "redis-001" }));
+    snapshot_of(&mut account, "redis", redis, json!({ "CacheClusterId": "redis-001" }));
     account.ok("CreateReplicationGroup", Account::request("v", json!({ "SnapshotName": "of-redis" })));
 }
 
@@ -61,7 +61,7 @@ fn a_snapshot_has_a_name_of_at_most_forty_characters() {
 #[test]
 fn snapshots_of_a_member_that_never_was_are_not_listed_but_refused() {
     let mut account = Account::new();
-    taken(&mut account, "a", json!({}), json!({ "CacheClusterId": "a-001" }));
+    snapshot_of(&mut account, "a", json!({}), json!({ "CacheClusterId": "a-001" }));
     let of = |id: &str| json!({ "CacheClusterId": id });
     let refusal = account.call("DescribeSnapshots", of("b-001")).unwrap_err();
     assert_eq!((refusal.code.as_str(), refusal.status), ("CacheClusterNotFound", 404));
