@@ -120,7 +120,7 @@ impl Schedule {
             world.elasticache.pace.member_lag = Duration::from_secs(rng.u64(0..90));
             world.elasticache.pace.interface_release = Duration::from_secs(rng.u64(0..200));
             world.ec2.visibility_lag = Duration::from_secs(rng.u64(0..4));
-            world.ec2.write_lag = Duration::from_secs(rng.u64(0..6));
+            world.ec2.write_lag = Duration::from_secs(rng.u64(0..4));
         });
     }
 
