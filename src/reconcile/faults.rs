@@ -22,7 +22,7 @@ use crate::step::{AuthChange, Step};
 
 /// What a failed step means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Reaction {
+pub(crate) enum Reaction {
     /// The state that the step wanted is there; the next observation shows whose it is.
     AsGoodAsDone,
     /// It may work in a moment; a few tries show.
@@ -36,7 +36,7 @@ pub(super) enum Reaction {
 }
 
 impl Reaction {
-    pub(super) fn to(step: &Step, fault: &Fault) -> Reaction {
+    pub(crate) fn to(step: &Step, fault: &Fault) -> Reaction {
         match fault.class {
             Class::Unchanged => Reaction::AsGoodAsDone,
             _ if makes_the_only_token(step) && fault.says_only_token() => Reaction::AsGoodAsDone,

@@ -7,7 +7,7 @@
 pub mod act;
 mod create;
 mod delete;
-mod faults;
+pub(crate) mod faults;
 pub mod fence;
 mod free_names;
 pub mod observe;

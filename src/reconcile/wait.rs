@@ -69,7 +69,7 @@ impl Deadline {
 const NOT_THERE: &str = "not there";
 
 /// Polls within which AWS has to show a finished change.
-pub(super) const POLLS_TO_SHOW: u32 = 6;
+pub(crate) const POLLS_TO_SHOW: u32 = 6;
 
 /// Pause before the first poll.
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
@@ -198,7 +198,7 @@ impl<'a> Waiter<'a> {
 
     /// Many functions may share what AWS lets an account do in a second: whoever is throttled polls less often until
     /// polls get through again.
-    pub(super) fn adapt_pace(&self, fault: Option<&Fault>) {
+    pub(crate) fn adapt_pace(&self, fault: Option<&Fault>) {
         let slower = self.slower.load(Ordering::Relaxed);
         let next = match fault.map(|fault| fault.class) {
             Some(Class::Throttled) => {
@@ -212,18 +212,18 @@ impl<'a> Waiter<'a> {
     }
 
     /// Whether a call that was refused for lack of a right, or for its signature, is worth another try.
-    pub(super) fn may_pass(&self, fault: &Fault) -> bool {
+    pub(crate) fn may_pass(&self, fault: &Fault) -> bool {
         self.refusals.may_pass(fault)
     }
 
     /// Sleeps before poll number `poll`, or fails when there is no time for it.
-    pub(super) async fn pause(&self, poll: u32, waiting_for: &str, last: &str) -> Result<(), Error> {
+    pub(crate) async fn pause(&self, poll: u32, waiting_for: &str, last: &str) -> Result<(), Error> {
         let slower = self.slower.load(Ordering::Relaxed);
         self.pause_at_most(self.poll_interval * 2_u32.pow(slower), poll, waiting_for, last).await
     }
 
     /// Sleeps before another try of a call that failed, or fails when there is no time for it.
-    pub(super) async fn pause_after(&self, fault: &Fault, tries: u32, waiting_for: &str) -> Result<(), Error> {
+    pub(crate) async fn pause_after(&self, fault: &Fault, tries: u32, waiting_for: &str) -> Result<(), Error> {
         let last = fault.to_string();
         if matches!(fault.class, Class::Denied | Class::Unauthenticated) {
             return self.pause_at_most(ACCESS_PAUSE, u32::MAX, waiting_for, &last).await;
@@ -250,7 +250,7 @@ impl<'a> Waiter<'a> {
     }
 
     /// Repeats one lookup until AWS answers it: as long as it takes where AWS cannot now, for a while where it may not.
-    pub(super) async fn persist<T, F>(&self, call: impl Fn() -> F) -> Result<T, Error>
+    pub(crate) async fn persist<T, F>(&self, call: impl Fn() -> F) -> Result<T, Error>
     where
         F: Future<Output = Result<T, Fault>>,
     {

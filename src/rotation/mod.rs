@@ -1,4 +1,4 @@
-//! Rotation of a token by Secrets Manager: observe, decide, act, until a step is done. Calls AWS.
+//! Rotation of a token by Secrets Manager: observe, decide, apply, until a step of the rotation is taken. Calls AWS.
 
 mod test_connection;
 
@@ -7,15 +7,17 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tracing::{info, warn};
 
-use crate::auth::rotation::event::{RotationEvent, Step};
-use crate::auth::rotation::{self as decision, Next, Seen};
+use crate::auth::rotation::event::{RotationEvent, RotationStep};
+use crate::auth::rotation::{self as decision, Decision, Seen};
 use crate::aws::{Aws, Class, Fault};
 use crate::continuation::Continuation;
 use crate::domain::names::{self, Names};
-use crate::domain::tags::TAG_AUTH_CHANGE;
-use crate::observed::{Group, STAGE_CURRENT, Secret, SubnetGroup};
-use crate::reconcile::wait::pause;
-use crate::step::group::AuthRequest;
+use crate::error::Error;
+use crate::observed::{Group, Secret, SubnetGroup};
+use crate::reconcile::act::act;
+use crate::reconcile::faults::Reaction;
+use crate::reconcile::wait::{Deadline, POLLS_TO_SHOW, Waiter};
+use crate::step::Step;
 use crate::telemetry::metrics::{self, Ended, Phase, timed};
 
 /// What a step is taken with.
@@ -39,19 +41,34 @@ pub struct Rotation<'a> {
     pub continuation: &'a Continuation,
 }
 
-/// Observations within which AWS has to show what a step needs.
-const POLLS_TO_SHOW: u32 = 8;
-/// And the time, however closely they follow each other.
+/// How long AWS may take to show what a step of a rotation needs, however closely the observations follow each other:
+/// Secrets Manager calls the function right after it made the version.
 const TIME_TO_SHOW: Duration = Duration::from_secs(15);
 
-/// What one thing that was done came to.
-enum Acted {
-    /// It changed something.
-    Changed(&'static str),
-    /// It changed nothing, and something more is known.
-    Nothing,
-    /// What is there already does not show; the reason to give if it never does.
-    NotShown(String),
+/// How long a change of what the cache takes may stay unseen; until AWS shows it, nothing may be concluded.
+const CHANGE_TO_SHOW: Duration = Duration::from_secs(1);
+
+/// After the end of every invocation: what is due then never is.
+const NEVER: Duration = Duration::from_hours(1);
+
+/// Why the work on a step ends before the step is taken.
+enum Stop {
+    /// It goes on in the next invocation.
+    HandOver,
+    /// It failed.
+    Failed(String),
+}
+
+impl From<Error> for Stop {
+    fn from(error: Error) -> Stop {
+        match error {
+            Error::HandOver => Stop::HandOver,
+            Error::TimedOut { waiting_for, .. } => {
+                Stop::Failed(format!("not enough time in this invocation: waited for {waiting_for}; try again"))
+            }
+            other => Stop::Failed(other.to_string()),
+        }
+    }
 }
 
 impl Rotation<'_> {
@@ -60,226 +77,38 @@ impl Rotation<'_> {
     /// # Errors
     /// Why it could not be taken; Secrets Manager tries it again.
     pub async fn run(&self, event: &RotationEvent) -> Result<Ended, String> {
-        let mut seen = Seen { reaches_caches: self.reaches_caches, ..Seen::default() };
-        let (mut polls, mut rechecks, mut was_waiting_for) = (0, 0, "");
-        let mut rechecked_since = None;
-        loop {
-            let next = match timed(Phase::Observe, Box::pin(self.observe(event, &mut seen))).await {
-                Ok(()) => decision::next(event, &seen),
-                Err(fault) if passes(&fault) => Next::Wait(waiting(&fault, "an answer of AWS")),
-                Err(fault) if may_come(&fault) => Next::Recheck(fault.to_string()),
-                Err(fault) => return Err(fault.to_string()),
-            };
-            let mut recheck = None;
-            let waiting_for = match next {
-                Next::Done(why) => {
-                    info!(step = ?event.step, why, "the step is taken");
-                    return Ok(Ended::Success);
-                }
-                Next::Fail(reason) => return Err(reason),
-                Next::Wait(what) => what,
-                Next::Recheck(reason) => {
-                    recheck = Some(reason);
-                    SHOW
-                }
-                Next::Sleep(rest) => {
-                    if self.sleep(rest).await {
-                        continue;
-                    }
-                    return self.hand_over(event).await;
-                }
-                change => match timed(Phase::Act, Box::pin(self.act(event, &mut seen, &change))).await {
-                    Ok(Acted::Changed(taken)) => {
-                        info!(taken, "changed");
-                        seen.saw_set = false;
-                        (polls, rechecks, rechecked_since) = (0, 0, None);
-                        continue;
-                    }
-                    Ok(Acted::Nothing) => continue,
-                    Ok(Acted::NotShown(reason)) => {
-                        recheck = Some(reason);
-                        SHOW
-                    }
-                    Err(fault) if passes(&fault) => waiting(&fault, "AWS to allow the next change"),
-                    Err(fault) if may_come(&fault) => {
-                        recheck = Some(fault.to_string());
-                        "AWS to allow the next change"
-                    }
-                    Err(fault) => return Err(fault.to_string()),
-                },
-            };
-            if waiting_for != was_waiting_for {
-                info!(waiting_for, "waiting");
-                was_waiting_for = waiting_for;
+        let mut work = Work {
+            rotation: self,
+            event,
+            waiter: Waiter::new(self.aws, self.poll_interval, self.deadline(event.step)),
+            seen: Seen { reaches_caches: self.reaches_caches, ..Seen::default() },
+            polls: 0,
+            rechecks: 0,
+            rechecked_since: None,
+            waiting_for: "",
+        };
+        match Box::pin(work.converge()).await {
+            Ok(why) => {
+                info!(step = ?event.step, why, "the step is taken");
+                Ok(Ended::Success)
             }
-            let pause = pause(polls, self.poll_interval, fastrand::f64());
-            if let Some(reason) = recheck {
-                rechecks += 1;
-                let since: Instant = *rechecked_since.get_or_insert_with(Instant::now);
-                let is_enough = rechecks > POLLS_TO_SHOW && since.elapsed() >= TIME_TO_SHOW;
-                if is_enough || Instant::now() + pause >= self.end {
-                    return Err(reason);
-                }
-            }
-            if Instant::now() + pause >= self.end {
-                if event.step == Step::Retire {
-                    return self.hand_over(event).await;
-                }
-                return Err(format!("not enough time in this invocation: waited for {waiting_for}; try again"));
-            }
-            polls += 1;
-            timed(Phase::Wait, tokio::time::sleep(pause)).await;
+            Err(Stop::HandOver) => self.hand_over(event).await,
+            Err(Stop::Failed(reason)) => Err(reason),
         }
+    }
+
+    /// What Secrets Manager asked for fails when the invocation ends, and is asked for again. The end of a grace time is the
+    /// function's own, and is handed on.
+    fn deadline(&self, step: RotationStep) -> Deadline {
+        let never = self.end + NEVER;
+        let (answer_by, hand_over_at) =
+            if step == RotationStep::Retire { (never, self.end) } else { (self.end, never) };
+        Deadline { started: self.started, answer_by, hand_over_at, give_up_at: answer_by, interrupt_at: hand_over_at }
     }
 
     /// How long ago the step was asked for.
     fn waited_ms(&self) -> u64 {
         milliseconds(self.continuation.elapsed(self.now_epoch_ms) + self.started.elapsed())
-    }
-
-    async fn observe(&self, event: &RotationEvent, seen: &mut Seen) -> Result<(), Fault> {
-        seen.waited_ms = self.waited_ms();
-        seen.secret = self.secret(event).await?;
-        if let Some(secret) = &seen.secret {
-            (seen.group, seen.subnet_group) = self.cache_of(secret).await?;
-            let status = seen.group.as_ref().and_then(|group| group.auth_token_status.as_deref());
-            seen.saw_set |= status == Some("SETTING");
-        }
-        Ok(())
-    }
-
-    /// The cache that a secret of ours belongs to: what the secret says of it is for people to change, so its name and its
-    /// description tell too. The tags of the subnet group tell which is right.
-    async fn cache_of(&self, secret: &Secret) -> Result<(Option<Group>, Option<SubnetGroup>), Fault> {
-        let Some(owner) = decision::owner(&secret.tags).filter(|_| !secret.deleted) else { return Ok((None, None)) };
-        let said = secret.content.as_ref().map(|content| content.replication_group_id.as_str());
-        let described = secret.description.rsplit(' ').next();
-        let mut found = (None, None);
-        let mut tried: Vec<&str> = Vec::new();
-        for id in [said, names::group_of_secret(&secret.name), described].into_iter().flatten() {
-            if names::id_defect(id).is_some() || tried.contains(&id) {
-                continue;
-            }
-            let name = Names::of(id).subnet_group();
-            let cache = tokio::try_join!(self.aws.group(id), self.subnet_group(&name))?;
-            if cache.1.as_ref().is_some_and(|group| owner.owns(&group.tags)) {
-                return Ok(cache);
-            }
-            if tried.is_empty() {
-                found = cache;
-            }
-            tried.push(id);
-        }
-        Ok(found)
-    }
-
-    /// The subnet group with its tags, which say whose it is and how far the rotation is.
-    async fn subnet_group(&self, name: &str) -> Result<Option<SubnetGroup>, Fault> {
-        let Some(group) = self.aws.subnet_group(name).await? else { return Ok(None) };
-        let tags = self.aws.cache_tags(&group.arn).await?;
-        Ok(tags.map(|tags| SubnetGroup { tags, ..group }))
-    }
-
-    /// The secret; its content is read only when it is ours.
-    async fn secret(&self, event: &RotationEvent) -> Result<Option<Secret>, Fault> {
-        let Some(mut secret) = self.aws.secret(&event.secret).await? else { return Ok(None) };
-        if secret.deleted || decision::owner(&secret.tags).is_none() {
-            return Ok(Some(secret));
-        }
-        if let Some(current) = secret.current() {
-            let current = self.aws.secret_version(&secret.arn, current).await?;
-            secret.read(current);
-        }
-        if secret.pending() == Some(event.version.as_str()) {
-            let incoming = self.aws.secret_version(&secret.arn, &event.version).await?;
-            secret.incoming = incoming.and_then(Result::ok).map(|content| (event.version.clone(), content));
-        }
-        Ok(Some(secret))
-    }
-
-    /// Does one thing.
-    async fn act(&self, event: &RotationEvent, seen: &mut Seen, next: &Next) -> Result<Acted, Fault> {
-        let (Some(secret), Some(group), Some(subnet_group)) = (&seen.secret, &seen.group, &seen.subnet_group) else {
-            return Ok(Acted::NotShown("the cache of the secret does not show".to_owned()));
-        };
-        let token = secret.version(&event.version).map(crate::domain::secret::SecretContent::token);
-        match (next, token) {
-            (Next::Store, _) => {
-                let Some(content) = &secret.content else {
-                    return Ok(Acted::NotShown(decision::unreadable(secret)));
-                };
-                // Readers get the new version as it is, so what somebody broke of the current one is put right in it.
-                let content = group.told_in(content).unwrap_or_else(|| content.clone());
-                let content = content.with_token(&self.aws.random_token().await?);
-                match self.aws.stage_secret(&secret.arn, &content, &event.version).await {
-                    // Another delivery of the event was quicker; its token stays.
-                    Err(fault) if fault.class == Class::Exists => {
-                        let why =
-                            "has a value already in which no token can be read: cancel the rotation and rotate again";
-                        Ok(Acted::NotShown(format!("version {} of secret {} {why}", event.version, secret.name)))
-                    }
-                    result => result.map(|()| Acted::Changed("stored a new token, pending")),
-                }
-            }
-            (Next::Connect, Some(token)) => {
-                let endpoint = group.main_endpoint();
-                let port = endpoint.and_then(|endpoint| u16::try_from(endpoint.port).ok());
-                let Some((endpoint, port)) = endpoint.zip(port) else {
-                    return Ok(Acted::NotShown(format!("{} shows no endpoint", group.id)));
-                };
-                let result = test_connection::try_token(&endpoint.address, port, &token).await;
-                seen.connection = Some(result);
-                Ok(Acted::Nothing)
-            }
-            (Next::Mark(progress), _) => {
-                self.aws.tag_cache(&subnet_group.arn, &progress.tag()).await?;
-                Ok(Acted::Changed("wrote down how far the rotation is"))
-            }
-            (Next::Unmark, _) => {
-                self.aws.untag_cache(&subnet_group.arn, &[TAG_AUTH_CHANGE.to_owned()].into()).await?;
-                Ok(Acted::Changed("the rotation leaves nothing to do"))
-            }
-            (Next::Rotate | Next::Set, Some(token)) => {
-                let strategy = if *next == Next::Rotate { "ROTATE" } else { "SET" };
-                let (token, strategy) = (Some(&token), Some(strategy));
-                let request = AuthRequest { token, strategy, add: None, remove: &[], remove_all: false };
-                match self.aws.change_auth(&group.id, &request).await {
-                    Err(fault) if *next == Next::Set && fault.says_only_token() => {
-                        info!(%fault, "the token is the only one already");
-                    }
-                    result => result?,
-                }
-                seen.agreed = *next == Next::Set;
-                // AWS may show the change late; until it does, nothing may be concluded.
-                tokio::time::sleep(self.poll_interval.min(Duration::from_secs(1))).await;
-                Ok(Acted::Changed(if *next == Next::Rotate {
-                    "the cache is to take the new token too"
-                } else {
-                    "the cache is to take the new token only"
-                }))
-            }
-            (Next::Schedule(after), _) => {
-                let now_epoch_ms = self.now_epoch_ms + milliseconds(self.started.elapsed());
-                let first = Continuation { hop: 1, started_epoch_ms: now_epoch_ms, ..Continuation::default() };
-                // Twice is harmless; what matters is that it is asked for before readers get the token.
-                self.aws.invoke(self.function, first.payload(&event.retirement(*after))).await?;
-                let from = secret.current();
-                self.aws.move_stage(&secret.arn, STAGE_CURRENT, Some(&event.version), from).await?;
-                Ok(Acted::Changed("readers get the new token; the old one goes later"))
-            }
-            (Next::Promote(from), _) => {
-                self.aws.move_stage(&secret.arn, STAGE_CURRENT, Some(&event.version), from.as_deref()).await?;
-                Ok(Acted::Changed("readers get the new token"))
-            }
-            _ => Ok(Acted::NotShown(format!("version {} of secret {} has no value yet", event.version, secret.name))),
-        }
-    }
-
-    /// Sleeps for so many milliseconds, or until the invocation ends; whether the time is over.
-    async fn sleep(&self, rest_ms: u64) -> bool {
-        let wake = Instant::now() + Duration::from_millis(rest_ms);
-        timed(Phase::Wait, tokio::time::sleep_until(wake.min(self.end))).await;
-        wake < self.end
     }
 
     async fn hand_over(&self, event: &RotationEvent) -> Result<Ended, String> {
@@ -294,26 +123,200 @@ impl Rotation<'_> {
     }
 }
 
-/// What a step waits for that AWS may show late.
-const SHOW: &str = "AWS to show what the step needs";
+/// Work on one step of a rotation.
+struct Work<'a> {
+    rotation: &'a Rotation<'a>,
+    event: &'a RotationEvent,
+    waiter: Waiter<'a>,
+    seen: Seen,
+    /// Observations since something was changed last.
+    polls: u32,
+    /// Those of them that lacked what the step needs, and since when.
+    rechecks: u32,
+    rechecked_since: Option<Instant>,
+    /// What was last waited for.
+    waiting_for: &'static str,
+}
+
+impl Work<'_> {
+    /// Goes on until the step is taken; why it is, for the log.
+    async fn converge(&mut self) -> Result<&'static str, Stop> {
+        loop {
+            let decision = match timed(Phase::Observe, Box::pin(self.observe())).await {
+                Ok(()) => {
+                    self.waiter.adapt_pace(None);
+                    decision::decide(self.event, &self.seen)
+                }
+                // Something has begun to go since it was found; the next observation shows what.
+                Err(Error::Calls(faults)) if faults.iter().all(|fault| fault.class == Class::Busy) => {
+                    warn!(?faults, "a step of the rotation will be tried again");
+                    Decision::Wait("an answer of AWS")
+                }
+                Err(error) => return Err(error.into()),
+            };
+            match decision {
+                Decision::Done(why) => return Ok(why),
+                Decision::Fail(reason) => return Err(Stop::Failed(reason)),
+                Decision::Wait(what) => self.wait(what).await?,
+                Decision::Recheck(reason) => self.recheck(reason).await?,
+                Decision::Sleep(rest_ms) => self.sleep(rest_ms).await?,
+                Decision::Connect { host, port, token } => {
+                    self.seen.connection = Some(test_connection::try_token(&host, port, &token).await);
+                }
+                Decision::Apply(step) => {
+                    let result = self.apply(&step).await;
+                    self.heard(&step, result).await?;
+                }
+                Decision::Schedule { after_ms, promote } => {
+                    // Twice is harmless; what matters is that it is asked for before readers get the token.
+                    let result = match self.ask_for_retirement(after_ms).await {
+                        Ok(()) => self.apply(&promote).await,
+                        Err(fault) => Err(fault),
+                    };
+                    self.heard(&promote, result).await?;
+                }
+            }
+        }
+    }
+
+    async fn apply(&self, step: &Step) -> Result<(), Fault> {
+        info!(step = %step, "applying a step");
+        Box::pin(act(self.rotation.aws, step, &self.event.version)).await
+    }
+
+    /// What the outcome of a step means.
+    async fn heard(&mut self, step: &Step, result: Result<(), Fault>) -> Result<(), Stop> {
+        match result.map_err(|fault| (Reaction::to(step, &fault), fault)) {
+            Ok(()) => self.applied(step).await,
+            Err((Reaction::AsGoodAsDone, fault)) => {
+                info!(step = %step, %fault, "nothing to do");
+                self.seen.has_value |= fault.class == Class::Exists;
+                self.applied(step).await;
+            }
+            Err((Reaction::TryAFewTimes, fault)) => self.recheck(fault.to_string()).await?,
+            Err((Reaction::TryAgain, fault)) => self.wait_after(&fault).await?,
+            Err((Reaction::TryForAWhile, fault)) if self.waiter.may_pass(&fault) => self.wait_after(&fault).await?,
+            Err((Reaction::TryForAWhile | Reaction::Fail, fault)) => return Err(Error::from(fault).into()),
+        }
+        Ok(())
+    }
+
+    async fn applied(&mut self, step: &Step) {
+        self.seen.applied(step);
+        (self.polls, self.rechecks, self.rechecked_since) = (0, 0, None);
+        if step.changes_group() {
+            tokio::time::sleep(self.rotation.poll_interval.min(CHANGE_TO_SHOW)).await;
+        }
+    }
+
+    /// Pauses before the next observation.
+    async fn wait(&mut self, what: &'static str) -> Result<(), Stop> {
+        if what != self.waiting_for {
+            info!(waiting_for = what, "waiting");
+            self.waiting_for = what;
+        }
+        self.polls += 1;
+        Ok(self.waiter.pause(self.polls - 1, what, "").await?)
+    }
+
+    /// The same after a fault that passes.
+    async fn wait_after(&mut self, fault: &Fault) -> Result<(), Stop> {
+        warn!(%fault, "a step of the rotation will be tried again");
+        self.waiter.adapt_pace(Some(fault));
+        self.polls += 1;
+        Ok(self.waiter.pause_after(fault, self.polls - 1, "AWS to allow the next change").await?)
+    }
+
+    /// The same a few times; then the step fails for this reason.
+    async fn recheck(&mut self, reason: String) -> Result<(), Stop> {
+        self.rechecks += 1;
+        let since = *self.rechecked_since.get_or_insert_with(Instant::now);
+        let is_enough = self.rechecks > POLLS_TO_SHOW && since.elapsed() >= TIME_TO_SHOW;
+        if is_enough || self.wait("AWS to show what the step needs").await.is_err() {
+            return Err(Stop::Failed(reason));
+        }
+        Ok(())
+    }
+
+    /// Sleeps for so many milliseconds, or until the work must be handed on.
+    async fn sleep(&self, rest_ms: u64) -> Result<(), Stop> {
+        let (wake, end) = (Instant::now() + Duration::from_millis(rest_ms), self.rotation.end);
+        timed(Phase::Wait, tokio::time::sleep_until(wake.min(end))).await;
+        if wake < end { Ok(()) } else { Err(Stop::HandOver) }
+    }
+
+    /// Has this function invoked again to remove the old token after so many milliseconds.
+    async fn ask_for_retirement(&self, after_ms: u64) -> Result<(), Fault> {
+        let Rotation { aws, function, now_epoch_ms, started, .. } = self.rotation;
+        let started_epoch_ms = now_epoch_ms + milliseconds(started.elapsed());
+        let first = Continuation { hop: 1, started_epoch_ms, ..Continuation::default() };
+        timed(Phase::Act, aws.invoke(function, first.payload(&self.event.retirement(after_ms)))).await
+    }
+
+    async fn observe(&mut self) -> Result<(), Error> {
+        self.seen.waited_ms = self.rotation.waited_ms();
+        self.seen.secret = self.secret().await?;
+        if let Some(secret) = &self.seen.secret {
+            (self.seen.group, self.seen.subnet_group) = self.cache_of(secret).await?;
+            let status = self.seen.group.as_ref().and_then(|group| group.auth_token_status.as_deref());
+            self.seen.saw_set |= status == Some("SETTING");
+        }
+        Ok(())
+    }
+
+    /// The cache that a secret of ours belongs to: what the secret says of it is for people to change, so its name and its
+    /// description tell too. The tags of the subnet group tell which is right.
+    async fn cache_of(&self, secret: &Secret) -> Result<(Option<Group>, Option<SubnetGroup>), Error> {
+        let Some(owner) = decision::owner(&secret.tags).filter(|_| !secret.deleted) else { return Ok((None, None)) };
+        let said = secret.content.as_ref().map(|content| content.replication_group_id.as_str());
+        let described = secret.description.rsplit(' ').next();
+        let mut found = (None, None);
+        let mut tried: Vec<&str> = Vec::new();
+        for id in [said, names::group_of_secret(&secret.name), described].into_iter().flatten() {
+            if names::id_defect(id).is_some() || tried.contains(&id) {
+                continue;
+            }
+            let name = Names::of(id).subnet_group();
+            let cache =
+                tokio::try_join!(self.waiter.persist(|| self.rotation.aws.group(id)), self.subnet_group(&name))?;
+            if cache.1.as_ref().is_some_and(|group| owner.owns(&group.tags)) {
+                return Ok(cache);
+            }
+            if tried.is_empty() {
+                found = cache;
+            }
+            tried.push(id);
+        }
+        Ok(found)
+    }
+
+    /// The subnet group with its tags, which say whose it is and how far the rotation is.
+    async fn subnet_group(&self, name: &str) -> Result<Option<SubnetGroup>, Error> {
+        let aws = self.rotation.aws;
+        let Some(group) = self.waiter.persist(|| aws.subnet_group(name)).await? else { return Ok(None) };
+        let tags = self.waiter.persist(|| aws.cache_tags(&group.arn)).await?;
+        Ok(tags.map(|tags| SubnetGroup { tags, ..group }))
+    }
+
+    /// The secret; its content is read only when it is ours.
+    async fn secret(&self) -> Result<Option<Secret>, Error> {
+        let (aws, event) = (self.rotation.aws, self.event);
+        let Some(mut secret) = self.waiter.persist(|| aws.secret(&event.secret)).await? else { return Ok(None) };
+        if secret.deleted || decision::owner(&secret.tags).is_none() {
+            return Ok(Some(secret));
+        }
+        if let Some(current) = secret.current() {
+            let current = self.waiter.persist(|| aws.secret_version(&secret.arn, current)).await?;
+            secret.read(current);
+        }
+        if secret.pending() == Some(event.version.as_str()) {
+            let incoming = self.waiter.persist(|| aws.secret_version(&secret.arn, &event.version)).await?;
+            secret.incoming = incoming.and_then(Result::ok).map(|content| (event.version.clone(), content));
+        }
+        Ok(Some(secret))
+    }
+}
 
 fn milliseconds(span: Duration) -> u64 {
     u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
-}
-
-/// What a fault that passes makes a step wait for.
-fn waiting(fault: &Fault, what: &'static str) -> &'static str {
-    warn!(%fault, "a step of the rotation will be tried again");
-    what
-}
-
-/// Whether the call may be allowed in some seconds: the rights of a new role take so long to be known everywhere, and a call
-/// that was signed too late is signed anew.
-fn may_come(fault: &Fault) -> bool {
-    matches!(fault.class, Class::Denied | Class::Unauthenticated)
-}
-
-/// Whether the same call may work later.
-fn passes(fault: &Fault) -> bool {
-    matches!(fault.class, Class::Throttled | Class::Unavailable | Class::Busy)
 }

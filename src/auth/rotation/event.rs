@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 /// One step of a rotation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Step {
+pub enum RotationStep {
     /// Make the new token, pending.
     Create,
     /// Have the cache take it in addition to the old one.
@@ -17,7 +17,7 @@ pub enum Step {
     Retire,
 }
 
-/// Name of [`Step::Retire`] in an event.
+/// Name of [`RotationStep::Retire`] in an event.
 const RETIRE: &str = "retireOldToken";
 
 /// A step to take.
@@ -28,21 +28,21 @@ pub struct RotationEvent {
     /// Id of the version that the rotation brings in.
     pub version: String,
     /// The step.
-    pub step: Step,
-    /// How long after it was asked for it is to be taken, in milliseconds; only of [`Step::Retire`].
+    pub step: RotationStep,
+    /// How long after it was asked for it is to be taken, in milliseconds; only of [`RotationStep::Retire`].
     pub after_ms: u64,
 }
 
-impl Step {
+impl RotationStep {
     /// Its name in an event.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
-            Step::Create => "createSecret",
-            Step::Set => "setSecret",
-            Step::Test => "testSecret",
-            Step::Finish => "finishSecret",
-            Step::Retire => RETIRE,
+            RotationStep::Create => "createSecret",
+            RotationStep::Set => "setSecret",
+            RotationStep::Test => "testSecret",
+            RotationStep::Finish => "finishSecret",
+            RotationStep::Retire => RETIRE,
         }
     }
 }
@@ -61,11 +61,11 @@ impl RotationEvent {
         };
         let read = || {
             let step = match step {
-                "createSecret" => Step::Create,
-                "setSecret" => Step::Set,
-                "testSecret" => Step::Test,
-                "finishSecret" => Step::Finish,
-                RETIRE => Step::Retire,
+                "createSecret" => RotationStep::Create,
+                "setSecret" => RotationStep::Set,
+                "testSecret" => RotationStep::Test,
+                "finishSecret" => RotationStep::Finish,
+                RETIRE => RotationStep::Retire,
                 _ => return Err("a rotation event with an unknown Step".to_owned()),
             };
             let after_ms = event["AfterMs"].as_u64().unwrap_or_default();
@@ -94,10 +94,10 @@ mod tests {
     fn steps_are_known_by_their_names() {
         let event = |step: &str| json!({"SecretId": "arn", "ClientRequestToken": "v", "Step": step});
         for (name, step) in [
-            ("createSecret", Step::Create),
-            ("setSecret", Step::Set),
-            ("testSecret", Step::Test),
-            ("finishSecret", Step::Finish),
+            ("createSecret", RotationStep::Create),
+            ("setSecret", RotationStep::Set),
+            ("testSecret", RotationStep::Test),
+            ("finishSecret", RotationStep::Finish),
         ] {
             assert_eq!(RotationEvent::read(&event(name)).unwrap().unwrap().step, step);
             assert_eq!(step.name(), name);
@@ -112,6 +112,6 @@ mod tests {
         let event = json!({"SecretId": "arn", "ClientRequestToken": "v", "Step": "finishSecret"});
         let finish = RotationEvent::read(&event).unwrap().unwrap();
         let retire = RotationEvent::read(&finish.retirement(7)).unwrap().unwrap();
-        assert_eq!(retire, RotationEvent { step: Step::Retire, after_ms: 7, ..finish });
+        assert_eq!(retire, RotationEvent { step: RotationStep::Retire, after_ms: 7, ..finish });
     }
 }

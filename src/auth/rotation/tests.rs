@@ -2,11 +2,11 @@
 
 use super::*;
 use crate::domain::secret::AuthToken;
-use crate::observed::{STAGE_CURRENT, STAGE_PENDING};
+use crate::observed::{Endpoint, STAGE_CURRENT, STAGE_PENDING};
 
 const NAME: &str = "elasticache/g/auth-token";
 
-fn event(step: Step) -> RotationEvent {
+fn event(step: RotationStep) -> RotationEvent {
     RotationEvent { secret: "arn".into(), version: "new".into(), step, after_ms: 600_000 }
 }
 
@@ -23,6 +23,7 @@ fn progress(stage: Stage, modified: &str) -> Progress {
 fn seen() -> Seen {
     let owner = Owner { stack_id: "stack".into(), logical_id: "Cache".into() };
     let secret = Secret {
+        arn: "arn".into(),
         name: NAME.into(),
         tags: owner.tags(),
         stages: [(STAGE_CURRENT.into(), "old".into()), (STAGE_PENDING.into(), "new".into())].into(),
@@ -36,9 +37,10 @@ fn seen() -> Seen {
         status: Status::Available,
         auth_token_enabled: true,
         auth_token_modified: Some("t1".into()),
+        configuration_endpoint: Some(Endpoint { address: "host".into(), port: 6379 }),
         ..Group::default()
     };
-    let subnet_group = SubnetGroup { tags: owner.tags(), ..SubnetGroup::default() };
+    let subnet_group = SubnetGroup { arn: "subnet-group".into(), tags: owner.tags(), ..SubnetGroup::default() };
     Seen { secret: Some(secret), group: Some(group), subnet_group: Some(subnet_group), ..Seen::default() }
 }
 
@@ -46,6 +48,39 @@ fn marked(stage: Stage, modified: &str) -> Seen {
     let mut seen = seen();
     seen.subnet_group.as_mut().unwrap().tags.extend(progress(stage, modified).tag());
     seen
+}
+
+fn mark(stage: Stage, modified: &str) -> Decision {
+    let tags = progress(stage, modified).tag();
+    Decision::from(Step::Tag { target: TagTarget::ElastiCache("subnet-group".into()), tags })
+}
+
+fn unmark() -> Decision {
+    let keys = [TAG_AUTH_CHANGE.to_owned()].into();
+    Decision::from(Step::Untag { target: TagTarget::ElastiCache("subnet-group".into()), keys })
+}
+
+fn new_token() -> (AuthToken, String) {
+    (AuthToken::new("new-token-new-token".into()), "new".to_owned())
+}
+
+fn rotate() -> Decision {
+    let (token, version) = new_token();
+    let change = AuthChange::Rotate { token, version, from_user_groups: false };
+    Decision::from(Step::ChangeAuth { group: "g".into(), change })
+}
+
+fn set() -> Decision {
+    let (token, version) = new_token();
+    Decision::from(Step::ChangeAuth { group: "g".into(), change: AuthChange::Set { token, version } })
+}
+
+fn connect() -> Decision {
+    Decision::Connect { host: "host".into(), port: 6379, token: new_token().0 }
+}
+
+fn promote() -> Step {
+    Step::PromoteSecret { arn: "arn".into(), to: "new".into(), from: Some("old".into()) }
 }
 
 fn promoted(mut seen: Seen) -> Seen {
@@ -62,35 +97,38 @@ fn with_grace(mut seen: Seen, minutes: &str) -> Seen {
 
 #[test]
 fn the_set_step_adds_the_token_once() {
-    let set = |seen: &Seen| next(&event(Step::Set), seen);
-    assert_eq!(set(&seen()), Next::Mark(progress(Stage::Scheduled, "t1")));
-    assert_eq!(set(&marked(Stage::Scheduled, "t1")), Next::Rotate);
-    assert!(matches!(set(&marked(Stage::Scheduled, "t0")), Next::Done(_)));
+    let set = |seen: &Seen| decide(&event(RotationStep::Set), seen);
+    assert_eq!(set(&seen()), mark(Stage::Scheduled, "t1"));
+    assert_eq!(set(&marked(Stage::Scheduled, "t1")), rotate());
+    assert!(matches!(set(&marked(Stage::Scheduled, "t0")), Decision::Done(_)));
     // The end of another rotation's grace time is not this rotation's ROTATE.
     let raced = Seen { saw_set: true, ..marked(Stage::Scheduled, "t0") };
-    assert_eq!(set(&raced), Next::Mark(progress(Stage::Scheduled, "t1")));
-    assert!(matches!(set(&marked(Stage::Rotate, "t1")), Next::Wait(_)), "an update has the token");
+    assert_eq!(set(&raced), mark(Stage::Scheduled, "t1"));
+    assert!(matches!(set(&marked(Stage::Rotate, "t1")), Decision::Wait(_)), "an update has the token");
 }
 
 #[test]
 fn nothing_is_changed_while_the_cache_is_busy() {
     let mut busy = marked(Stage::Scheduled, "t0");
     busy.group.as_mut().unwrap().pending.insert("AuthTokenStatus".into());
-    assert!(matches!(next(&event(Step::Set), &busy), Next::Wait(_)));
-    assert!(matches!(next(&event(Step::Test), &busy), Next::Wait(_)));
+    assert!(matches!(decide(&event(RotationStep::Set), &busy), Decision::Wait(_)));
+    assert!(matches!(decide(&event(RotationStep::Test), &busy), Decision::Wait(_)));
 }
 
 #[test]
 fn a_connection_decides_where_there_is_one() {
     let reaches = |seen: Seen, connection| Seen { reaches_caches: true, connection, ..seen };
-    let test = |seen: &Seen| next(&event(Step::Test), seen);
-    assert_eq!(test(&reaches(seen(), None)), Next::Connect);
-    assert!(matches!(test(&reaches(seen(), Some(Ok(())))), Next::Done(_)));
+    let test = |seen: &Seen| decide(&event(RotationStep::Test), seen);
+    assert_eq!(test(&reaches(seen(), None)), connect());
+    assert!(matches!(test(&reaches(seen(), Some(Ok(())))), Decision::Done(_)));
     let refused = reaches(marked(Stage::Scheduled, "t0"), Some(Err("WRONGPASS".into())));
-    assert!(matches!(test(&refused), Next::Fail(reason) if reason.contains("WRONGPASS")));
-    assert!(matches!(next(&event(Step::Finish), &refused), Next::Fail(_)));
+    assert!(matches!(test(&refused), Decision::Fail(reason) if reason.contains("WRONGPASS")));
+    assert!(matches!(decide(&event(RotationStep::Finish), &refused), Decision::Fail(_)));
     // A token that opens the cache already is not added again.
-    assert!(matches!(next(&event(Step::Set), &reaches(marked(Stage::Scheduled, "t1"), Some(Ok(())))), Next::Done(_)));
+    assert!(matches!(
+        decide(&event(RotationStep::Set), &reaches(marked(Stage::Scheduled, "t1"), Some(Ok(())))),
+        Decision::Done(_)
+    ));
 }
 
 /// A schedule that does not rotate at once is tried out with a version that brings nothing.
@@ -102,46 +140,49 @@ fn the_trial_of_a_schedule_passes_and_nothing_else_does() {
         seen
     };
     for incoming in [Some("old-token-old-token"), None] {
-        assert!(matches!(next(&event(Step::Test), &pending(incoming, seen())), Next::Done(_)));
+        assert!(matches!(decide(&event(RotationStep::Test), &pending(incoming, seen())), Decision::Done(_)));
         let under_way = pending(incoming, marked(Stage::Scheduled, "t1"));
-        assert!(matches!(next(&event(Step::Test), &under_way), Next::Recheck(_)));
-        assert!(matches!(next(&event(Step::Finish), &pending(incoming, seen())), Next::Recheck(_)));
+        assert!(matches!(decide(&event(RotationStep::Test), &under_way), Decision::Recheck(_)));
+        assert!(matches!(decide(&event(RotationStep::Finish), &pending(incoming, seen())), Decision::Recheck(_)));
     }
-    assert!(matches!(next(&event(Step::Test), &seen()), Next::Recheck(_)));
+    assert!(matches!(decide(&event(RotationStep::Test), &seen()), Decision::Recheck(_)));
 }
 
 #[test]
 fn readers_get_only_a_token_that_the_cache_takes() {
-    let finish = |seen: &Seen| next(&event(Step::Finish), seen);
-    assert!(matches!(finish(&seen()), Next::Recheck(_)));
-    assert!(matches!(finish(&marked(Stage::Scheduled, "t1")), Next::Recheck(_)));
-    assert_eq!(finish(&marked(Stage::Scheduled, "t0")), Next::Promote(Some("old".into())));
-    assert_eq!(finish(&promoted(marked(Stage::Scheduled, "t0"))), Next::Unmark);
-    assert!(matches!(finish(&promoted(seen())), Next::Done(_)));
+    let finish = |seen: &Seen| decide(&event(RotationStep::Finish), seen);
+    assert!(matches!(finish(&seen()), Decision::Recheck(_)));
+    assert!(matches!(finish(&marked(Stage::Scheduled, "t1")), Decision::Recheck(_)));
+    assert_eq!(finish(&marked(Stage::Scheduled, "t0")), Decision::from(promote()));
+    assert_eq!(finish(&promoted(marked(Stage::Scheduled, "t0"))), unmark());
+    assert!(matches!(finish(&promoted(seen())), Decision::Done(_)));
 }
 
 #[test]
 fn what_comes_after_is_arranged_before_readers_get_the_token() {
-    let finish = |seen: Seen| next(&event(Step::Finish), &seen);
+    let finish = |seen: Seen| decide(&event(RotationStep::Finish), &seen);
     for minutes in ["0", "5"] {
-        let marked_for_it = Next::Mark(progress(Stage::Grace, "t1"));
+        let marked_for_it = mark(Stage::Grace, "t1");
         assert_eq!(finish(with_grace(marked(Stage::Scheduled, "t0"), minutes)), marked_for_it);
     }
-    assert_eq!(finish(with_grace(marked(Stage::Grace, "t1"), "5")), Next::Schedule(300_000));
-    assert_eq!(finish(with_grace(marked(Stage::Grace, "t1"), "0")), Next::Promote(Some("old".into())));
-    assert_eq!(finish(with_grace(promoted(marked(Stage::Grace, "t1")), "0")), Next::Set);
-    assert_eq!(finish(with_grace(promoted(marked(Stage::Grace, "t0")), "0")), Next::Unmark);
-    assert!(matches!(finish(with_grace(promoted(marked(Stage::Grace, "t1")), "5")), Next::Done(_)));
+    assert_eq!(
+        finish(with_grace(marked(Stage::Grace, "t1"), "5")),
+        Decision::Schedule { after_ms: 300_000, promote: Box::new(promote()) }
+    );
+    assert_eq!(finish(with_grace(marked(Stage::Grace, "t1"), "0")), Decision::from(promote()));
+    assert_eq!(finish(with_grace(promoted(marked(Stage::Grace, "t1")), "0")), set());
+    assert_eq!(finish(with_grace(promoted(marked(Stage::Grace, "t0")), "0")), unmark());
+    assert!(matches!(finish(with_grace(promoted(marked(Stage::Grace, "t1")), "5")), Decision::Done(_)));
 }
 
 #[test]
 fn the_old_token_goes_in_time_unless_something_else_came() {
-    let retire = |seen: Seen, waited_ms| next(&event(Step::Retire), &Seen { waited_ms, ..seen });
-    assert_eq!(retire(promoted(marked(Stage::Grace, "t1")), 200_000), Next::Sleep(400_000));
-    assert_eq!(retire(promoted(marked(Stage::Grace, "t1")), 600_000), Next::Set);
-    assert_eq!(retire(promoted(marked(Stage::Grace, "t0")), 600_000), Next::Unmark);
+    let retire = |seen: Seen, waited_ms| decide(&event(RotationStep::Retire), &Seen { waited_ms, ..seen });
+    assert_eq!(retire(promoted(marked(Stage::Grace, "t1")), 200_000), Decision::Sleep(400_000));
+    assert_eq!(retire(promoted(marked(Stage::Grace, "t1")), 600_000), set());
+    assert_eq!(retire(promoted(marked(Stage::Grace, "t0")), 600_000), unmark());
     for other in [promoted(seen()), promoted(marked(Stage::Scheduled, "t1")), marked(Stage::Grace, "t1")] {
-        assert!(matches!(retire(other, 600_000), Next::Done(_)));
+        assert!(matches!(retire(other, 600_000), Decision::Done(_)));
     }
 }
 
@@ -157,8 +198,8 @@ fn the_end_of_a_grace_time_after_a_delete_has_nothing_to_do() {
     for change in changes {
         let mut seen = promoted(marked(Stage::Grace, "t1"));
         change(&mut seen);
-        assert!(matches!(next(&event(Step::Retire), &seen), Next::Done(_)));
-        assert!(!matches!(next(&event(Step::Set), &seen), Next::Rotate | Next::Set));
+        assert!(matches!(decide(&event(RotationStep::Retire), &seen), Decision::Done(_)));
+        assert!(!matches!(decide(&event(RotationStep::Set), &seen), Decision::Apply(_)));
     }
 }
 
@@ -180,12 +221,12 @@ fn what_is_not_ours_is_left_alone() {
             "change the token where it comes from",
         ),
     ];
-    for step in [Step::Create, Step::Set, Step::Test, Step::Finish] {
+    for step in [RotationStep::Create, RotationStep::Set, RotationStep::Test, RotationStep::Finish] {
         for (change, reason) in &changes {
             let mut seen = marked(Stage::Scheduled, "t0");
             change(&mut seen);
-            match next(&event(step), &seen) {
-                Next::Fail(text) | Next::Recheck(text) => assert!(text.contains(reason), "{step:?}: {text}"),
+            match decide(&event(step), &seen) {
+                Decision::Fail(text) | Decision::Recheck(text) => assert!(text.contains(reason), "{step:?}: {text}"),
                 other => panic!("{step:?}, {reason}: {other:?}"),
             }
         }
