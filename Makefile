@@ -13,6 +13,7 @@ BIN := $(abspath $(VENV))/bin
 STAMPS := $(VENV)/stamps
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 VALKEY_SERVER := $(BIN)/valkey-server
+OLDEST_CFN_LINT := $(abspath $(VENV))/oldest-cfn-lint
 
 TEMPLATES := template.yaml $(wildcard examples/*.yaml)
 FUNCTION := .aws-sam/build/ElastiCacheResourceFunction/bootstrap
@@ -112,7 +113,7 @@ deny: $(STAMPS)/cargo-deny ## Check licences, versions and origins of all crates
 	$(BIN)/cargo-deny --offline --locked check -D warnings bans licenses sources
 
 .PHONY: lint-templates
-lint-templates: $(STAMPS)/templates ## Check the templates with cfn-lint, SAM, the schema of the properties and IAM's reference data
+lint-templates: $(STAMPS)/templates $(STAMPS)/editor ## Check the templates with cfn-lint, SAM, the schemas and IAM's reference data, and the rules and schemas themselves
 
 .PHONY: package
 package: $(STAMPS)/package-tools ## Build the function for Lambda into .aws-sam/build (ARCHITECTURE=x86_64 or arm64)
@@ -140,7 +141,7 @@ pin: ## Renew the pinned Python requirements
 .PHONY: clean
 clean: ## Remove everything that was built or installed
 	$(CARGO) clean
-	rm -rf $(VENV) .cache .aws-sam $(NODE_CLIENT)/node_modules
+	rm -rf $(VENV) .cache .aws-sam $(NODE_CLIENT)/node_modules schema/node_modules
 
 # A system without the venv module may have virtualenv instead.
 $(BIN)/python:
@@ -177,13 +178,26 @@ $(STAMPS)/clients: requirements-clients.txt $(NODE_CLIENT)/package.json $(NODE_C
 	@cd $(NODE_CLIENT) && PATH="$(BIN):$$PATH" npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
 	@touch $@
 
+# Beside the pinned one, whose dependencies it shares.
+$(STAMPS)/oldest: requirements-oldest.txt $(STAMPS)/venv
+	@rm -rf $(OLDEST_CFN_LINT) && $(PIP_INSTALL) --target $(OLDEST_CFN_LINT) --requirement $<
+	@touch $@
+
+# The schema for editors, in the language server that they run.
+$(STAMPS)/editor: schema/template.json schema/template.test.mjs schema/package-lock.json README.md $(wildcard examples/*.yaml) \
+		$(STAMPS)/clients
+	cd schema && PATH="$(BIN):$$PATH" npm ci --ignore-scripts --no-audit --no-fund --loglevel=error && \
+		$(BIN)/node --test template.test.mjs
+	@touch $@
+
 # A value for the one parameter whose policy is about nothing without it.
 POLICY_PARAMETERS := --parameter AdditionalSecretArns=arn:aws:secretsmanager:us-east-1:123456789012:secret:database-??????
 
-$(STAMPS)/templates: $(TEMPLATES) .cfnlintrc.yaml $(wildcard scripts/*.py) schema/custom-elasticache.json $(STAMPS)/venv
+$(STAMPS)/templates: $(TEMPLATES) .cfnlintrc.yaml $(wildcard scripts/*.py lint/*) schema/custom-elasticache.json \
+		$(STAMPS)/venv $(STAMPS)/oldest
 	$(BIN)/cfn-lint
 	$(BIN)/sam validate --lint --template template.yaml
 	$(BIN)/python scripts/schema.py --schema schema/custom-elasticache.json $(TEMPLATES)
 	$(BIN)/python scripts/policies.py $(POLICY_PARAMETERS) template.yaml
-	$(BIN)/python -m unittest discover --quiet --start-directory scripts
+	OLDEST_CFN_LINT=$(OLDEST_CFN_LINT) $(BIN)/python -m unittest discover --quiet --start-directory scripts
 	@touch $@

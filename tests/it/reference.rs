@@ -172,6 +172,9 @@ fn schema() -> Value {
     schema["$schema"] = json!("http://json-schema.org/draft-07/schema#");
     schema["typeName"] = json!(RESOURCE_TYPE);
     schema["description"] = json!("One ElastiCache cluster as one resource");
+    // What `Fn::GetAtt` gives. Validators ignore it; the rules for cfn-lint and the construct of the CDK go by it.
+    let attributes = rows("docs/attributes.md").into_iter();
+    schema["attributes"] = attributes.map(|(name, cells)| (name, json!(cells[0].replace('`', "")))).collect();
     let blank = json!({"type": ["string", "null"], "pattern": BLANK});
     schema["definitions"] = json!({
         "function": {
@@ -187,6 +190,76 @@ fn schema() -> Value {
         },
     });
     schema
+}
+
+/// A schema for whole templates, as editors take it. There a function in its short form is whatever stands after its tag:
+/// `!Ref SubnetIds` is a text, `!If [...]` a list.
+fn template_schema() -> Value {
+    let mut resource = schema();
+    let fields = resource.as_object_mut().unwrap();
+    for keyword in ["$schema", "typeName", "attributes"] {
+        fields.remove(keyword);
+    }
+    let mut definitions = fields.remove("definitions").unwrap();
+    // Without descriptions, which an editor would show in place of the property's. It would show nothing where one
+    // alternative has alternatives of its own, so that each form stands by itself.
+    for definition in ["function", "unset"] {
+        definitions[definition].as_object_mut().unwrap().remove("description");
+    }
+    let named = "^[A-Z][A-Za-z0-9]*(\\.[A-Za-z0-9.]+)?$|^AWS::|\\$\\{";
+    definitions["shortFunction"] = json!({"type": "string", "pattern": named});
+    definitions["shortFunctionOfMany"] =
+        json!({"type": "array", "minItems": 2, "items": [{"type": ["string", "integer"]}]});
+    take_short_forms(&mut resource["properties"]);
+    // The function does not read it, but CloudFormation does.
+    resource["required"].as_array_mut().unwrap().insert(0, json!("ServiceToken"));
+    definitions["properties"] = resource;
+    let of_our_type = json!({"properties": {"Type": {"const": RESOURCE_TYPE}}, "required": ["Type"]});
+    let properties =
+        json!({"properties": {"Properties": {"$ref": "#/definitions/properties"}}, "required": ["Properties"]});
+    json!({
+        "$schema": "http://json-schema.org/draft-07/schema#",
+        "title": "CloudFormation template with Custom::ElastiCache",
+        "type": "object",
+        "properties": {
+            "Resources": {
+                "type": "object",
+                "additionalProperties": {"type": "object", "if": of_our_type, "then": properties},
+            },
+        },
+        "definitions": definitions,
+    })
+}
+
+/// Lets each field, at any depth, and each item of a list be a function in its short form too.
+fn take_short_forms(fields: &mut Value) {
+    let forms = ["function", "shortFunction", "shortFunctionOfMany"];
+    let forms = forms.map(|form| json!({"$ref": format!("#/definitions/{form}")}));
+    for field in fields.as_object_mut().unwrap().values_mut() {
+        let taken = field["anyOf"].as_array_mut().unwrap();
+        taken.retain(|one| *one != forms[0]);
+        for items in taken.iter_mut().filter_map(|one| one.get_mut("items")) {
+            if let Some(kinds) = items.get_mut("type") {
+                kinds.as_array_mut().unwrap().push(json!("array"));
+            } else {
+                let alternatives = items["anyOf"].as_array_mut().unwrap();
+                take_short_forms(&mut alternatives[0]["properties"]);
+                alternatives.extend(forms[1..].iter().cloned());
+            }
+        }
+        taken.extend(forms.clone());
+    }
+}
+
+/// Compares a schema with what the code says, or with `UPDATE_REFERENCE` writes it anew.
+fn assert_current(name: &str, schema: &Value) {
+    let path = project_file(name);
+    let current = serde_json::to_string_pretty(schema).unwrap() + "\n";
+    if std::env::var_os("UPDATE_REFERENCE").is_some() {
+        std::fs::write(&path, &current).unwrap();
+    }
+    let written = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(written == current, "{name} is old; run the tests with UPDATE_REFERENCE=1");
 }
 
 const BLANK: &str = "^\\s*$";
@@ -215,13 +288,10 @@ fn fits(text: &str, pattern: &str) -> bool {
 
 #[test]
 fn the_schema_is_what_the_code_reads() {
-    let path = project_file("schema/custom-elasticache.json");
-    let current = serde_json::to_string_pretty(&schema()).unwrap() + "\n";
-    if std::env::var_os("UPDATE_REFERENCE").is_some() {
-        std::fs::write(&path, &current).unwrap();
-    }
-    let written = std::fs::read_to_string(&path).unwrap();
-    assert!(written == current, "schema/custom-elasticache.json is old; run the tests with UPDATE_REFERENCE=1");
+    assert_current("schema/custom-elasticache.json", &schema());
+    // The rules for cfn-lint have it in their own folder, so that this can be copied.
+    assert_current("lint/custom-elasticache.json", &schema());
+    assert_current("schema/template.json", &template_schema());
 }
 
 /// The first thing that `value` breaks of `schema`, for the few keywords that the schema uses.
@@ -240,7 +310,7 @@ pub(crate) fn defect(schema: &Value, value: &Value, root: &Value, at: &str) -> O
     let members = value.as_object().unwrap_or(&empty);
     for (keyword, rule) in schema.as_object().unwrap() {
         let broken = match keyword.as_str() {
-            "$schema" | "typeName" | "description" | "definitions" | "patternProperties" => None,
+            "$schema" | "typeName" | "description" | "attributes" | "definitions" | "patternProperties" => None,
             "$ref" => {
                 let target = root.pointer(rule.as_str().unwrap().trim_start_matches('#')).unwrap();
                 defect(target, value, root, at)
