@@ -67,7 +67,7 @@ plan: ## Print what an Update would do, without AWS (OLD=old.json NEW=new.json, 
 
 .PHONY: test
 test: export SENT_CALLS := $(abspath $(TARGET))/sent-calls
-test: lint-templates fmt clippy deny $(STAMPS)/clients ## Run all checks and all tests, as CI does
+test: lint-templates fmt clippy deny cdk $(STAMPS)/clients ## Run all checks and all tests, as CI does
 	rm -rf "$(SENT_CALLS)" && mkdir -p "$(SENT_CALLS)"
 	VALKEY_SERVER=$(VALKEY_SERVER) REQUIRE_VALKEY=1 AWS_CLI=$(BIN)/aws REQUIRE_AWS_CLI=1 \
 		NODE=$(BIN)/node REQUIRE_CLIENTS=1 $(TESTS)
@@ -115,6 +115,9 @@ deny: $(STAMPS)/cargo-deny ## Check licences, versions and origins of all crates
 .PHONY: lint-templates
 lint-templates: $(STAMPS)/templates $(STAMPS)/editor ## Check the templates with cfn-lint, SAM, the schemas and IAM's reference data, and the rules and schemas themselves
 
+.PHONY: cdk
+cdk: $(STAMPS)/cdk ## Test the constructs of the CDK and build their packages for npm and Python into cdk/dist
+
 .PHONY: package
 package: $(STAMPS)/package-tools ## Build the function for Lambda into .aws-sam/build (ARCHITECTURE=x86_64 or arm64)
 	PATH="$(BIN):$$PATH" sam build --parameter-overrides Architecture=$(ARCHITECTURE)
@@ -130,7 +133,7 @@ bench: ## Measure start-up, time, memory and size of the release build beside a 
 
 .PHONY: pin
 pin: ## Renew the pinned Python requirements
-	@for name in requirements requirements-check requirements-package requirements-clients; do \
+	@for name in requirements requirements-check requirements-package requirements-clients requirements-cdk; do \
 		rm -rf .cache/pin && $(PYTHON) -m venv .cache/pin && \
 		{ .cache/pin/bin/pip uninstall --quiet --yes setuptools || true; } && \
 		.cache/pin/bin/pip install --quiet --disable-pip-version-check --requirement $$name.in && \
@@ -142,6 +145,7 @@ pin: ## Renew the pinned Python requirements
 clean: ## Remove everything that was built or installed
 	$(CARGO) clean
 	rm -rf $(VENV) .cache .aws-sam $(NODE_CLIENT)/node_modules schema/node_modules
+	rm -rf cdk/node_modules cdk/dist cdk/lib cdk/assets cdk/.jsii
 
 # A system without the venv module may have virtualenv instead.
 $(BIN)/python:
@@ -188,6 +192,19 @@ $(STAMPS)/editor: schema/template.json schema/template.test.mjs schema/package-l
 		$(STAMPS)/clients
 	cd schema && PATH="$(BIN):$$PATH" npm ci --ignore-scripts --no-audit --no-fund --loglevel=error && \
 		$(BIN)/node --test template.test.mjs
+	@touch $@
+
+# The constructs of the CDK, tested, packed and tried from both languages. Python's CDK lies apart: it needs other versions
+# than the tools do.
+CDK_PYTHON := $(abspath $(VENV))/cdk-python
+$(STAMPS)/cdk: requirements-cdk.txt cdk/package.json cdk/package-lock.json cdk/README.md schema/custom-elasticache.json template.yaml \
+		$(wildcard cdk/src/* cdk/test/* cdk/scripts/* cdk/function/* examples/cdk/*/* lint/*) $(STAMPS)/clients
+	cd cdk && export PATH="$(BIN):$$PATH" CFN_LINT=$(BIN)/cfn-lint JSII_SILENCE_WARNING_UNTESTED_NODE_VERSION=1 && \
+		npm ci --ignore-scripts --no-audit --no-fund --loglevel=error && \
+		npm test && npm run pack:all
+	rm -rf $(CDK_PYTHON)
+	$(PIP_INSTALL) --target $(CDK_PYTHON) --requirement requirements-cdk.txt cdk/dist/python/*.whl
+	cd cdk && PATH="$(BIN):$$PATH" CFN_LINT=$(BIN)/cfn-lint PYTHON=$(BIN)/python PYTHONPATH=$(CDK_PYTHON) npm run examples
 	@touch $@
 
 # A value for the one parameter whose policy is about nothing without it.

@@ -2,12 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use elasticache_resource::domain::problem::listed;
+use elasticache_resource::preview;
 use elasticache_resource::properties::{Field, Kind, Properties};
 use serde_json::{Map, Value, json};
 use simulator::cloudformation::{RESOURCE_TYPE, template};
 
 use crate::examples::templates;
-use crate::harness::{Setup, project_file, quick_start};
+use crate::harness::{Setup, project_file, quick_start, with};
 
 /// Rows of the tables in a document whose first cell is a name in backticks.
 fn rows(name: &str) -> Vec<(String, Vec<String>)> {
@@ -404,4 +406,18 @@ fn the_schema_refuses_what_is_misspelt_missing_or_of_the_wrong_type() {
         let found = defect(&schema, &wrong, &schema, "it").unwrap_or_default();
         assert!(found.starts_with(expected), "{name}: {found}");
     }
+}
+
+/// What the construct of the CDK says at synthesis is what the function would say: its tests go through the same file.
+#[test]
+fn the_construct_refuses_in_the_words_of_the_function() {
+    let path = "cdk/test/refusals.json";
+    let mut cases: Value = serde_json::from_str(&std::fs::read_to_string(project_file(path)).unwrap()).unwrap();
+    let rest = json!({"Env": "dev", "ProjectId": "app", "VpcId": "vpc-1", "SubnetIds": ["subnet-1", "subnet-2"]});
+    for case in cases.as_array_mut().unwrap() {
+        let properties = with(rest.clone(), case["properties"].clone());
+        let problems = preview::update(&properties, &properties).err().unwrap_or_default();
+        case["problems"] = json!(listed(&problems).1);
+    }
+    assert_current(path, &cases);
 }
