@@ -113,7 +113,7 @@ deny: $(STAMPS)/cargo-deny ## Check licences, versions and origins of all crates
 	$(BIN)/cargo-deny --offline --locked check -D warnings bans licenses sources
 
 .PHONY: lint-templates
-lint-templates: $(STAMPS)/templates $(STAMPS)/editor ## Check the templates with cfn-lint, SAM, the schemas and IAM's reference data, and the rules and schemas themselves
+lint-templates: $(STAMPS)/templates $(STAMPS)/editor ## Check templates and guides with cfn-lint, SAM, the AWS CLI, the schemas and IAM's reference data, and the rules and schemas themselves
 
 .PHONY: cdk
 cdk: $(STAMPS)/cdk ## Test the constructs of the CDK and build their packages for npm and Python into cdk/dist
@@ -211,7 +211,7 @@ $(STAMPS)/cdk: requirements-cdk.txt cdk/package.json cdk/package-lock.json cdk/R
 POLICY_PARAMETERS := --parameter AdditionalSecretArns=arn:aws:secretsmanager:us-east-1:123456789012:secret:database-??????
 
 $(STAMPS)/templates: $(TEMPLATES) .cfnlintrc.yaml $(wildcard scripts/*.py lint/*) schema/custom-elasticache.json \
-		$(STAMPS)/venv $(STAMPS)/oldest
+		README.md $(wildcard docs/*.md) $(STAMPS)/venv $(STAMPS)/oldest
 	$(BIN)/cfn-lint
 	$(BIN)/sam validate --lint --template template.yaml
 	$(BIN)/python scripts/schema.py --schema schema/custom-elasticache.json $(TEMPLATES)

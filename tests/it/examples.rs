@@ -18,7 +18,13 @@ pub(crate) fn templates() -> Vec<PathBuf> {
 }
 
 fn parameters() -> BTreeMap<&'static str, Value> {
-    BTreeMap::from([("VpcId", json!(VPC)), ("SubnetIds", json!(SUBNETS)), ("AppSecurityGroupId", json!(APPS[0]))])
+    BTreeMap::from([
+        ("VpcId", json!(VPC)),
+        ("SubnetIds", json!(SUBNETS)),
+        ("AppSecurityGroupId", json!(APPS[0])),
+        // What is protected could not be deleted here.
+        ("Protected", json!("false")),
+    ])
 }
 
 async fn deployed_and_deleted(path: &Path, parameters: &BTreeMap<&str, Value>) {

@@ -61,44 +61,6 @@ async fn the_attribute_reference_has_each_attribute() {
     assert_eq!(documented, outcome.attributes.keys().cloned().collect::<Vec<_>>());
 }
 
-/// First cells of the tables in a section of the README.
-fn listed_in_readme(section: &str) -> Vec<String> {
-    let text = std::fs::read_to_string(project_file("README.md")).unwrap();
-    let (_, rest) = text.split_once(&format!("\n## {section}\n")).unwrap();
-    let section = rest.split("\n## ").next().unwrap();
-    let cells = section.lines().filter_map(|line| line.strip_prefix("| `")?.split(" | ").next());
-    cells.flat_map(|cell| cell.split([',', '/'])).map(|name| name.trim_matches([' ', '`']).to_owned()).collect()
-}
-
-#[test]
-fn the_readme_has_each_property() {
-    let mut listed = listed_in_readme("Properties");
-    let names = Properties::fields().into_iter().map(|field| field.name);
-    let mut read: Vec<String> = names.filter(|name| name != "ServiceToken" && !name.contains("[]")).collect();
-    listed.sort();
-    read.sort();
-    assert_eq!(listed, read);
-}
-
-/// `.Name` goes on from the name before it, and `Name.*` stands for all that begin so.
-#[tokio::test(start_paused = true)]
-async fn the_readme_has_each_attribute() {
-    let outcome = Setup::new().created(quick_start()).await;
-    let (mut listed, mut group) = (Vec::new(), String::new());
-    for name in listed_in_readme("Attributes") {
-        if let Some(group) = name.strip_suffix('*') {
-            listed.extend(outcome.attributes.keys().filter(|key| key.starts_with(group)).cloned());
-            continue;
-        }
-        if let Some((named, _)) = name.split_once('.').filter(|(named, _)| !named.is_empty()) {
-            named.clone_into(&mut group);
-        }
-        listed.push(if name.starts_with('.') { format!("{group}{name}") } else { name });
-    }
-    listed.sort();
-    assert_eq!(listed, outcome.attributes.keys().cloned().collect::<Vec<_>>());
-}
-
 /// Any of these words, in any case, with blanks around them.
 fn words_with_blanks(words: &[&str]) -> String {
     let any_case = |c: char| {
