@@ -89,6 +89,17 @@ impl Applied {
     }
 }
 
+/// What the steps of one round came to, beyond those that succeeded.
+#[derive(Debug, Default)]
+struct Round {
+    /// Faults that end the request.
+    fatal: Vec<Fault>,
+    /// One that may pass.
+    passing: Option<Fault>,
+    /// Whether something that a step needs was not there.
+    missed: bool,
+}
+
 /// What a run ended with when everything is as it should be.
 #[derive(Debug)]
 pub struct Converged {
@@ -351,67 +362,70 @@ impl<'a> Run<'a> {
             info!(step = %step, "applying a step");
         }
         let results = join_all(fresh.iter().map(|step| self.apply_step(step))).await;
-        let mut fatal = Vec::new();
-        let mut passing = None;
-        let mut missed = false;
+        let mut round = Round::default();
         for (step, result) in fresh.iter().zip(results) {
-            if let Some(name) = step.asks_for_parameter_group() {
-                self.asked_parameter_group = Some(name.to_owned());
-            }
-            self.asked_logs.extend(step.asks_for_logs());
-            match result.map_err(|fault| (Reaction::to(step, &fault), fault)) {
-                Ok(()) => {
-                    self.heard(step);
-                    self.fence.applied(step);
-                    self.may_exist(step);
-                    self.applied.insert(step.to_string(), Applied::of(step));
-                    self.done.push(step.to_string());
-                }
-                Err((_, fault)) if fault.class == Class::Exists && final_snapshot(step).is_some() => {
-                    info!(step = %step, %fault, "another name will be tried");
-                    self.taken_snapshots.extend(final_snapshot(step).map(str::to_owned));
-                    passing = Some(fault);
-                }
-                Err((Reaction::AsGoodAsDone, fault))
-                    if fault.class == Class::Exists && self.hidden.contains(&step.to_string()) =>
-                {
-                    warn!(step = %step, %fault, "failed");
-                    fatal.push(fault);
-                }
-                Err((Reaction::AsGoodAsDone, fault)) => {
-                    info!(step = %step, %fault, "nothing to do");
-                    self.heard(step);
-                    self.may_exist(step);
-                    let existed = fault.class == Class::Exists;
-                    self.applied.insert(step.to_string(), Applied { existed, ..Applied::of(step) });
-                }
-                Err((reaction, fault)) if self.is_worth_a_try(reaction, &fault) => {
-                    info!(step = %step, %fault, "will be tried again");
-                    missed |= reaction == Reaction::TryAFewTimes;
-                    // What is refused for lack of a right is tried again soonest.
-                    if reaction == Reaction::TryForAWhile || passing.is_none() {
-                        passing = Some(fault);
-                    }
-                }
-                Err((_, fault)) if matches!(step, Step::ResetParameters { .. }) && fault.class == Class::Invalid => {
-                    warn!(step = %step, %fault, "AWS does not reset this");
-                    self.leave_parameters(step, &fault);
-                }
-                Err((_, fault)) => {
-                    warn!(step = %step, %fault, "failed");
-                    fatal.push(fault);
-                }
-            }
+            self.conclude(step, result, &mut round);
         }
-        if !fatal.is_empty() {
-            return Err(Error::Calls(fatal));
+        if !round.fatal.is_empty() {
+            return Err(Error::Calls(round.fatal));
         }
-        self.misses = if missed { self.misses + 1 } else { 0 };
-        if let Some(fault) = passing {
+        self.misses = if round.missed { self.misses + 1 } else { 0 };
+        if let Some(fault) = round.passing {
             return self.retry_pause(&fault).await;
         }
         self.retries = 0;
         Ok(())
+    }
+
+    /// Takes down what the result of a step means for the round and for the rest of the request.
+    fn conclude(&mut self, step: &Step, result: Result<(), Fault>, round: &mut Round) {
+        if let Some(name) = step.asks_for_parameter_group() {
+            self.asked_parameter_group = Some(name.to_owned());
+        }
+        self.asked_logs.extend(step.asks_for_logs());
+        let fault = match result {
+            Ok(()) => {
+                self.fence.applied(step);
+                self.done.push(step.to_string());
+                return self.remember(step, Applied::of(step));
+            }
+            Err(fault) => fault,
+        };
+        let exists = fault.class == Class::Exists;
+        match Reaction::to(step, &fault) {
+            _ if exists && final_snapshot(step).is_some() => {
+                info!(step = %step, %fault, "another name will be tried");
+                self.taken_snapshots.extend(final_snapshot(step).map(str::to_owned));
+                round.passing = Some(fault);
+            }
+            Reaction::AsGoodAsDone if !(exists && self.hidden.contains(&step.to_string())) => {
+                info!(step = %step, %fault, "nothing to do");
+                self.remember(step, Applied { existed: exists, ..Applied::of(step) });
+            }
+            reaction if self.is_worth_a_try(reaction, &fault) => {
+                info!(step = %step, %fault, "will be tried again");
+                round.missed |= reaction == Reaction::TryAFewTimes;
+                // What is refused for lack of a right is tried again soonest.
+                if reaction == Reaction::TryForAWhile || round.passing.is_none() {
+                    round.passing = Some(fault);
+                }
+            }
+            _ if matches!(step, Step::ResetParameters { .. }) && fault.class == Class::Invalid => {
+                warn!(step = %step, %fault, "AWS does not reset this");
+                self.leave_parameters(step, &fault);
+            }
+            _ => {
+                warn!(step = %step, %fault, "failed");
+                round.fatal.push(fault);
+            }
+        }
+    }
+
+    /// Keeps in mind a step whose effect is there, or will be.
+    fn remember(&mut self, step: &Step, applied: Applied) {
+        self.remember_required_version(step);
+        self.may_exist(step);
+        self.applied.insert(step.to_string(), applied);
     }
 
     /// What ElastiCache says about the group since this request was asked for.
@@ -558,7 +572,7 @@ impl<'a> Run<'a> {
     }
 
     /// Keeps in mind which token AWS agreed to make the only one.
-    fn heard(&mut self, step: &Step) {
+    fn remember_required_version(&mut self, step: &Step) {
         match step {
             Step::ChangeAuth { change: AuthChange::Set { version, .. }, .. } => {
                 self.required_version = Some(version.clone());

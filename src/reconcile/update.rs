@@ -81,15 +81,11 @@ impl Update<'_> {
 const CONCESSIONS: usize = 3;
 
 impl Run<'_> {
-    /// Brings the account to what an Update wants. The generation that stands then may be another one.
-    pub async fn update(&mut self, update: Update<'_>) -> Result<(Desired, Converged), Error> {
-        self.updates = Some(update.physical_id.to_owned());
-        let mut desired = match self.wanted(update, update.purpose()).await? {
-            Ok(desired) => desired,
-            Err(problems) => return Err(self.update_refused(update, problems).await),
-        };
-        let Previous { desired: mut previous, guessed } = update.previous();
-        if let Some(previous) = &mut previous {
+    /// What was wanted before, with what only the account tells of it. `desired` learns the name of a secret that is no longer
+    /// needed, because it is removed under the name that it has.
+    async fn previous(&mut self, update: Update<'_>, desired: &mut Desired) -> Result<Previous, Error> {
+        let mut before = update.previous();
+        if let Some(previous) = &mut before.desired {
             self.resolve_cluster_mode(previous).await?;
             if desired.auth.keeps_secret() && previous.secret.name == desired.secret.usual_name() {
                 previous.secret.numbered.clone_from(&desired.secret.numbered);
@@ -101,13 +97,45 @@ impl Run<'_> {
                     Err(error) => return Err(error),
                 }
             }
-            // One that is no longer needed is removed under the name that it has.
             if let Some(numbered) = &previous.secret.numbered
                 && numbered.usual == desired.secret.name
             {
                 desired.resolve_secret_name(numbered.clone());
             }
         }
+        Ok(before)
+    }
+
+    /// Waits until it can be told which generation the desired state is for, and forgets a replaced one that was retained.
+    async fn until_decided(
+        &mut self,
+        transition: Transition<'_>,
+        physical_id: &str,
+        mut observed: Observed,
+    ) -> Result<Observed, Error> {
+        let desired = transition.desired;
+        while !plan::is_decided(transition, &observed) {
+            let stable = Plan::Wait(Awaited::GroupStable { pending_counts: desired.apply_immediately });
+            self.claim(Target::from(desired), &observed).await?;
+            self.execute(stable, physical_id, &observed).await?;
+            observed = self.observe(Target::from(desired)).await?;
+        }
+        if transition.direction == Direction::Forward && plan::previous_generation(&observed).is_some() {
+            // A new template comes only after the Update that replaced has ended. What it replaced was retained.
+            self.finish(Target::from(transition), plan::has_replaced).await?;
+            observed = self.observe(Target::from(transition)).await?;
+        }
+        Ok(observed)
+    }
+
+    /// Brings the account to what an Update wants. The generation that stands then may be another one.
+    pub async fn update(&mut self, update: Update<'_>) -> Result<(Desired, Converged), Error> {
+        self.updates = Some(update.physical_id.to_owned());
+        let mut desired = match self.wanted(update, update.purpose()).await? {
+            Ok(desired) => desired,
+            Err(problems) => return Err(self.update_refused(update, problems).await),
+        };
+        let Previous { desired: previous, guessed } = self.previous(update, &mut desired).await?;
         let renamed = desired.renamed(&update.properties.values, &update.earlier.values);
         let direction = self.direction(update.owner).await;
         let transition = Transition {
@@ -121,17 +149,7 @@ impl Run<'_> {
         if self.was_replaced(update, transition, &observed).await? {
             return Err(Error::Superseded);
         }
-        while !plan::is_decided(transition, &observed) {
-            let stable = Plan::Wait(Awaited::GroupStable { pending_counts: desired.apply_immediately });
-            self.claim(Target::from(&desired), &observed).await?;
-            self.execute(stable, update.physical_id, &observed).await?;
-            observed = self.observe(Target::from(&desired)).await?;
-        }
-        if direction == Direction::Forward && plan::previous_generation(&observed).is_some() {
-            // A new template comes only after the Update that replaced has ended. What it replaced was retained.
-            self.finish(Target::from(transition), plan::has_replaced).await?;
-            observed = self.observe(Target::from(transition)).await?;
-        }
+        observed = Box::pin(self.until_decided(transition, update.physical_id, observed)).await?;
         if let Some(before) = plan::previous_generation(&observed)
             && let Some(returned) = Box::pin(self.return_to(update, transition, &observed, before)).await?
         {
