@@ -44,8 +44,21 @@ pub struct Observed {
     pub asked_epoch_ms: Option<u64>,
 }
 
-/// The pending change of a group's log delivery.
-pub const PENDING_LOGS: &str = "LogDeliveryConfigurations";
+/// What AWS may still be working on, or keep for the maintenance window, by the names of its fields.
+pub mod pending {
+    /// Another token, in `PendingModifiedValues`.
+    pub const AUTH_TOKEN: &str = "AuthTokenStatus";
+    /// Other user groups.
+    pub const USER_GROUPS: &str = "UserGroups";
+    /// Log deliveries; AWS also shows these in the deliveries' own status.
+    pub const LOGS: &str = "LogDeliveryConfigurations";
+    /// Another engine version, of a member.
+    pub const ENGINE_VERSION: &str = "EngineVersion";
+    /// Another node type, of a member.
+    pub const NODE_TYPE: &str = "CacheNodeType";
+    /// Another parameter group, which AWS does not show while it waits.
+    pub const PARAMETER_GROUP: &str = "CacheParameterGroup";
+}
 
 /// A replication group.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -66,12 +79,12 @@ pub struct Group {
     pub shards: Vec<Shard>,
     /// Whether it speaks the cluster protocol with more than one shard possible.
     pub cluster_enabled: bool,
-    /// `enabled`, `disabled` or `compatible`; empty when AWS does not say.
-    pub cluster_mode: String,
+    /// Cluster mode.
+    pub cluster_mode: ClusterMode,
     /// Configuration endpoint of a sharded group.
     pub configuration_endpoint: Option<Endpoint>,
-    /// Automatic failover: `enabled`, `disabled`, `enabling`, `disabling`.
-    pub automatic_failover: String,
+    /// Whether automatic failover is on, or is being turned on.
+    pub automatic_failover: bool,
     /// Whether Multi-AZ is on.
     pub multi_az: bool,
     /// Node type.
@@ -81,9 +94,7 @@ pub struct Group {
     /// Customer key.
     pub kms_key_id: Option<String>,
     /// Encryption in transit.
-    pub transit_encryption: bool,
-    /// `preferred` or `required`.
-    pub transit_encryption_mode: Option<String>,
+    pub tls: Tls,
     /// Whether a token is needed.
     pub auth_token_enabled: bool,
     /// When the token was last changed, as AWS tells it.
@@ -212,8 +223,8 @@ pub struct Member {
     pub node_type: String,
     /// Parameter group.
     pub parameter_group: String,
-    /// Status of the parameter group on the node: `in-sync`, `applying`, `pending-reboot`.
-    pub parameter_status: String,
+    /// Whether some parameters take effect at the next reboot only.
+    pub awaits_reboot: bool,
     /// Subnet group.
     pub subnet_group: String,
     /// Attached security groups.
@@ -411,26 +422,6 @@ pub struct ExternalToken {
 }
 
 impl Group {
-    /// Cluster mode as it is; older answers only say whether the group is sharded.
-    #[must_use]
-    pub fn actual_cluster_mode(&self) -> ClusterMode {
-        match (self.cluster_mode.as_str(), self.cluster_enabled) {
-            ("compatible", _) => ClusterMode::Compatible,
-            ("enabled", _) | ("", true) => ClusterMode::Enabled,
-            _ => ClusterMode::Disabled,
-        }
-    }
-
-    /// Encryption in transit as it is.
-    #[must_use]
-    pub fn tls(&self) -> Tls {
-        match (self.transit_encryption, self.transit_encryption_mode.as_deref()) {
-            (false, _) => Tls::Off,
-            (true, Some("preferred")) => Tls::Preferred,
-            (true, _) => Tls::Required,
-        }
-    }
-
     /// Whether the group and all its shards are available and nothing is pending, as far as the group itself tells.
     #[must_use]
     pub fn is_stable(&self) -> bool {
@@ -723,7 +714,7 @@ pub struct FoundSnapshot {
     /// ARN.
     pub arn: String,
     /// `available`, `creating`, ...
-    pub status: String,
+    pub status: Status,
     /// Engine of the group it was taken of.
     pub engine: Option<Engine>,
     /// Version of that group.

@@ -33,7 +33,7 @@ enum Role {
     Always,
     /// One of the sets of parameters between which a call chooses.
     Form,
-    /// Parameters that a call may carry beside its form.
+    /// Parameters that a call may carry in addition to its form.
     Added,
 }
 

@@ -154,7 +154,7 @@ impl LocalAws {
         &self.0.lambda
     }
 
-    /// Looks at or changes the state directly, as of now, past rights, faults and journal.
+    /// Reads or changes the state directly, as of now, past rights, faults and journal.
     pub fn with<R>(&self, f: impl FnOnce(&mut World, Time) -> R) -> R {
         let mut world = self.0.world.lock().unwrap_or_else(PoisonError::into_inner);
         let now = self.0.clock.now();

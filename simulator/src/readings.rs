@@ -102,7 +102,7 @@ pub enum ServiceTimeoutPlace {
     /// Among the properties, like everything else that the template says.
     #[default]
     Properties,
-    /// Beside `ResourceProperties` only.
+    /// Next to `ResourceProperties` only.
     TopLevel,
     /// In both places.
     Both,

@@ -6,7 +6,7 @@ use crate::domain::tags::TAG_AUTH_CHANGE;
 use crate::plan::types::Pass;
 use crate::step::{AuthChange, Step, TagTarget};
 
-/// Logins that must go before TLS can.
+/// The authentication that must be taken away before TLS can be switched off.
 pub(crate) fn leave(pass: &Pass<'_>) -> Vec<Step> {
     match &pass.desired.auth {
         // By their names, as the guide does it: to remove all of them goes only with a token that takes over.

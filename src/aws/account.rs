@@ -12,6 +12,7 @@ use aws_sdk_elasticache::config::timeout::TimeoutConfig;
 use aws_sdk_elasticache::types::{DataTieringStatus, Parameter};
 
 use super::client::Aws;
+use super::convert;
 use super::fault::{Class, Fault};
 use crate::domain::engine::{Engine, Version};
 use crate::observed::{FoundParameterGroup, FoundSnapshot, Lookup, ParameterRule};
@@ -115,7 +116,7 @@ impl Aws {
             Ok(output) => Ok(match output.snapshots().first() {
                 Some(snapshot) => Lookup::Found(FoundSnapshot {
                     arn: snapshot.arn().unwrap_or_default().to_owned(),
-                    status: snapshot.snapshot_status().unwrap_or_default().to_owned(),
+                    status: convert::status(snapshot.snapshot_status()),
                     engine: snapshot.engine().and_then(Engine::parse),
                     version: snapshot.engine_version().and_then(Version::parse),
                     shards: snapshot.num_node_groups(),

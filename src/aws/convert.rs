@@ -6,12 +6,13 @@ use aws_sdk_ec2::types as ec2;
 use aws_sdk_elasticache::types as ec;
 use aws_smithy_types::DateTime;
 
-use crate::desired::{LogDelivery, Source};
+use crate::desired::{LogDelivery, Source, Tls};
 use crate::domain::engine::{Engine, Version};
 use crate::domain::tags::Tags;
 use crate::observed::{
-    Endpoint, Group, IngressRule, Member, PENDING_LOGS, ParameterGroup, SecurityGroup, Shard, Status, Subnet,
+    Endpoint, Group, IngressRule, Member, ParameterGroup, SecurityGroup, Shard, Status, Subnet, pending,
 };
+use crate::properties::ClusterMode;
 
 /// The tag of one service; each has a type of its own for the same thing.
 pub(super) trait ServiceTag: Sized {
@@ -53,7 +54,7 @@ fn endpoint(endpoint: &ec::Endpoint) -> Option<Endpoint> {
     Some(Endpoint { address: endpoint.address()?.to_owned(), port: endpoint.port().unwrap_or_default() })
 }
 
-fn status(word: Option<&str>) -> Status {
+pub(super) fn status(word: Option<&str>) -> Status {
     word.map_or(Status::Unsaid, Status::parse)
 }
 
@@ -68,15 +69,17 @@ pub(super) fn group(group: &ec::ReplicationGroup) -> Group {
         member_ids: group.member_clusters().iter().cloned().collect(),
         shards: group.node_groups().iter().map(shard).collect(),
         cluster_enabled: group.cluster_enabled().unwrap_or(false),
-        cluster_mode: group.cluster_mode().map(|mode| mode.as_str().to_owned()).unwrap_or_default(),
+        cluster_mode: cluster_mode(group),
         configuration_endpoint: group.configuration_endpoint().and_then(endpoint),
-        automatic_failover: group.automatic_failover().map(|f| f.as_str().to_owned()).unwrap_or_default(),
+        automatic_failover: matches!(
+            group.automatic_failover(),
+            Some(ec::AutomaticFailoverStatus::Enabled | ec::AutomaticFailoverStatus::Enabling)
+        ),
         multi_az: group.multi_az() == Some(&ec::MultiAzStatus::Enabled),
         node_type: group.cache_node_type().unwrap_or_default().to_owned(),
         at_rest_encryption: group.at_rest_encryption_enabled().unwrap_or(false),
         kms_key_id: group.kms_key_id().map(str::to_owned),
-        transit_encryption: group.transit_encryption_enabled().unwrap_or(false),
-        transit_encryption_mode: group.transit_encryption_mode().map(|mode| mode.as_str().to_owned()),
+        tls: tls(group),
         auth_token_enabled: group.auth_token_enabled().unwrap_or(false),
         auth_token_modified: group.auth_token_last_modified_date().map(ToString::to_string),
         auth_token_status: group
@@ -95,6 +98,23 @@ pub(super) fn group(group: &ec::ReplicationGroup) -> Group {
         log_failures: log_failures(group.log_delivery_configurations()),
         pending: pending(group),
         tags: None,
+    }
+}
+
+/// Cluster mode; older answers only say whether the group is sharded.
+fn cluster_mode(group: &ec::ReplicationGroup) -> ClusterMode {
+    match (group.cluster_mode(), group.cluster_enabled()) {
+        (Some(ec::ClusterMode::Compatible), _) => ClusterMode::Compatible,
+        (Some(ec::ClusterMode::Enabled), _) | (None, Some(true)) => ClusterMode::Enabled,
+        _ => ClusterMode::Disabled,
+    }
+}
+
+fn tls(group: &ec::ReplicationGroup) -> Tls {
+    match (group.transit_encryption_enabled(), group.transit_encryption_mode()) {
+        (Some(true), Some(ec::TransitEncryptionMode::Preferred)) => Tls::Preferred,
+        (Some(true), _) => Tls::Required,
+        (_, _) => Tls::Off,
     }
 }
 
@@ -144,7 +164,7 @@ fn pending(group: &ec::ReplicationGroup) -> BTreeSet<String> {
     let is_under_way =
         |item: &ec::LogDeliveryConfiguration| matches!(item.status(), Some(Enabling | Modifying | Disabling));
     if group.log_delivery_configurations().iter().any(is_under_way) {
-        pending.insert(PENDING_LOGS.to_owned());
+        pending.insert(pending::LOGS.to_owned());
     }
     pending
 }
@@ -154,9 +174,9 @@ fn group_pending(pending: &ec::ReplicationGroupPendingModifiedValues) -> BTreeSe
         ("PrimaryClusterId", pending.primary_cluster_id().is_some()),
         ("AutomaticFailoverStatus", pending.automatic_failover_status().is_some()),
         ("Resharding", pending.resharding().is_some()),
-        ("AuthTokenStatus", pending.auth_token_status().is_some()),
-        ("UserGroups", pending.user_groups().is_some()),
-        (PENDING_LOGS, !pending.log_delivery_configurations().is_empty()),
+        (pending::AUTH_TOKEN, pending.auth_token_status().is_some()),
+        (pending::USER_GROUPS, pending.user_groups().is_some()),
+        (pending::LOGS, !pending.log_delivery_configurations().is_empty()),
         ("TransitEncryptionEnabled", pending.transit_encryption_enabled().is_some()),
         ("TransitEncryptionMode", pending.transit_encryption_mode().is_some()),
         ("ClusterMode", pending.cluster_mode().is_some()),
@@ -174,7 +194,7 @@ pub(super) fn member(cluster: &ec::CacheCluster) -> Member {
         version: cluster.engine_version().and_then(Version::parse),
         node_type: cluster.cache_node_type().unwrap_or_default().to_owned(),
         parameter_group: parameters.and_then(|p| p.cache_parameter_group_name()).unwrap_or_default().to_owned(),
-        parameter_status: parameters.and_then(|p| p.parameter_apply_status()).unwrap_or_default().to_owned(),
+        awaits_reboot: parameters.and_then(|p| p.parameter_apply_status()) == Some("pending-reboot"),
         subnet_group: cluster.cache_subnet_group_name().unwrap_or_default().to_owned(),
         security_groups: cluster
             .security_groups()
@@ -195,8 +215,8 @@ pub(super) fn subnet_zone(subnet: &ec::Subnet) -> Option<(String, String)> {
 
 fn member_pending(pending: &ec::PendingModifiedValues) -> BTreeSet<String> {
     let fields = [
-        ("EngineVersion", pending.engine_version().is_some()),
-        ("CacheNodeType", pending.cache_node_type().is_some()),
+        (pending::ENGINE_VERSION, pending.engine_version().is_some()),
+        (pending::NODE_TYPE, pending.cache_node_type().is_some()),
         ("NumCacheNodes", pending.num_cache_nodes().is_some()),
     ];
     fields.into_iter().filter(|(_, set)| *set).map(|(name, _)| name.to_owned()).collect()

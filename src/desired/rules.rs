@@ -92,7 +92,7 @@ fn tags(p: &Properties, problems: &mut Vec<Problem>) {
         }
     }
     if p.tags.len() > MAX_TAGS {
-        let rule = format!("at most {MAX_TAGS} tags fit beside the ownership tags");
+        let rule = format!("at most {MAX_TAGS} tags fit next to the ownership tags");
         problems.push(Problem::new("Tags", rule, "remove some").with_value(p.tags.len()));
     }
 }

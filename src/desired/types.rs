@@ -73,9 +73,10 @@ impl Topology {
 }
 
 /// Encryption in transit.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Default, Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Tls {
     /// None.
+    #[default]
     Off,
     /// Plain connections too.
     Preferred,

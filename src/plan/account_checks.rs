@@ -7,7 +7,7 @@ use crate::desired::{References, Source};
 use crate::domain::engine::Engine;
 use crate::domain::problem::{Problem, nearest};
 use crate::domain::window::overlap;
-use crate::observed::{Account, Lookup, Observed, SecurityGroup, Subnet};
+use crate::observed::{Account, Lookup, Observed, SecurityGroup, Status, Subnet};
 use crate::properties::ClusterMode;
 
 /// What is not there.
@@ -301,7 +301,7 @@ fn snapshot(references: &References, account: &Account, problems: &mut Vec<Probl
         Lookup::Missing => return add(NOT_THERE.to_owned(), "name an existing snapshot"),
         Lookup::Found(found) => found,
     };
-    if found.status != "available" {
+    if found.status != Status::Available {
         add(format!("is {}, not available", found.status), "wait until it is available");
     }
     if found.data_tiering != references.data_tiering {

@@ -1,6 +1,5 @@
 //! From cluster mode disabled over compatible to enabled, and from compatible back.
 
-use super::nodes::failover_is_on;
 use super::parameter_groups;
 use super::types::Pass;
 use crate::properties::ClusterMode;
@@ -9,7 +8,7 @@ use crate::step::{Step, modify};
 
 /// The move out of compatible, in which AWS makes no other change.
 pub(super) fn leave_compatible(pass: &Pass<'_>) -> Vec<Step> {
-    if pass.group.actual_cluster_mode() == ClusterMode::Compatible { steps(pass) } else { Vec::new() }
+    if pass.group.cluster_mode == ClusterMode::Compatible { steps(pass) } else { Vec::new() }
 }
 
 /// The way on to enabled, before shards are added.
@@ -27,12 +26,12 @@ pub(super) fn enter_compatible(pass: &Pass<'_>) -> Vec<Step> {
 /// but the parameter group may go with the mode.
 fn steps(pass: &Pass<'_>) -> Vec<Step> {
     let group = pass.group;
-    let mode = match (group.actual_cluster_mode(), pass.desired.cluster_mode) {
+    let mode = match (group.cluster_mode, pass.desired.cluster_mode) {
         (ClusterMode::Disabled, ClusterMode::Compatible | ClusterMode::Enabled) => {
             if group.member_ids.len() < 2 {
                 return vec![Step::IncreaseReplicas { group: group.id.clone(), replicas: Replicas::Every(1) }];
             }
-            if !failover_is_on(group) {
+            if !group.automatic_failover {
                 let change = GroupChange::of(&group.id, true);
                 return modify(GroupChange { automatic_failover: Some(true), ..change });
             }

@@ -3,7 +3,7 @@
 use super::parameter_groups;
 use super::types::Pass;
 use crate::desired::Desired;
-use crate::observed::{Member, Observed};
+use crate::observed::{Member, Observed, pending};
 use crate::step::group::GroupChange;
 use crate::step::{Step, modify};
 
@@ -24,13 +24,13 @@ pub(super) fn version(pass: &Pass<'_>) -> Vec<Step> {
 
 /// Whether the engine of the group has to be changed by a call.
 pub(super) fn is_to_upgrade(desired: &Desired, member: &Member) -> bool {
-    let waits = !desired.apply_immediately && member.pending.contains("EngineVersion");
+    let waits = !desired.apply_immediately && member.pending.contains(pending::ENGINE_VERSION);
     member.is_to_become(desired) && !waits
 }
 
 /// Whether another node type waits for the maintenance window. Until then AWS upgrades no engine.
 pub(super) fn node_type_waits(observed: &Observed) -> bool {
-    observed.members.values().any(|member| member.pending.contains("CacheNodeType"))
+    observed.members.values().any(|member| member.pending.contains(pending::NODE_TYPE))
 }
 
 /// A node type that waits comes first when nothing is to wait any more.

@@ -59,7 +59,7 @@ impl Forecast {
         });
         let standing = &standing.id;
         let snapshot =
-            transfer_snapshot.is_some().then(|| FoundSnapshot { status: "available".to_owned(), ..Default::default() });
+            transfer_snapshot.is_some().then(|| FoundSnapshot { status: Status::Available, ..Default::default() });
         let nothing = Observed { transfer_snapshot: snapshot, ..Observed::default() };
         let (forecast, _) = Forecast::run(transition, &nothing, account);
         let why = join(changes.iter().map(|change| format!("{} {} to {}", change.property, change.is, change.wanted)));
@@ -160,7 +160,7 @@ impl Forecast {
 }
 
 fn of_round(round: &[Step]) -> Minutes {
-    round.iter().map(Minutes::of).fold(Minutes::default(), Minutes::beside)
+    round.iter().map(Minutes::of).fold(Minutes::default(), Minutes::side_by_side)
 }
 
 /// The property whose change takes this step, for somebody who wants to make the changes one by one.

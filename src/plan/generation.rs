@@ -60,7 +60,7 @@ pub fn generation(transition: Transition<'_>, observed: &Observed) -> Result<Gen
 
 /// Nothing public says what AWS takes a snapshot of while cluster mode is compatible: the group or a member.
 fn unclear_snapshot(desired: &Desired, observed: &Observed) -> Option<Problem> {
-    let mode = observed.group.as_ref().map(Group::actual_cluster_mode);
+    let mode = observed.group.as_ref().map(|group| group.cluster_mode);
     if desired.replacement_policy != ReplacementPolicy::Snapshot || mode != Some(ClusterMode::Compatible) {
         return None;
     }
@@ -150,8 +150,8 @@ pub fn successor(old: &Observed, succession: &Succession, transfer_snapshot: Opt
     }
     let Some((name, tags)) = transfer_snapshot else { return Plan::Done };
     let Some(group) = &old.group else { return Plan::Done };
-    match old.transfer_snapshot.as_ref().map(|snapshot| snapshot.status.as_str()) {
-        Some("available") => Plan::Done,
+    match old.transfer_snapshot.as_ref().map(|snapshot| &snapshot.status) {
+        Some(Status::Available) => Plan::Done,
         Some(_) => Plan::Wait(Awaited::SnapshotAvailable(name.to_owned())),
         None if !is_stable(group, true) => Plan::Wait(Awaited::GroupStable { pending_counts: true }),
         None => {
@@ -166,7 +166,7 @@ pub fn successor(old: &Observed, succession: &Succession, transfer_snapshot: Opt
 pub(super) fn snapshot_source(group: &Group) -> SnapshotSource {
     let member =
         group.shards.iter().find_map(|shard| shard.primary_member.as_ref().or_else(|| shard.member_ids.first()));
-    match member.filter(|_| group.actual_cluster_mode() != ClusterMode::Enabled) {
+    match member.filter(|_| group.cluster_mode != ClusterMode::Enabled) {
         Some(member) => SnapshotSource::Member(member.clone()),
         None => SnapshotSource::Group(group.id.clone()),
     }
@@ -196,6 +196,6 @@ pub(super) fn transfer_snapshot_used(pass: &Pass<'_>) -> Vec<Step> {
 /// The snapshot goes, unless it does already.
 #[must_use]
 pub fn transfer_snapshot_unused(observed: &Observed, name: &str) -> Vec<Step> {
-    let there = observed.transfer_snapshot.as_ref().is_some_and(|snapshot| snapshot.status != "deleting");
+    let there = observed.transfer_snapshot.as_ref().is_some_and(|snapshot| snapshot.status != Status::Deleting);
     if there { vec![Step::DeleteSnapshot { name: name.to_owned() }] } else { Vec::new() }
 }

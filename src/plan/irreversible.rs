@@ -7,7 +7,7 @@ use super::obstacles::{self, Replacing};
 use super::types::{Direction, Pass, Transition};
 use crate::desired::{Auth, Desired, Parameters, Topology};
 use crate::domain::tags::{TAG_KEPT_VERSION, Tags};
-use crate::observed::{Group, Member, Observed};
+use crate::observed::{Group, Member, Observed, pending};
 use crate::properties::{ClusterMode, NetworkType};
 use crate::step::{Step, TagTarget};
 
@@ -20,7 +20,7 @@ pub fn adjust_rollback(transition: Transition<'_>, observed: &Observed) -> Optio
     let group = observed.group.as_ref()?;
     let mut desired = transition.desired.clone();
     // What is applied at once takes along an upgrade that waits, and AWS takes back none.
-    let upgrade_waits = observed.members.values().any(|member| member.pending.contains("EngineVersion"));
+    let upgrade_waits = observed.members.values().any(|member| member.pending.contains(pending::ENGINE_VERSION));
     if upgrade_waits && !observed.first_member().is_some_and(|member| member.is_to_become(&desired)) {
         desired.apply_immediately = false;
     }
@@ -58,7 +58,7 @@ fn refused_change(property: &str, desired: &Desired, observed: &Observed) -> Opt
     match property {
         "EngineVersion" => change("EngineVersion", observed.first_member()?.version.as_ref()?, &desired.version),
         "ClusterMode" | "ApplyImmediately" | "ParameterGroupName" => {
-            change("ClusterMode", &group.actual_cluster_mode().as_str(), &desired.cluster_mode.as_str())
+            change("ClusterMode", &group.cluster_mode.as_str(), &desired.cluster_mode.as_str())
         }
         _ => None,
     }
@@ -88,7 +88,7 @@ fn keep(property: &str, previous: Option<&Desired>, group: &Group, observed: &Ob
         }
         "DataTieringEnabled" => desired.data_tiering = Some(group.data_tiering),
         "EngineVersion" | "Engine" => keep_version(observed.first_member(), desired),
-        "TransitEncryptionEnabled" => desired.tls = group.tls(),
+        "TransitEncryptionEnabled" => desired.tls = group.tls,
         "ClusterMode" => keep_shape(group, observed, desired),
         "AuthTokenEnabled" | "AuthToken" | "AuthTokenSecretArn" => {
             match previous.map(|previous| &previous.auth) {
@@ -98,7 +98,7 @@ fn keep(property: &str, previous: Option<&Desired>, group: &Group, observed: &Ob
                 // Neither template names it: an earlier rollback left it.
                 Some(Auth::Open | Auth::UserGroup(_)) | None => desired.token_stays = true,
             }
-            desired.tls = group.tls();
+            desired.tls = group.tls;
         }
         // The name: what stands keeps its own.
         _ => {}
@@ -118,7 +118,7 @@ fn keep_version(member: Option<&Member>, desired: &mut Desired) {
 }
 
 fn keep_shape(group: &Group, observed: &Observed, desired: &mut Desired) {
-    let mode = group.actual_cluster_mode();
+    let mode = group.cluster_mode;
     desired.cluster_mode = mode;
     let count = |number: usize| i32::try_from(number).unwrap_or(i32::MAX);
     let nodes = count(observed.members.len().max(group.member_ids.len()));

@@ -8,15 +8,11 @@ use crate::observed::Group;
 use crate::step::group::{GroupChange, Replicas};
 use crate::step::{Step, modify};
 
-pub(super) fn failover_is_on(group: &Group) -> bool {
-    matches!(group.automatic_failover.as_str(), "enabled" | "enabling")
-}
-
 /// Multi-AZ and failover go off before nodes go, because AWS refuses to shrink below what they need.
 pub(super) fn failover_off(pass: &Pass<'_>) -> Vec<Step> {
     let (desired, group) = (pass.desired, pass.group);
     let mut change = GroupChange::of(&group.id, true);
-    change.automatic_failover = (!desired.automatic_failover && failover_is_on(group)).then_some(false);
+    change.automatic_failover = (!desired.automatic_failover && group.automatic_failover).then_some(false);
     change.multi_az = (!desired.multi_az && group.multi_az).then_some(false);
     modify(change)
 }
@@ -25,7 +21,7 @@ pub(super) fn failover_off(pass: &Pass<'_>) -> Vec<Step> {
 pub(super) fn failover_on(pass: &Pass<'_>) -> Vec<Step> {
     let (desired, group) = (pass.desired, pass.group);
     let mut change = GroupChange::of(&group.id, true);
-    change.automatic_failover = (desired.automatic_failover && !failover_is_on(group)).then_some(true);
+    change.automatic_failover = (desired.automatic_failover && !group.automatic_failover).then_some(true);
     change.multi_az = (desired.multi_az && !group.multi_az).then_some(true);
     modify(change)
 }

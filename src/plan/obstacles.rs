@@ -340,7 +340,7 @@ fn downgrade(transition: Transition<'_>, observed: &Observed, member: &Member, r
 
 /// TLS changes in place from Valkey 7.2 and Redis OSS 7.0.5 on, and only without a token.
 fn tls(desired: &Desired, group: &Group, observed: &Observed, replacing: &mut Vec<Replacing>) {
-    let actual = group.tls();
+    let actual = group.tls;
     if actual == desired.tls {
         return;
     }
@@ -424,7 +424,7 @@ fn features_that_would_wait(desired: &Desired, group: &Group, observed: &Observe
     let user_group = matches!(&desired.auth, Auth::UserGroup(id) if !group.user_group_ids.contains(id));
     let log = |kind: &str| desired.logs.get(kind).is_some_and(|log| group.logs.get(kind) != Some(log));
     let wanted = [
-        ("TransitEncryptionEnabled", desired.tls != group.tls(), Feature::TlsChange),
+        ("TransitEncryptionEnabled", desired.tls != group.tls, Feature::TlsChange),
         ("UserGroupIds", user_group, Feature::UserGroups),
         ("LogDelivery", log("slow-log"), Feature::SlowLog),
         ("LogDelivery", log("engine-log"), Feature::EngineLog),
@@ -446,7 +446,7 @@ fn changes_nodes(desired: &Desired, group: &Group, observed: &Observed) -> bool 
 }
 
 fn shape(desired: &Desired, group: &Group, observed: &Observed, obstacles: &mut Obstacles) {
-    let (actual, wanted) = (group.actual_cluster_mode(), desired.cluster_mode);
+    let (actual, wanted) = (group.cluster_mode, desired.cluster_mode);
     let nodes_change = wanted == ClusterMode::Compatible && changes_nodes(desired, group, observed);
     if actual == wanted {
         if nodes_change || (wanted == ClusterMode::Compatible && nodes::changes_count(desired, group)) {

@@ -39,7 +39,7 @@ fn kinds(desired: &Desired, observed: &Observed) -> Vec<Kind> {
     let wanted = Kind { family: desired.family(), clustered: desired.is_clustered() };
     let standing = observed.group.as_ref().zip(observed.first_member());
     let Some((mode, member, family)) =
-        standing.and_then(|(group, member)| Some((group.actual_cluster_mode(), member, member.family()?)))
+        standing.and_then(|(group, member)| Some((group.cluster_mode, member, member.family()?)))
     else {
         let first = at_creation(desired);
         return if first == wanted { vec![wanted] } else { vec![first, wanted] };
@@ -74,7 +74,7 @@ pub(super) fn for_create(desired: &Desired) -> String {
 
 /// The parameter group that goes with an upgrade to the wanted family: the cluster flag stays as it is.
 pub(super) fn for_upgrade(pass: &Pass<'_>) -> String {
-    let clustered = pass.group.actual_cluster_mode() != ClusterMode::Disabled;
+    let clustered = pass.group.cluster_mode != ClusterMode::Disabled;
     pass.desired.parameter_group_for(&pass.desired.family(), clustered)
 }
 
@@ -83,7 +83,7 @@ pub(super) fn for_upgrade(pass: &Pass<'_>) -> String {
 pub(super) fn for_mode(pass: &Pass<'_>, mode: ClusterMode) -> Option<String> {
     let member = pass.observed.first_member()?;
     let clustered = mode != ClusterMode::Disabled;
-    if clustered == (pass.group.actual_cluster_mode() != ClusterMode::Disabled) {
+    if clustered == (pass.group.cluster_mode != ClusterMode::Disabled) {
         return Some(member.parameter_group.clone());
     }
     Some(pass.desired.parameter_group_for(&member.family()?, clustered))

@@ -7,7 +7,7 @@ use super::parameter_groups;
 use super::types::{Pass, Plan};
 use crate::desired::Desired;
 use crate::domain::window::overlap;
-use crate::observed::{Group, Member};
+use crate::observed::{Group, Member, pending};
 use crate::properties::{ClusterMode, IpDiscovery, NetworkType};
 use crate::step::group::GroupChange;
 use crate::step::{Step, modify};
@@ -43,7 +43,7 @@ fn snapshots(desired: &Desired, group: &Group, member: Option<&Member>, change: 
         change.snapshot_retention = Some(desired.snapshot_retention);
         // With cluster mode off AWS wants to know a live member to take backups from when they are turned on; it must
         // not be member 001 by habit, because that one may be gone.
-        if group.snapshot_retention == 0 && group.actual_cluster_mode() != ClusterMode::Enabled {
+        if group.snapshot_retention == 0 && group.cluster_mode != ClusterMode::Enabled {
             let replica = group.shards.iter().flat_map(|shard| {
                 let primary = shard.primary_member.as_ref();
                 shard.member_ids.iter().filter(move |member| Some(*member) != primary)
@@ -76,8 +76,9 @@ fn member_settings(pass: &Pass<'_>, member: &Member, change: &mut GroupChange) {
         (desired.notification_topic != member.notification_topic).then(|| desired.notification_topic.clone());
     let parameter_group = parameter_groups::parameter_group(desired, pass.observed);
     // AWS takes another cluster flag only in the call that changes the mode, which is always immediate.
-    let comes_with_mode = pass.group.actual_cluster_mode() != desired.cluster_mode;
-    let waits = member.pending.contains("EngineVersion") || is_deferred(pass, &parameter_group) || comes_with_mode;
+    let comes_with_mode = pass.group.cluster_mode != desired.cluster_mode;
+    let waits =
+        member.pending.contains(pending::ENGINE_VERSION) || is_deferred(pass, &parameter_group) || comes_with_mode;
     change.parameter_group = (parameter_group != member.parameter_group && !waits).then_some(parameter_group);
 }
 
@@ -96,7 +97,7 @@ pub(super) fn take_back(pass: &Pass<'_>) -> Vec<Step> {
     let shows = pass
         .observed
         .first_member()
-        .is_some_and(|member| member.parameter_group == name && !member.pending.contains("EngineVersion"));
+        .is_some_and(|member| member.parameter_group == name && !member.pending.contains(pending::ENGINE_VERSION));
     let mut change = GroupChange::of(&pass.group.id, false);
     change.parameter_group = (other && shows && !asked).then_some(name);
     modify(change)

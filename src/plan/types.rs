@@ -4,7 +4,7 @@ use std::fmt;
 
 use crate::desired::Desired;
 use crate::domain::problem::Problem;
-use crate::observed::{Account, Group, Observed, PENDING_LOGS, Status};
+use crate::observed::{Account, Group, Observed, Status, pending};
 use crate::step::Step;
 
 /// What to do next.
@@ -85,7 +85,9 @@ pub(super) fn is_stable(group: &Group, pending_counts: bool) -> bool {
     let mut group = group.clone();
     if !pending_counts {
         // A change of the authentication or of log delivery never waits for the window, so it is under way.
-        group.pending.retain(|field| matches!(field.as_str(), "AuthTokenStatus" | "UserGroups" | PENDING_LOGS));
+        group
+            .pending
+            .retain(|field| matches!(field.as_str(), pending::AUTH_TOKEN | pending::USER_GROUPS | pending::LOGS));
     }
     group.is_stable()
 }

@@ -7,7 +7,7 @@ use super::types::Transition;
 use crate::auth::token;
 use crate::desired::{Auth, Desired};
 use crate::domain::window::overlap;
-use crate::observed::{Observed, Secret};
+use crate::observed::{Observed, Secret, pending};
 use crate::properties::NodeGroupProperties;
 
 /// The warnings about a converged group. None holds a semicolon, which is what stands between two of them.
@@ -40,7 +40,7 @@ pub fn warnings(transition: Transition<'_>, observed: &Observed) -> Vec<String> 
         let names = crate::step::group::join(&observed.unresettable);
         warnings.push(format!("AWS does not reset these parameters, which keep their values: {names}"));
     }
-    if observed.members.values().any(|member| member.parameter_status == "pending-reboot") {
+    if observed.members.values().any(|member| member.awaits_reboot) {
         warnings.push("some parameters take effect at the next reboot of the nodes".to_owned());
     }
     warnings
@@ -140,7 +140,7 @@ fn waiting(observed: &Observed) -> Option<String> {
     pending.extend(observed.members.values().flat_map(|member| member.pending.clone()));
     let asked = observed.asked_parameter_group.as_ref();
     let shows = |name: &String| observed.members.values().any(|member| member.parameter_group == *name);
-    pending.extend(asked.filter(|name| !shows(name)).map(|_| "CacheParameterGroup".to_owned()));
+    pending.extend(asked.filter(|name| !shows(name)).map(|_| pending::PARAMETER_GROUP.to_owned()));
     let names: Vec<String> = pending.into_iter().collect();
     (!names.is_empty()).then(|| format!("waiting for the maintenance window: {}", names.join(", ")))
 }

@@ -96,9 +96,10 @@ pub enum IpDiscovery {
 }
 
 /// Whether the group speaks the cluster protocol.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[allow(missing_docs, reason = "the variants are the API's values")]
 pub enum ClusterMode {
+    #[default]
     Disabled,
     Compatible,
     Enabled,

@@ -366,7 +366,7 @@ impl<'a> Waiter<'a> {
                 // The next observation decides what that means.
                 Lookup::Missing | Lookup::NotDone => return Ok((true, "not there".to_owned())),
             };
-            return Ok((status == "available", status));
+            return Ok((status == Status::Available, status.to_string()));
         }
         let group = self.aws.group(group).await?;
         Ok((awaited.is_over(group.as_ref()), group.map_or(NOT_THERE.to_owned(), |group| group.progress())))

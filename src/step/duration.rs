@@ -73,7 +73,7 @@ impl Minutes {
 
     /// Both at the same time.
     #[must_use]
-    pub fn beside(self, other: Minutes) -> Minutes {
+    pub fn side_by_side(self, other: Minutes) -> Minutes {
         minutes(self.least.max(other.least), self.most.max(other.most))
     }
 }

@@ -8,7 +8,7 @@ use crate::domain::secret::{AuthToken, SecretContent};
 use crate::domain::tags::Tags;
 use crate::observed::{
     Endpoint, FoundSnapshot, Group, Member, Observed, ParameterGroup, STAGE_CURRENT, STAGE_PENDING, Secret,
-    SecurityGroup, Shard, Status, SubnetGroup,
+    SecurityGroup, Shard, Status, SubnetGroup, pending,
 };
 use crate::properties::{ClusterMode, NetworkType};
 use crate::step::group::{GroupChange, NewGroup, Replicas};
@@ -42,8 +42,7 @@ pub(crate) fn apply(step: &Step, vpc_id: &str, observed: &mut Observed) {
         Step::CreateGroup(new) => create(new, observed),
         Step::DeleteGroup { .. } => observed.group = None,
         Step::CreateSnapshot { .. } => {
-            observed.transfer_snapshot =
-                Some(FoundSnapshot { status: "available".to_owned(), ..FoundSnapshot::default() });
+            observed.transfer_snapshot = Some(FoundSnapshot { status: Status::Available, ..FoundSnapshot::default() });
         }
         Step::DeleteSnapshot { .. } => observed.transfer_snapshot = None,
         Step::Tag { target, tags } => tags_of(target, observed).into_iter().for_each(|on| on.extend(tags.clone())),
@@ -186,7 +185,11 @@ fn create(new: &NewGroup, observed: &mut Observed) {
         (Topology::Single { .. }, None) => 0,
     };
     let endpoint = |kind: &str| Endpoint { address: format!("{kind} endpoint of {}", new.id), port: new.port };
-    let cluster_mode = new.cluster_mode.unwrap_or("disabled").to_owned();
+    let tls = match (new.transit_encryption, new.transit_encryption_mode) {
+        (false, _) => Tls::Off,
+        (true, Some(_)) => Tls::Preferred,
+        (true, None) => Tls::Required,
+    };
     let address_kind = if new.network_type == Some(NetworkType::Ipv6.as_str()) { "ipv6" } else { "ipv4" };
     observed.group = Some(Group {
         id: new.id.clone(),
@@ -205,16 +208,13 @@ fn create(new: &NewGroup, observed: &mut Observed) {
             })
             .collect(),
         cluster_enabled: sharded,
-        cluster_mode,
-        automatic_failover: on_off(new.automatic_failover),
+        cluster_mode: if sharded { ClusterMode::Enabled } else { ClusterMode::Disabled },
+        automatic_failover: new.automatic_failover,
         multi_az: new.multi_az,
         node_type: new.node_type.clone(),
         at_rest_encryption: new.at_rest_encryption,
         kms_key_id: new.kms_key_id.clone(),
-        transit_encryption: new.transit_encryption,
-        transit_encryption_mode: new
-            .transit_encryption
-            .then(|| new.transit_encryption_mode.unwrap_or("required").into()),
+        tls,
         auth_token_enabled: new.auth_token.is_some(),
         auth_token_modified: new.auth_token.as_ref().map(|_| "at creation".to_owned()),
         user_group_ids: new.user_group.iter().cloned().collect(),
@@ -235,7 +235,6 @@ fn create(new: &NewGroup, observed: &mut Observed) {
         version: Version::parse(&new.version),
         node_type: new.node_type.clone(),
         parameter_group: new.parameter_group.clone(),
-        parameter_status: "in-sync".to_owned(),
         subnet_group: new.subnet_group.clone(),
         security_groups: new.security_groups.clone(),
         maintenance_window: new.maintenance_window.clone().unwrap_or_default(),
@@ -243,10 +242,6 @@ fn create(new: &NewGroup, observed: &mut Observed) {
         ..Member::default()
     };
     renumber(observed, &member);
-}
-
-fn on_off(flag: bool) -> String {
-    if flag { "enabled" } else { "disabled" }.to_owned()
 }
 
 fn member_ids(group: &str, sharded: bool, shard: usize, replicas: i32) -> Vec<String> {
@@ -295,8 +290,7 @@ fn change_group(step: &Step, observed: &mut Observed) {
             }
         }
         Step::SetTransitEncryption { to, .. } => {
-            group.transit_encryption = *to != Tls::Off;
-            group.transit_encryption_mode = (*to != Tls::Off).then(|| to.to_string());
+            group.tls = *to;
         }
         Step::ChangeAuth { change, .. } => change_auth(change, group),
         Step::DeliverLogs { set, disable, .. } => {
@@ -357,7 +351,7 @@ fn modify(change: &GroupChange, group: &mut Group, members: &mut BTreeMap<String
         version,
     } = change;
     set(&mut group.description, description.as_ref());
-    set(&mut group.automatic_failover, automatic_failover.map(on_off).as_ref());
+    set(&mut group.automatic_failover, automatic_failover.as_ref());
     set(&mut group.multi_az, multi_az.as_ref());
     set(&mut group.snapshot_retention, snapshot_retention.as_ref());
     set(&mut group.snapshot_window, snapshot_window.clone().map(Some).as_ref());
@@ -365,7 +359,8 @@ fn modify(change: &GroupChange, group: &mut Group, members: &mut BTreeMap<String
     set(&mut group.ip_discovery, ip_discovery.map(|discovery| Some(discovery.to_owned())).as_ref());
     set(&mut group.durability, durability.clone().map(Some).as_ref());
     if let Some(mode) = cluster_mode {
-        (*mode).clone_into(&mut group.cluster_mode);
+        let modes = [ClusterMode::Disabled, ClusterMode::Compatible, ClusterMode::Enabled];
+        group.cluster_mode = modes.into_iter().find(|known| known.as_str() == *mode).unwrap_or_default();
         group.cluster_enabled = *mode == ClusterMode::Enabled.as_str();
     }
     for member in members.values_mut() {
@@ -374,7 +369,7 @@ fn modify(change: &GroupChange, group: &mut Group, members: &mut BTreeMap<String
         set(&mut member.notification_topic, notification_topic.as_ref());
     }
     if !apply_immediately {
-        let waiting = [("EngineVersion", version.is_some()), ("CacheNodeType", node_type.is_some())];
+        let waiting = [(pending::ENGINE_VERSION, version.is_some()), (pending::NODE_TYPE, node_type.is_some())];
         for (name, _) in waiting.into_iter().filter(|(_, asked)| *asked) {
             for member in members.values_mut() {
                 member.pending.insert(name.to_owned());

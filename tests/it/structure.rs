@@ -311,3 +311,84 @@ fn words_are_found_in_code_and_not_in_comments_or_longer_words() {
     let found: Vec<String> = source.naming(&["async", "aws_sdk_", "tokio", "Instant"]).collect();
     assert_eq!(found, ["src/desired/mod.rs:2 names aws_sdk_"]);
 }
+
+/// Longest function of `src/`, in lines.
+const LONGEST_FUNCTION: usize = 80;
+
+/// Functions that may be longer: each is one table or one exhaustive match.
+const TABLES: [&str; 3] = ["from_reader", "create_group", "resolve"];
+
+/// Name and length of each function in these lines.
+fn functions(text: &str) -> Vec<(String, usize)> {
+    let lines: Vec<&str> = text.lines().collect();
+    let starts = lines.iter().enumerate().filter_map(|(start, line)| {
+        let code = line.trim_start();
+        let name = code.split("fn ").nth(1)?.split(['(', '<']).next()?;
+        let declares = ["fn ", "pub fn ", "pub(super) fn ", "pub(crate) fn ", "async fn ", "const fn "];
+        let is_function = declares.iter().any(|words| code.starts_with(words)) || code.contains("async fn ");
+        (is_function && !code.starts_with("//")).then_some((start, &line[..line.len() - code.len()], name))
+    });
+    let length = |(start, indent, name): (usize, &str, &str)| {
+        let (end, one_line) = (format!("{indent}}}"), lines[start].ends_with(['}', ';']));
+        let length = if one_line { 1 } else { lines[start..].iter().position(|line| **line == *end)? + 1 };
+        Some((name.to_owned(), length))
+    };
+    starts.filter_map(length).collect()
+}
+
+#[test]
+fn no_function_is_too_long_to_be_read_at_once() {
+    let sources = sources();
+    let long = sources.iter().flat_map(|source| {
+        let functions = functions(&source.text).into_iter();
+        let long = functions.filter(|(name, lines)| *lines > LONGEST_FUNCTION && !TABLES.contains(&name.as_str()));
+        long.map(|(name, lines)| format!("src/{}: {name} has {lines} lines", source.name))
+    });
+    assert_none(long);
+}
+
+/// Words that once stood for something that has a name in the field; `docs/architecture.md` has the glossary.
+const REPLACED: [&str; 16] = [
+    "wish",
+    "wishes",
+    "glance",
+    "overtaken",
+    "overtakes",
+    "overtook",
+    "twin",
+    "twins",
+    "heed",
+    "surroundings",
+    "tidy",
+    "foreign",
+    "swept",
+    "beside",
+    "logins",
+    "concede",
+];
+
+#[test]
+fn things_are_called_what_the_field_calls_them() {
+    let sources = sources();
+    let old = sources.iter().flat_map(|source| {
+        let lines = source.text.lines().enumerate();
+        let found = lines.filter_map(|(index, line)| {
+            let words = line.split(|c: char| !c.is_ascii_alphabetic()).map(str::to_ascii_lowercase);
+            let word = words.into_iter().find(|word| REPLACED.contains(&word.as_str()))?;
+            Some(format!("src/{}:{} says {word}", source.name, index + 1))
+        });
+        found.collect::<Vec<_>>()
+    });
+    assert_none(old);
+}
+
+/// The rules above can fail.
+#[test]
+fn a_long_function_is_measured() {
+    let text = format!(
+        "impl A {{\n    pub async fn long(\n        &self,\n    ) {{\n{}    }}\n    fn one() {{}}\n}}\n",
+        "        a();\n".repeat(90)
+    );
+    let found = functions(&text);
+    assert_eq!(found, [("long".to_owned(), 94), ("one".to_owned(), 1)]);
+}

@@ -54,7 +54,7 @@ impl Ec2 {
         self.add_security_group(&group, "default", id);
     }
 
-    /// Adds a subnet with as many free addresses as its block has beside the five that AWS keeps.
+    /// Adds a subnet with as many free addresses as its block has besides the five that AWS keeps.
     pub fn add_subnet(&mut self, id: &str, vpc: &str, zone: &str, cidr: &str) -> &mut Subnet {
         let prefix: u32 = cidr.rsplit_once('/').and_then(|(_, bits)| bits.parse().ok()).unwrap_or(24);
         let free_addresses = 2_u32.saturating_pow(32_u32.saturating_sub(prefix)).saturating_sub(5);

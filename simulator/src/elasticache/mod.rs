@@ -41,7 +41,7 @@ use crate::nodes::{NodeSpec, ShardCopy};
 use crate::world::{Answer, AwsError, Call, Right, World};
 use replication_groups::{Work, clusters, create, delete, describe, modify, replicas, shards};
 
-/// State of the service. Fields are open, so that tests can look at everything and change it behind the owner's back.
+/// State of the service. Fields are open, so that tests can read everything and change it behind the owner's back.
 #[derive(Debug)]
 pub struct ElastiCache {
     /// How long operations take from now on.
@@ -169,13 +169,13 @@ impl ElastiCache {
     /// Security groups that a network interface of a cache holds at `now`; an interface outlives its group for a while.
     #[must_use]
     pub fn security_groups_in_use(&self, now: Time) -> BTreeSet<String> {
-        let coming = self.groups.values().filter_map(|group| match group.task.as_ref().map(|task| &task.work) {
+        let being_made = self.groups.values().filter_map(|group| match group.task.as_ref().map(|task| &task.work) {
             Some(Work::Modify(changes)) => changes.security_groups.as_ref(),
             _ => None,
         });
         let held = self.groups.values().map(|group| &group.security_groups);
         let left = self.interfaces.iter().filter(|interface| interface.until > now);
-        held.chain(coming).chain(left.map(|interface| &interface.security_groups)).flatten().cloned().collect()
+        held.chain(being_made).chain(left.map(|interface| &interface.security_groups)).flatten().cloned().collect()
     }
 
     /// The cache nodes that should run right now.

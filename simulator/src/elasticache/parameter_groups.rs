@@ -198,8 +198,8 @@ pub(super) fn reset(world: &mut World, call: &Call) -> Answer {
         return Err(invalid_combination("Give either ParameterNameValues or ResetAllParameters=true."));
     }
     let group = changeable(&world.elasticache, &name)?;
-    let settled = group.changed.is_none_or(|at| call.now.since(at) >= world.elasticache.pace.parameters_settle);
-    if !settled {
+    let applied = group.changed.is_none_or(|at| call.now.since(at) >= world.elasticache.pace.parameters_apply);
+    if !applied {
         return Err(parameter_group_state(format!("Parameter group {name} has pending changes.")));
     }
     let mut values = group.values.clone();

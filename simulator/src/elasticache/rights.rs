@@ -1,5 +1,5 @@
 //! The permissions that each operation needs, those that ElastiCache uses in the caller's name included (facts 7). Each
-//! comes with the tags that conditions look at: those of what stands, and those of the request for what it makes.
+//! comes with the tags that conditions read: those of what stands, and those of the request for what it makes.
 
 use super::catalog::requested_release;
 use super::input::Input;
@@ -9,7 +9,7 @@ use crate::world::{ACCOUNT, Call, REGION, Right, World};
 /// EC2 actions behind everything that adds, moves or removes nodes, on the interfaces themselves.
 const INTERFACES: [&str; 2] = ["ec2:CreateNetworkInterface", "ec2:DeleteNetworkInterface"];
 
-/// EC2 look-ups behind the same; they cannot be limited to a resource.
+/// EC2 lookups behind the same; they cannot be limited to a resource.
 const NETWORK: [&str; 3] = ["ec2:DescribeNetworkInterfaces", "ec2:DescribeSubnets", "ec2:DescribeVpcs"];
 
 /// What the delivery of logs needs; the last three let it write into a log group (CloudWatch Logs guide, "Enable logging

@@ -48,7 +48,7 @@ pub struct Pace {
     /// How long network interfaces outlive their group.
     pub interface_release: Duration,
     /// How long a parameter group has pending changes after a change.
-    pub parameters_settle: Duration,
+    pub parameters_apply: Duration,
 }
 
 const fn minutes(n: u64) -> Duration {
@@ -76,7 +76,7 @@ impl Default for Pace {
             delete_snapshot: Duration::from_secs(10),
             delete: minutes(4),
             interface_release: Duration::from_secs(90),
-            parameters_settle: Duration::from_secs(30),
+            parameters_apply: Duration::from_secs(30),
         }
     }
 }
@@ -105,7 +105,7 @@ impl Pace {
             delete_snapshot: at_once,
             delete: at_once,
             interface_release: at_once,
-            parameters_settle: at_once,
+            parameters_apply: at_once,
         }
     }
 }
@@ -244,7 +244,7 @@ impl ElastiCache {
             Work::RemoveShards(removed) => {
                 group.shards.retain(|shard| !removed.contains(&shard.id));
                 group.spread_slots();
-                group.settle_snapshotting_member();
+                group.end_snapshot_of_member();
             }
             Work::Tags | Work::MemberTags | Work::Snapshot | Work::Hold => {}
             Work::Delete { .. } => self.remove_group(id, at, now),

@@ -12,8 +12,8 @@ use super::fleet::Fleet;
 use super::tls::Authority;
 use crate::LocalAws;
 
-/// How often the driver looks. Real time: servers start in real time too.
-const LOOK: Duration = Duration::from_millis(50);
+/// How often the driver polls. Real time: servers start in real time too.
+const POLL: Duration = Duration::from_millis(50);
 
 /// Runs real cache nodes for a local AWS. Servers and endpoints end when this is dropped.
 pub struct Driver {
@@ -57,16 +57,16 @@ impl Drop for Driver {
 
 /// The folder comes along so that it goes after the servers.
 async fn drive(aws: LocalAws, mut fleet: Fleet, _dir: tempfile::TempDir) {
-    let mut looks = tokio::time::interval(LOOK);
-    looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut polls = tokio::time::interval(POLL);
+    polls.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
-        looks.tick().await;
+        polls.tick().await;
         let (wanted, copies) =
             aws.with(|world, _| (world.elasticache.wanted_nodes(), world.elasticache.wanted_copies()));
         fleet.copy(&copies).await;
         let ready = fleet.step(&wanted).await;
         aws.with(|world, _| {
-            // What is wanted may have changed during the step; the next look reports on that.
+            // What is wanted may have changed during the step; the next poll reports on that.
             if world.elasticache.wanted_nodes() != wanted {
                 return;
             }

@@ -143,7 +143,7 @@ impl Fleet {
         Ok(())
     }
 
-    /// Tells the server its passwords and its primary, and looks whether it is ready. A server that does not answer yet
+    /// Tells the server its passwords and its primary, and checks whether it is ready. A server that does not answer yet
     /// is asked again in the next round.
     async fn configure(&mut self, spec: &NodeSpec) {
         let primary = match &spec.replica_of {

@@ -73,7 +73,7 @@ impl Condition {
         }
     }
 
-    /// Whether it looks at a key that begins like this.
+    /// Whether it reads a key that begins like this.
     pub(super) fn is_about(&self, key: &str) -> bool {
         self.key.starts_with(key)
     }

@@ -93,7 +93,7 @@ async fn host(case: &Case, region: &str) -> Host {
         pace.interface_release = Duration::from_secs(1);
         pace.settings = Duration::from_secs(1);
         pace.member_lag = Duration::from_secs(1);
-        pace.parameters_settle = Duration::from_secs(1);
+        pace.parameters_apply = Duration::from_secs(1);
         pace.tags = Duration::from_secs(1);
     });
     if !matches!(case.kind, Operation::Create) {

@@ -102,7 +102,7 @@ impl Schedule {
                 &mut pace.auth,
                 &mut pace.snapshot,
                 &mut pace.delete,
-                &mut pace.parameters_settle,
+                &mut pace.parameters_apply,
             ] {
                 *span /= quicker;
             }

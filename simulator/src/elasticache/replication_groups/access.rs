@@ -11,7 +11,7 @@ use crate::world::AwsError;
 /// One step of the AUTH token.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AuthStep {
-    /// Add this token beside the latest one.
+    /// Add this token in addition to the latest one.
     Rotate(String),
     /// Make this token the only one.
     Set(String),

@@ -53,7 +53,7 @@ fn read(world: &World, call: &Call) -> Result<ReplicationGroup, AwsError> {
     if cache.groups.contains_key(&id) {
         return Err(AwsError::new("ReplicationGroupAlreadyExists", format!("Replication group {id} already exists.")));
     }
-    refuse_foreign_origins(input)?;
+    refuse_origins_of_others(input)?;
     let snapshot = restored_snapshot(cache, input)?;
     let engine = input.text("Engine").map_or_else(
         || snapshot.map_or("redis".to_owned(), |snapshot| snapshot.source.engine.clone()),
@@ -144,7 +144,7 @@ fn read(world: &World, call: &Call) -> Result<ReplicationGroup, AwsError> {
 }
 
 /// What this account does not have: global datastores, standalone clusters, networks before VPCs.
-fn refuse_foreign_origins(input: Input<'_>) -> Result<(), AwsError> {
+fn refuse_origins_of_others(input: Input<'_>) -> Result<(), AwsError> {
     if let Some(id) = input.text("GlobalReplicationGroupId") {
         let message = format!("Global Replication Group {id} does not exist.");
         return Err(AwsError::not_found("GlobalReplicationGroupNotFoundFault", message));

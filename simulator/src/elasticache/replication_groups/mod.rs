@@ -197,7 +197,7 @@ pub struct ReplicationGroup {
     pub visible_from: Time,
     /// Six characters in its host names.
     pub host_infix: String,
-    /// Whether host names are of the kind that certificates fit, which is settled at creation.
+    /// Whether host names are of the kind that certificates fit, which is decided at creation.
     pub tls_host_names: bool,
     /// `valkey` or `redis`.
     pub engine: String,
@@ -245,7 +245,7 @@ pub struct ReplicationGroup {
     pub tls: Tls,
     /// AUTH tokens that are valid, oldest first, at most two.
     pub tokens: Vec<String>,
-    /// Whether connections without a token are still accepted beside `tokens`.
+    /// Whether connections without a token are still accepted along with `tokens`.
     pub token_optional: bool,
     /// When tokens last changed.
     pub token_changed: Option<Time>,
@@ -374,11 +374,11 @@ impl ReplicationGroup {
                 first.primary = true;
             }
         }
-        self.settle_snapshotting_member();
+        self.end_snapshot_of_member();
     }
 
     /// The member that snapshots are taken of must exist.
-    pub(super) fn settle_snapshotting_member(&mut self) {
+    pub(super) fn end_snapshot_of_member(&mut self) {
         let Some(current) = &self.snapshotting_member else { return };
         if self.members().all(|member| member.id != *current) {
             self.snapshotting_member = self.members().last().map(|member| member.id.clone());

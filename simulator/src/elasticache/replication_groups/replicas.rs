@@ -13,7 +13,7 @@ use crate::elasticache::refusals::{
 use crate::world::{Answer, AwsError, Call, World};
 
 /// What a call wants of one shard.
-struct Wish {
+struct ShardCount {
     shard: usize,
     replicas: usize,
     zones: Vec<String>,
@@ -41,19 +41,19 @@ fn change(world: &mut World, call: &Call, grow: bool) -> Answer {
     if group.cluster_mode == ClusterMode::Compatible {
         return Err(invalid_combination("Finish the change of cluster mode before scaling."));
     }
-    let wishes = read_wishes(group, input, grow)?;
+    let counts = read_counts(group, input, grow)?;
     if let Some(subnets) = cache.subnet_groups.get(&group.subnet_group).filter(|_| grow) {
-        let more = |wish: &Wish| (wish.replicas + 1).saturating_sub(group.shards[wish.shard].members.len());
-        networks::check_addresses(&world.ec2, subnets, wishes.iter().map(more).sum())?;
+        let more = |count: &ShardCount| (count.replicas + 1).saturating_sub(group.shards[count.shard].members.len());
+        networks::check_addresses(&world.ec2, subnets, counts.iter().map(more).sum())?;
     }
     let (work, duration) = if grow {
         let zones = cache.zones_of(group);
         let Some(group) = cache.groups.get_mut(&id) else { return Err(group_not_found(&id)) };
-        (Work::AddMembers(add(group, &wishes, &zones, call.now)?), cache.pace.add_replica)
+        (Work::AddMembers(add(group, &counts, &zones, call.now)?), cache.pace.add_replica)
     } else {
         let named = input.texts("ReplicasToRemove", "member").unwrap_or_default();
         let Some(group) = cache.groups.get_mut(&id) else { return Err(group_not_found(&id)) };
-        (Work::RemoveMembers(remove(group, &wishes, &named)?), cache.pace.remove_replica)
+        (Work::RemoveMembers(remove(group, &counts, &named)?), cache.pace.remove_replica)
     };
     let fails = cache.next_roll_back(&call.action);
     if let Some(group) = cache.groups.get_mut(&id) {
@@ -63,7 +63,7 @@ fn change(world: &mut World, call: &Call, grow: bool) -> Answer {
 }
 
 /// The replica counts that are asked for, per shard, checked against how many there are and must be.
-fn read_wishes(group: &ReplicationGroup, input: Input<'_>, grow: bool) -> Result<Vec<Wish>, AwsError> {
+fn read_counts(group: &ReplicationGroup, input: Input<'_>, grow: bool) -> Result<Vec<ShardCount>, AwsError> {
     let everywhere = input.number("NewReplicaCount")?;
     let configured = input.items("ReplicaConfiguration", "ConfigureShard").unwrap_or_default();
     let named = input.texts("ReplicasToRemove", "member").unwrap_or_default();
@@ -73,14 +73,14 @@ fn read_wishes(group: &ReplicationGroup, input: Input<'_>, grow: bool) -> Result
             "Give only one of NewReplicaCount, ReplicaConfiguration and ReplicasToRemove.",
         ));
     }
-    let mut wishes = Vec::new();
+    let mut counts = Vec::new();
     if !configured.is_empty() {
         for one in configured {
-            wishes.push(read_wish(group, one)?);
+            counts.push(read_count(group, one)?);
         }
     } else if let Some(replicas) = everywhere {
         let replicas = replicas as usize;
-        wishes.extend((0..group.shards.len()).map(|shard| Wish { shard, replicas, zones: Vec::new() }));
+        counts.extend((0..group.shards.len()).map(|shard| ShardCount { shard, replicas, zones: Vec::new() }));
     } else if !grow && !named.is_empty() {
         // With shards the guide only shows ReplicaConfiguration and NewReplicaCount.
         if group.is_sharded() {
@@ -89,20 +89,24 @@ fn read_wishes(group: &ReplicationGroup, input: Input<'_>, grow: bool) -> Result
         for (shard, members) in group.shards.iter().map(|shard| &shard.members).enumerate() {
             let leaving = members.iter().filter(|member| named.contains(&member.id)).count();
             if leaving > 0 {
-                wishes.push(Wish { shard, replicas: (members.len() - 1).saturating_sub(leaving), zones: Vec::new() });
+                counts.push(ShardCount {
+                    shard,
+                    replicas: (members.len() - 1).saturating_sub(leaving),
+                    zones: Vec::new(),
+                });
             }
         }
-        if wishes.is_empty() {
+        if counts.is_empty() {
             return Err(cluster_not_found(&named[0]));
         }
     } else {
         return Err(missing("NewReplicaCount"));
     }
-    check_wishes(group, &wishes, grow)?;
-    Ok(wishes)
+    check_counts(group, &counts, grow)?;
+    Ok(counts)
 }
 
-fn read_wish(group: &ReplicationGroup, one: Input<'_>) -> Result<Wish, AwsError> {
+fn read_count(group: &ReplicationGroup, one: Input<'_>) -> Result<ShardCount, AwsError> {
     let id = one.required("NodeGroupId")?;
     let shard = group.shards.iter().position(|shard| shard.id == id).ok_or_else(|| {
         AwsError::not_found("NodeGroupNotFoundFault", format!("Node group {id} not found in {}.", group.id))
@@ -112,22 +116,22 @@ fn read_wish(group: &ReplicationGroup, one: Input<'_>) -> Result<Wish, AwsError>
     if !zones.is_empty() && zones.len() != replicas + 1 {
         return Err(invalid_value("PreferredAvailabilityZones must name one zone more than NewReplicaCount."));
     }
-    Ok(Wish { shard, replicas, zones })
+    Ok(ShardCount { shard, replicas, zones })
 }
 
-fn check_wishes(group: &ReplicationGroup, wishes: &[Wish], grow: bool) -> Result<(), AwsError> {
-    let current = |wish: &Wish| group.shards[wish.shard].members.len().saturating_sub(1);
-    if wishes.iter().all(|wish| wish.replicas == current(wish)) {
+fn check_counts(group: &ReplicationGroup, counts: &[ShardCount], grow: bool) -> Result<(), AwsError> {
+    let current = |count: &ShardCount| group.shards[count.shard].members.len().saturating_sub(1);
+    if counts.iter().all(|count| count.replicas == current(count)) {
         return Err(no_operation("The replica count is already as requested."));
     }
-    if wishes.iter().any(|wish| (wish.replicas > current(wish)) != grow && wish.replicas != current(wish)) {
+    if counts.iter().any(|count| (count.replicas > current(count)) != grow && count.replicas != current(count)) {
         let direction = if grow { "greater" } else { "less" };
         return Err(invalid_value(format!("NewReplicaCount must be {direction} than the current count.")));
     }
-    if wishes.iter().any(|wish| wish.replicas > MAX_REPLICAS as usize) {
+    if counts.iter().any(|count| count.replicas > MAX_REPLICAS as usize) {
         return Err(invalid_value("The parameter NewReplicaCount must be between 0 and 5."));
     }
-    let leaves_none = wishes.iter().any(|wish| wish.replicas == 0);
+    let leaves_none = counts.iter().any(|count| count.replicas == 0);
     if group.multi_az && leaves_none {
         return Err(invalid_value("Must have at least 1 replica for Multi-AZ enabled Replication Group"));
     }
@@ -136,7 +140,7 @@ fn check_wishes(group: &ReplicationGroup, wishes: &[Wish], grow: bool) -> Result
             "Must have at least 1 replica when cluster mode is disabled with auto failover enabled.",
         ));
     }
-    let added: usize = wishes.iter().map(|wish| wish.replicas.saturating_sub(current(wish))).sum();
+    let added: usize = counts.iter().map(|count| count.replicas.saturating_sub(current(count))).sum();
     if group.members().count() + added > MAX_CLUSTER_NODES {
         return Err(AwsError::new(
             "NodeGroupsPerReplicationGroupQuotaExceeded",
@@ -146,21 +150,26 @@ fn check_wishes(group: &ReplicationGroup, wishes: &[Wish], grow: bool) -> Result
     Ok(())
 }
 
-fn add(group: &mut ReplicationGroup, wishes: &[Wish], offered: &[String], now: Time) -> Result<Vec<String>, AwsError> {
-    if let Some(zone) = wishes.iter().flat_map(|wish| &wish.zones).find(|zone| !offered.contains(zone)) {
+fn add(
+    group: &mut ReplicationGroup,
+    counts: &[ShardCount],
+    offered: &[String],
+    now: Time,
+) -> Result<Vec<String>, AwsError> {
+    if let Some(zone) = counts.iter().flat_map(|count| &count.zones).find(|zone| !offered.contains(zone)) {
         return Err(invalid_value(format!("The subnet group has no subnet in availability zone {zone}.")));
     }
     let tags = group.tags.clone();
     let mut added = Vec::new();
-    for wish in wishes {
-        let shard = &mut group.shards[wish.shard];
-        let mut zones = wish.zones.clone();
+    for count in counts {
+        let shard = &mut group.shards[count.shard];
+        let mut zones = count.zones.clone();
         for member in &shard.members {
             if let Some(taken) = zones.iter().position(|zone| *zone == member.zone) {
                 zones.remove(taken);
             }
         }
-        while shard.members.len() <= wish.replicas {
+        while shard.members.len() <= count.replicas {
             let zone = if zones.is_empty() { emptiest_zone(shard, offered) } else { zones.remove(0) };
             let id = next_member_id(shard);
             added.push(id.clone());
@@ -198,7 +207,7 @@ fn next_member_id(shard: &Shard) -> String {
 }
 
 /// Marks the members that go: those named, then replicas with the highest numbers; never a primary.
-fn remove(group: &mut ReplicationGroup, wishes: &[Wish], named: &[String]) -> Result<Vec<String>, AwsError> {
+fn remove(group: &mut ReplicationGroup, counts: &[ShardCount], named: &[String]) -> Result<Vec<String>, AwsError> {
     for id in named {
         match group.members().find(|member| member.id == *id) {
             None => return Err(cluster_not_found(id)),
@@ -209,12 +218,12 @@ fn remove(group: &mut ReplicationGroup, wishes: &[Wish], named: &[String]) -> Re
         }
     }
     let mut leaving: Vec<String> = Vec::new();
-    for wish in wishes {
-        let members = &group.shards[wish.shard].members;
-        let count = (members.len() - 1).saturating_sub(wish.replicas);
+    for count in counts {
+        let members = &group.shards[count.shard].members;
+        let surplus = (members.len() - 1).saturating_sub(count.replicas);
         let mut candidates: Vec<&Member> = members.iter().rev().filter(|member| !member.primary).collect();
         candidates.sort_by_key(|member| !named.contains(&member.id));
-        leaving.extend(candidates.into_iter().take(count).map(|member| member.id.clone()));
+        leaving.extend(candidates.into_iter().take(surplus).map(|member| member.id.clone()));
     }
     for member in group.members_mut().filter(|member| leaving.contains(&member.id)) {
         member.status = MemberStatus::Deleting;
