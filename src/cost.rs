@@ -14,21 +14,40 @@ const REGION: &str = "us-east-1";
 /// Hours of a month, as AWS counts them.
 const HOURS: f64 = 730.0;
 
-/// Node type, then USD per hour for Valkey and for Redis OSS (`None`: not offered).
-const PRICES: &[(&str, f64, Option<f64>)] = &[
-    ("cache.t4g.micro", 0.0128, Some(0.016)),
-    ("cache.t4g.small", 0.0256, Some(0.032)),
-    ("cache.t4g.medium", 0.052, Some(0.065)),
-    ("cache.t3.micro", 0.0136, Some(0.017)),
-    ("cache.t3.small", 0.0272, Some(0.034)),
-    ("cache.t3.medium", 0.0544, Some(0.068)),
-    ("cache.m7g.large", 0.1264, Some(0.158)),
-    ("cache.m8g.large", 0.1266, None),
-    ("cache.r6g.large", 0.1648, Some(0.206)),
-    ("cache.r7g.large", 0.1752, Some(0.219)),
-    ("cache.r8g.large", 0.1756, None),
-    ("cache.c7gn.large", 0.204, Some(0.255)),
+/// One row of the table below.
+struct Row {
+    node_type: &'static str,
+    /// Memory of a node, in GiB, as the user guide gives it.
+    memory_gib: f64,
+    /// USD for an hour of Valkey.
+    valkey: f64,
+    /// USD for an hour of Redis OSS; `None`: not offered.
+    redis: Option<f64>,
+}
+
+const fn row(node_type: &'static str, memory_gib: f64, valkey: f64, redis: Option<f64>) -> Row {
+    Row { node_type, memory_gib, valkey, redis }
+}
+
+const TABLE: &[Row] = &[
+    row("cache.t4g.micro", 0.50, 0.0128, Some(0.016)),
+    row("cache.t4g.small", 1.37, 0.0256, Some(0.032)),
+    row("cache.t4g.medium", 3.09, 0.052, Some(0.065)),
+    row("cache.t3.micro", 0.50, 0.0136, Some(0.017)),
+    row("cache.t3.small", 1.37, 0.0272, Some(0.034)),
+    row("cache.t3.medium", 3.09, 0.0544, Some(0.068)),
+    row("cache.m7g.large", 6.38, 0.1264, Some(0.158)),
+    row("cache.m8g.large", 6.79, 0.1266, None),
+    row("cache.r6g.large", 13.07, 0.1648, Some(0.206)),
+    row("cache.r7g.large", 13.07, 0.1752, Some(0.219)),
+    row("cache.r8g.large", 14.18, 0.1756, None),
+    row("cache.c7gn.large", 3.09, 0.204, Some(0.255)),
 ];
+
+/// Node types with built-in prices, and the memory of each in GiB.
+pub fn node_types() -> impl Iterator<Item = (&'static str, f64)> {
+    TABLE.iter().map(|row| (row.node_type, row.memory_gib))
+}
 
 /// What one node costs, and where that is said.
 #[derive(Clone, Debug, PartialEq)]
@@ -62,10 +81,10 @@ impl NodeKind<'_> {
     /// The price in the table; `None` when it is not there.
     #[must_use]
     pub fn built_in_price(&self) -> Option<Price> {
-        let (_, valkey, redis) = PRICES.iter().find(|(name, _, _)| *name == self.node_type)?;
+        let row = TABLE.iter().find(|row| row.node_type == self.node_type)?;
         let hourly_usd = match self.engine {
-            Engine::Valkey => *valkey,
-            Engine::Redis => (*redis)?,
+            Engine::Valkey => row.valkey,
+            Engine::Redis => row.redis?,
         };
         (self.region == REGION).then(|| Price { hourly_usd, basis: BASIS.to_owned() })
     }

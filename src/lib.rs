@@ -38,3 +38,8 @@ pub mod telemetry;
 
 pub use environment::Settings;
 pub use handler::Function;
+
+/// The Rust in the guides has to compile.
+#[cfg(doctest)]
+#[doc = include_str!("../docs/connecting.md")]
+struct Connecting;

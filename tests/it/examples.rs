@@ -17,7 +17,7 @@ pub(crate) fn templates() -> Vec<PathBuf> {
     paths
 }
 
-fn parameters() -> BTreeMap<&'static str, Value> {
+pub(crate) fn parameters() -> BTreeMap<&'static str, Value> {
     BTreeMap::from([
         ("VpcId", json!(VPC)),
         ("SubnetIds", json!(SUBNETS)),
@@ -27,7 +27,7 @@ fn parameters() -> BTreeMap<&'static str, Value> {
     ])
 }
 
-async fn deployed_and_deleted(path: &Path, parameters: &BTreeMap<&str, Value>) {
+pub(crate) async fn deployed_and_deleted(path: &Path, parameters: &BTreeMap<&str, Value>) {
     let (_, properties) = template::cache(path, parameters).unwrap();
     let setup = Setup::new();
     let outcome = setup.created(properties).await;

@@ -16,6 +16,7 @@ mod delete;
 mod examples;
 mod fence;
 mod free_names;
+mod guides;
 mod hand_over;
 mod harness;
 mod in_place;
