@@ -171,7 +171,7 @@ class Rules {
       }
     });
     if (tags.length > MAX_TAGS) {
-      this.add('Tags', `at most ${MAX_TAGS} tags fit beside the ownership tags`, 'remove some', tags.length);
+      this.add('Tags', `at most ${MAX_TAGS} tags fit next to the ownership tags`, 'remove some', tags.length);
     }
   }
 
