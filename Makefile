@@ -98,6 +98,10 @@ doc: ## Build the documentation of the code and run its examples
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --document-private-items --locked
 	$(CARGO) test --workspace --locked --doc
 
+.PHONY: reference
+reference: ## Write the schemas and the tables of the references and of the guides from the code
+	UPDATE_REFERENCE=1 $(CARGO) test --quiet --locked --package elasticache-resource --test it -- --test-threads 1 reference:: prices_in_the_guide
+
 .PHONY: fmt
 fmt: ## Check the formatting
 	$(CARGO) fmt --all --check

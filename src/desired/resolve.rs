@@ -51,7 +51,7 @@ fn resolve(p: Properties, owner: &Owner, purpose: Purpose<'_>) -> Desired {
     let auth = auth(&p);
     let title = format!("{} in {}", p.project_id.as_deref().unwrap_or_default(), p.env.as_deref().unwrap_or_default());
     let mut tags = owner.tags();
-    tags.extend(p.tags.into_iter().filter_map(|(key, value)| Some((key?, value.unwrap_or_default()))));
+    tags.extend(p.tags.into_iter().filter_map(|tag| Some((tag.key?, tag.value.unwrap_or_default()))));
     Desired {
         description: p.description.unwrap_or_else(|| default_description(&title)),
         title,

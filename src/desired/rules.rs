@@ -10,7 +10,7 @@ use crate::domain::names;
 use crate::domain::problem::Problem;
 use crate::domain::tags::TAG_PREFIX;
 use crate::domain::window::Window;
-use crate::properties::{ClusterMode, IpDiscovery, NetworkType, Properties, TransitEncryptionMode};
+use crate::properties::{ClusterMode, IpDiscovery, NetworkType, Properties, TagProperties, TransitEncryptionMode};
 
 /// Tags that AWS allows on a resource, less those that we add ourselves.
 const MAX_TAGS: usize = 50 - 10;
@@ -65,7 +65,7 @@ fn identity(p: &Properties, problems: &mut Vec<Problem>) {
 
 fn tags(p: &Properties, problems: &mut Vec<Problem>) {
     let mut seen = BTreeSet::new();
-    for (index, (key, value)) in p.tags.iter().enumerate() {
+    for (index, TagProperties { key, value }) in p.tags.iter().enumerate() {
         let at = |part: &str| format!("Tags[{index}].{part}");
         let Some(key) = key else {
             problems.push(Problem::new(at("Key"), "is required", "name the tag"));

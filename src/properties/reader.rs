@@ -34,6 +34,21 @@ pub struct Field {
     pub kind: Kind,
     /// Whether it must be there.
     pub required: bool,
+    /// Section of the reference; empty inside of a list of maps, which stands in that of its property.
+    pub section: &'static str,
+    /// What it is when it is not set, as people say it.
+    pub default: &'static str,
+    /// What it means.
+    pub meaning: &'static str,
+}
+
+/// What holds where a property is not set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Presence {
+    /// It must be set; what to write.
+    Required(&'static str),
+    /// The default, as people say it.
+    Default(&'static str),
 }
 
 /// What a property takes.
@@ -93,7 +108,8 @@ impl<'a> Reader<'a> {
 
     fn note(&mut self, name: &str, kind: impl FnOnce() -> Kind) {
         if let Some(fields) = &mut self.fields {
-            fields.push(Field { name: format!("{}{name}", self.path), kind: kind(), required: false });
+            let name = format!("{}{name}", self.path);
+            fields.push(Field { name, kind: kind(), required: false, section: "", default: "", meaning: "" });
         }
     }
 
@@ -326,14 +342,27 @@ impl<'a> Reader<'a> {
         Some(list)
     }
 
-    /// Reports that a property which must be there is not, unless it is there but wrong. A list must hold something.
-    pub(super) fn require(&mut self, name: &'static str, fix: &str) {
+    /// Notes what is declared of a property, and reports one that must be there and is not, unless it is there but wrong. A
+    /// list must hold something.
+    pub(super) fn declare(
+        &mut self,
+        name: &'static str,
+        section: &'static str,
+        presence: &Presence,
+        meaning: &'static str,
+    ) {
         let path = format!("{}{name}", self.path);
         if let Some(field) = self.fields.iter_mut().flatten().find(|field| field.name == path) {
-            field.required = true;
+            (field.section, field.meaning) = (section, meaning);
+            match presence {
+                Presence::Required(_) => (field.required, field.default) = (true, "required"),
+                Presence::Default(text) => field.default = text,
+            }
         }
-        if self.set(name).is_none() || self.without_items.contains(&name) {
-            self.problem(name, None, "is required", fix);
+        if let Presence::Required(fix) = presence
+            && (self.set(name).is_none() || self.without_items.contains(&name))
+        {
+            self.problem(name, None, "is required", *fix);
         }
     }
 
