@@ -127,6 +127,35 @@ package: $(STAMPS)/package-tools ## Build the function for Lambda into .aws-sam/
 	PATH="$(BIN):$$PATH" sam build --parameter-overrides Architecture=$(ARCHITECTURE)
 	$(BIN)/python scripts/glibc.py --newest $(NEWEST_GLIBC) --architecture $(ARCHITECTURE) $(FUNCTION)
 
+# Processors that `make release` builds for, as Lambda and as Rust name them.
+ARCHITECTURES ?= x86_64 arm64
+TRIPLE_x86_64 := x86_64-unknown-linux-gnu
+TRIPLE_arm64 := aarch64-unknown-linux-gnu
+RELEASE := $(TARGET)/release-files
+# Apart from what `make package` builds. Paths of this machine do not get into the binary, so that who builds it elsewhere
+# with the same toolchain at the same path below gets the same.
+RELEASE_TARGET := $(TARGET)/release-build
+RELEASE_BINARIES := $(foreach architecture,$(ARCHITECTURES),--binary $(architecture)=$(RELEASE_TARGET)/$(architecture)/bootstrap)
+REMAPPED := --remap-path-prefix=$(CURDIR)=. --remap-path-prefix=$(or $(CARGO_HOME),$(HOME)/.cargo)=cargo
+
+.PHONY: release
+release: $(STAMPS)/package-tools $(addprefix release-binary-,$(ARCHITECTURES)) ## Build the files of a release (ARCHITECTURES="x86_64 arm64")
+	$(BIN)/python scripts/release.py $(RELEASE_BINARIES) --output $(RELEASE)
+	mkdir -p cdk/function && rm -f cdk/function/*.zip && cp $(RELEASE)/function-*.zip cdk/function/
+	$(MAKE) --no-print-directory cdk
+	$(BIN)/python scripts/release.py $(RELEASE_BINARIES) --output $(RELEASE) --package cdk/dist/js/*.tgz cdk/dist/python/*.whl
+
+BINARIES := $(addprefix release-binary-,x86_64 arm64)
+.PHONY: $(BINARIES)
+$(BINARIES): release-binary-%: $(STAMPS)/package-tools
+	@test -d "$$(rustc --print target-libdir --target $(TRIPLE_$*))" || { \
+		echo "This toolchain has no standard library for $*: run \`rustup target add $(TRIPLE_$*)\`, or leave $* out" \
+			"with ARCHITECTURES=..." >&2; exit 1; }
+	PATH="$(BIN):$$PATH" RUSTFLAGS="$(REMAPPED)" CARGO_TARGET_DIR=$(RELEASE_TARGET) \
+		cargo lambda build --release --locked --package elasticache-resource --bin bootstrap --target $(TRIPLE_$*)
+	mkdir -p $(RELEASE_TARGET)/$* && cp $(RELEASE_TARGET)/lambda/bootstrap/bootstrap $(RELEASE_TARGET)/$*/bootstrap
+	$(BIN)/python scripts/glibc.py --newest $(NEWEST_GLIBC) --architecture $* $(RELEASE_TARGET)/$*/bootstrap
+
 .PHONY: bench
 bench: ## Measure start-up, time, memory and size of the release build beside a minimal handler
 	$(CARGO) build --release --locked --package elasticache-resource --bin bootstrap
@@ -218,6 +247,7 @@ $(STAMPS)/templates: $(TEMPLATES) .cfnlintrc.yaml $(wildcard scripts/*.py lint/*
 		README.md $(wildcard docs/*.md) $(STAMPS)/venv $(STAMPS)/oldest
 	$(BIN)/cfn-lint
 	$(BIN)/sam validate --lint --template template.yaml
+	$(BIN)/sam validate --lint --template examples/sam-app.yaml
 	$(BIN)/python scripts/schema.py --schema schema/custom-elasticache.json $(TEMPLATES)
 	$(BIN)/python scripts/policies.py $(POLICY_PARAMETERS) template.yaml
 	OLDEST_CFN_LINT=$(OLDEST_CFN_LINT) $(BIN)/python -m unittest discover --quiet --start-directory scripts

@@ -96,7 +96,7 @@ VALKEY_CLI = {"-h": True, "-p": True, "--tls": False, "--sni": True, "--cacert":
 VALKEY_CLI |= {"--memkeys": False, "--latency": False, "--scan": False, "--pattern": True, "--askpass": False}
 
 # Programs beside these that commands begin with.
-OTHER_PROGRAMS = {"cat", "cd", "cfn-lint", "date", "echo", "export", "jq", "make", "npm", "rm", "sed", "sleep"}
+OTHER_PROGRAMS = {"cat", "cd", "cfn-lint", "date", "echo", "export", "jq", "make", "npm", "rm", "sed", "sha256sum", "sleep"}
 
 
 class Text(unittest.TestCase):

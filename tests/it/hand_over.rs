@@ -3,16 +3,19 @@
 
 use std::time::Duration;
 
+use aws_smithy_runtime_api::client::http::{HttpConnector, HttpConnectorFuture, SharedHttpConnector};
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
-use serde_json::json;
+use aws_smithy_types::body::SdkBody;
+use serde_json::{Value, json};
 use simulator::LocalAws;
 use simulator::cloudformation::{SERVICE_TOKEN, StackStatus, UploadFault};
 use simulator::faults::{Fault, Kind};
+use simulator::in_process::InProcess;
 use simulator::journal::Entry;
 use simulator::policy::Policy;
 
 use crate::answer::{Trouble, troubled};
-use crate::harness::{CACHE, Setup, calls, policy, production, project_file, quick_start, with};
+use crate::harness::{CACHE, Setup, calls, function_over, policy, production, project_file, quick_start, with};
 use crate::simulation::host::{Host, Life};
 
 const GROUP: &str = "production-myapp-valkey";
@@ -94,6 +97,50 @@ async fn a_hand_over_that_fails_for_a_moment_is_tried_again() {
         setup.created(quick_start()).await;
         assert_eq!(hand_overs(&setup).len(), 1, "{kind:?}");
         assert_eq!(setup.invocations(), [Ok(()), Ok(())]);
+        setup.deleted().await;
+    }
+}
+
+/// Network on which what is handed on has the form of another version of the function.
+#[derive(Clone, Debug)]
+struct AnotherVersion {
+    inner: SharedHttpConnector,
+    rewrite: fn(&mut Value),
+}
+
+impl HttpConnector for AnotherVersion {
+    fn call(&self, mut request: HttpRequest) -> HttpConnectorFuture {
+        if is_invoke(&request) {
+            let mut payload: Value = serde_json::from_slice(request.body().bytes().unwrap()).unwrap();
+            (self.rewrite)(&mut payload["Continuation"]);
+            *request.body_mut() = SdkBody::from(payload.to_string());
+        }
+        self.inner.call(request)
+    }
+}
+
+/// A deployment exchanges the code between two invocations of a request: an older version knows less to hand on, and a newer
+/// one, on the way back, more.
+#[tokio::test(start_paused = true)]
+async fn what_another_version_of_the_function_handed_on_is_gone_on_with() {
+    let older = |continuation: &mut Value| continuation["Memory"] = json!({"Applied": [], "Done": []});
+    let newer = |continuation: &mut Value| {
+        continuation["Lap"] = json!({"Count": 1});
+        continuation["Memory"]["Weather"] = json!("fine");
+    };
+    for rewrite in [older as fn(&mut Value), newer, |continuation| *continuation = json!("in a form of its own")] {
+        let aws = LocalAws::new(1.0, Some(policy()));
+        let inner = SharedHttpConnector::new(InProcess::new(aws.clone()));
+        let network = SharedHttpConnector::new(AnotherVersion { inner, rewrite });
+        let setup = Setup::with_function(aws, function_over("us-east-1", network));
+        setup.aws.with(|world, _| world.elasticache.pace.create = Duration::from_mins(25));
+        setup.created(production()).await;
+        assert!(!hand_overs(&setup).is_empty());
+        setup.aws.with(|world, _| world.elasticache.pace.node_type = Duration::from_mins(20));
+        setup.updated(with(production(), json!({"NodeType": "cache.t4g.medium"}))).await;
+        assert!(hand_overs(&setup).len() >= 2);
+        assert_eq!(calls(&setup.writes(), "CreateReplicationGroup").len(), 1);
+        assert_eq!(calls(&setup.writes(), "ModifyReplicationGroup").len(), 1);
         setup.deleted().await;
     }
 }
