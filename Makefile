@@ -221,7 +221,7 @@ $(STAMPS)/oldest: requirements-oldest.txt $(STAMPS)/venv
 	@touch $@
 
 # The schema for editors, in the language server that they run.
-$(STAMPS)/editor: schema/template.json schema/template.test.mjs schema/package-lock.json README.md $(wildcard examples/*.yaml) \
+$(STAMPS)/editor: schema/template.json schema/template.test.mjs schema/package-lock.json docs/checks.md $(wildcard examples/*.yaml) \
 		$(STAMPS)/clients
 	cd schema && PATH="$(BIN):$$PATH" npm ci --ignore-scripts --no-audit --no-fund --loglevel=error && \
 		$(BIN)/node --test template.test.mjs

@@ -7,10 +7,10 @@ import { fileURLToPath } from "node:url";
 
 const here = (path) => fileURLToPath(new URL(path, import.meta.url));
 
-/** The settings that the README gives. */
+/** The settings that the guide gives. */
 function settings() {
-  const readme = readFileSync(here("../README.md"), "utf8");
-  const [, block] = readme.match(/```json\n(\{\s*"yaml\.schemas"[^`]*)```/);
+  const guide = readFileSync(here("../docs/checks.md"), "utf8");
+  const [, block] = guide.match(/```json\n(\{\s*"yaml\.schemas"[^`]*)```/);
   const { "yaml.schemas": schemas, "yaml.customTags": customTags } = JSON.parse(block);
   assert.deepEqual(Object.keys(schemas), ["schema/template.json"]);
   return { schemas: { [new URL("template.json", import.meta.url)]: "*.yaml" }, customTags };

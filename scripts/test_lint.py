@@ -187,7 +187,7 @@ class Rules(unittest.TestCase):
 
     def test_the_oldest_is_the_one_that_the_readme_promises(self):
         if VERSIONS["oldest"]:
-            self.assertIn(f"cfn-lint {lint('--version', version='oldest').split()[-1]}", (PROJECT / "README.md").read_text())
+            self.assertIn(f"cfn-lint {lint('--version', version='oldest').split()[-1]}", (PROJECT / "docs/checks.md").read_text())
 
     def test_sam_takes_a_copy_of_the_rules_from_the_configuration(self):
         shutil.copytree(LINT, self.folder / "lint", ignore=shutil.ignore_patterns("__pycache__"))
