@@ -8,7 +8,7 @@ use crate::desired::{Desired, LogDelivery, Source, Tls};
 use crate::domain::engine::{Engine, Version};
 use crate::domain::secret::{AuthToken, SecretContent};
 use crate::domain::tags::{Owner, TAG_CREATING, TAG_KEPT_VERSION, TAG_REPLACED_BY, TAG_REPLACES, Tags};
-use crate::properties::ClusterMode;
+use crate::properties::{ClusterMode, Settings};
 
 /// Everything under one generation's names, and what its properties point at.
 #[derive(Clone, Debug, Default)]
@@ -103,12 +103,8 @@ pub struct Group {
     pub auth_token_status: Option<String>,
     /// RBAC user groups.
     pub user_group_ids: BTreeSet<String>,
-    /// Days of backups.
-    pub snapshot_retention: i32,
-    /// Daily backup window.
-    pub snapshot_window: Option<String>,
-    /// Automatic minor upgrades.
-    pub auto_minor_version_upgrade: Option<bool>,
+    /// Settings that AWS shows on the group; see [`Observed::settings`].
+    pub settings: Settings,
     /// `ipv4`, `ipv6`, `dual_stack`.
     pub network_type: Option<String>,
     /// `ipv4`, `ipv6`.
@@ -229,10 +225,8 @@ pub struct Member {
     pub subnet_group: String,
     /// Attached security groups.
     pub security_groups: BTreeSet<String>,
-    /// Weekly maintenance window.
-    pub maintenance_window: String,
-    /// Topic for events, when it is active.
-    pub notification_topic: Option<String>,
+    /// Settings that AWS shows on members; see [`Observed::settings`].
+    pub settings: Settings,
     /// Availability zone.
     pub zone: String,
     /// Fields that wait for the maintenance window or are being applied.
@@ -508,6 +502,13 @@ impl Observed {
     #[must_use]
     pub fn first_member(&self) -> Option<&Member> {
         self.members.values().next()
+    }
+
+    /// The settings, as the group and its members show them.
+    #[must_use]
+    pub fn settings(&self) -> Settings {
+        let members = self.first_member().map(|member| member.settings.clone()).unwrap_or_default();
+        self.group.as_ref().map_or(members.clone(), |group| group.settings.or(&members))
     }
 
     /// Whether the first Create has not been answered with success yet.

@@ -6,6 +6,7 @@ use aws_sdk_ec2::types as ec2;
 use aws_sdk_elasticache::types as ec;
 use aws_smithy_types::DateTime;
 
+use super::settings;
 use crate::desired::{LogDelivery, Source, Tls};
 use crate::domain::engine::{Engine, Version};
 use crate::domain::tags::Tags;
@@ -87,9 +88,7 @@ pub(super) fn group(group: &ec::ReplicationGroup) -> Group {
             .and_then(|pending| pending.auth_token_status())
             .map(|status| status.as_str().to_owned()),
         user_group_ids: group.user_group_ids().iter().cloned().collect(),
-        snapshot_retention: group.snapshot_retention_limit().unwrap_or(0),
-        snapshot_window: group.snapshot_window().map(str::to_owned),
-        auto_minor_version_upgrade: group.auto_minor_version_upgrade(),
+        settings: settings::of_group(group),
         network_type: group.network_type().map(|t| t.as_str().to_owned()),
         ip_discovery: group.ip_discovery().map(|d| d.as_str().to_owned()),
         data_tiering: group.data_tiering() == Some(&ec::DataTieringStatus::Enabled),
@@ -186,7 +185,6 @@ fn group_pending(pending: &ec::ReplicationGroupPendingModifiedValues) -> BTreeSe
 
 /// A member of a group.
 pub(super) fn member(cluster: &ec::CacheCluster) -> Member {
-    let topic = cluster.notification_configuration().filter(|topic| topic.topic_status() != Some("inactive"));
     let parameters = cluster.cache_parameter_group();
     Member {
         status: status(cluster.cache_cluster_status()),
@@ -201,8 +199,7 @@ pub(super) fn member(cluster: &ec::CacheCluster) -> Member {
             .iter()
             .filter_map(|g| g.security_group_id().map(str::to_owned))
             .collect(),
-        maintenance_window: cluster.preferred_maintenance_window().unwrap_or_default().to_owned(),
-        notification_topic: topic.and_then(|topic| topic.topic_arn()).map(str::to_owned),
+        settings: settings::of_member(cluster),
         zone: cluster.preferred_availability_zone().unwrap_or_default().to_owned(),
         pending: cluster.pending_modified_values().map(member_pending).unwrap_or_default(),
     }

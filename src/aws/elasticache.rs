@@ -13,6 +13,7 @@ use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use super::client::Aws;
 use super::convert;
 use super::fault::{Class, Fault};
+use super::settings;
 use crate::desired::{LogDelivery, Tls, Topology};
 use crate::domain::tags::Tags;
 use crate::observed::{Group, Member, ParameterGroup, SubnetGroup};
@@ -240,12 +241,8 @@ impl Aws {
             transit_encryption_mode,
             auth_token,
             user_group,
-            snapshot_retention,
-            snapshot_window,
+            settings,
             restore,
-            maintenance_window,
-            auto_minor_version_upgrade,
-            notification_topic,
             logs,
             data_tiering,
             durability,
@@ -275,15 +272,11 @@ impl Aws {
             .set_transit_encryption_mode(transit_encryption_mode.map(TransitEncryptionMode::from))
             .set_auth_token(auth_token.as_ref().map(|token| token.expose().to_owned()))
             .set_user_group_ids(user_group.clone().map(|id| vec![id]))
-            .snapshot_retention_limit(*snapshot_retention)
-            .set_snapshot_window(snapshot_window.clone())
             .set_snapshot_name(restore.snapshot_name.clone())
-            .set_preferred_maintenance_window(maintenance_window.clone())
-            .auto_minor_version_upgrade(*auto_minor_version_upgrade)
-            .set_notification_topic_arn(notification_topic.clone())
             .set_data_tiering_enabled(data_tiering.filter(|tiered| *tiered))
             .set_durability(durability.as_deref().map(Durability::from))
             .set_tags(Some(convert::tag_list(tags)));
+        call = settings::create(call, settings);
         if !restore.snapshot_arns.is_empty() {
             call = call.set_snapshot_arns(Some(restore.snapshot_arns.clone()));
         }
@@ -317,12 +310,8 @@ impl Aws {
             automatic_failover,
             multi_az,
             security_groups,
-            snapshot_retention,
-            snapshot_window,
+            settings,
             snapshotting_member,
-            maintenance_window,
-            auto_minor_version_upgrade,
-            notification_topic,
             ip_discovery,
             cluster_mode,
             durability,
@@ -340,11 +329,7 @@ impl Aws {
             .set_automatic_failover_enabled(*automatic_failover)
             .set_multi_az_enabled(*multi_az)
             .set_security_group_ids(security_groups.as_ref().map(list))
-            .set_snapshot_retention_limit(*snapshot_retention)
-            .set_snapshot_window(snapshot_window.clone())
             .set_snapshotting_cluster_id(snapshotting_member.clone())
-            .set_preferred_maintenance_window(maintenance_window.clone())
-            .set_auto_minor_version_upgrade(*auto_minor_version_upgrade)
             .set_ip_discovery(ip_discovery.map(IpDiscovery::from))
             .set_cluster_mode(cluster_mode.map(ClusterMode::from))
             .set_durability(durability.as_deref().map(Durability::from))
@@ -352,11 +337,7 @@ impl Aws {
             .set_cache_node_type(node_type.clone())
             .set_engine(engine.clone())
             .set_engine_version(version.clone());
-        call = match notification_topic {
-            Some(Some(arn)) => call.notification_topic_arn(arn).notification_topic_status("active"),
-            Some(None) => call.notification_topic_status("inactive"),
-            None => call,
-        };
+        call = settings::modify(call, settings);
         call.send().await.map(drop).map_err(|e| Fault::new("elasticache:ModifyReplicationGroup", id, &e))
     }
 

@@ -14,6 +14,7 @@ mod lambda;
 mod meter;
 mod pricing;
 mod secrets;
+mod settings;
 
 pub use client::Aws;
 pub(crate) use cloudformation::StatusAnswer;

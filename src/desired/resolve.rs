@@ -12,7 +12,7 @@ use crate::domain::engine::{Engine, Version};
 use crate::domain::names::{self, Names};
 use crate::domain::problem::Problem;
 use crate::domain::tags::Owner;
-use crate::properties::{Parsed, Properties, ReplacementPolicy, TransitEncryptionMode};
+use crate::properties::{Parsed, Properties, ReplacementPolicy, Settings, TransitEncryptionMode};
 
 impl Desired {
     /// Reads, defaults and checks; all problems at once.
@@ -41,6 +41,7 @@ fn resolve(p: Properties, owner: &Owner, purpose: Purpose<'_>) -> Desired {
     let version = p.engine_version.as_deref().and_then(Version::parse).unwrap_or_else(|| engine.default_version());
     let (topology, cluster_mode) = rules::topology(&p);
     let references = References::of(&p, purpose);
+    let settings = Settings::of(&p);
     let mode_follows_group =
         rules::mode_follows_parameter_group(&p).then_some(ModeFollowsGroup { failover: p.automatic_failover_enabled });
     let sharded = matches!(topology, Topology::Sharded { .. });
@@ -97,12 +98,8 @@ fn resolve(p: Properties, owner: &Owner, purpose: Purpose<'_>) -> Desired {
             recovery_window_days: p.secret_recovery_window_in_days.unwrap_or(DEFAULT_RECOVERY_DAYS),
             grace_minutes: p.auth_token_grace_minutes,
         },
-        snapshot_retention: p.snapshot_retention_limit.unwrap_or(5),
-        snapshot_window: p.snapshot_window,
+        settings,
         restore: Restore { snapshot_name: p.snapshot_name, snapshot_arns: p.snapshot_arns },
-        maintenance_window: p.maintenance_window.map(|window| window.to_ascii_lowercase()),
-        auto_minor_version_upgrade: p.auto_minor_version_upgrade.unwrap_or(true),
-        notification_topic: p.notification_topic_arn,
         apply_immediately: p.apply_immediately.unwrap_or(true),
         logs: p.log_delivery.into_iter().filter_map(log).collect(),
         deletion_protection: p.deletion_protection.unwrap_or(false),

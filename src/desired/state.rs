@@ -9,7 +9,9 @@ use crate::auth::state::Origin;
 use crate::domain::engine::{Engine, Version};
 use crate::domain::names::Names;
 use crate::domain::tags::{Owner, TAG_GRACE, TAG_REPLACES, Tags};
-use crate::properties::{ClusterMode, IpDiscovery, NetworkType, NodeGroupProperties, Properties, ReplacementPolicy};
+use crate::properties::{
+    ClusterMode, IpDiscovery, NetworkType, NodeGroupProperties, Properties, ReplacementPolicy, Settings,
+};
 
 /// A legal desired state for one generation of the resource.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,12 +47,8 @@ pub struct Desired {
     pub tls: Tls,
     pub auth: Auth,
     pub secret: SecretSettings,
-    pub snapshot_retention: i32,
-    pub snapshot_window: Option<String>,
+    pub settings: Settings,
     pub restore: Restore,
-    pub maintenance_window: Option<String>,
-    pub auto_minor_version_upgrade: bool,
-    pub notification_topic: Option<String>,
     pub apply_immediately: bool,
     pub logs: BTreeMap<String, LogDelivery>,
     pub deletion_protection: bool,

@@ -37,7 +37,10 @@ fn defaults_are_the_modules_as_far_as_aws_allows() {
     assert_eq!((d.engine, d.version.to_string()), (Engine::Valkey, "8.2".into()));
     assert_eq!((d.node_type.as_str(), d.port, d.node_count()), ("cache.t4g.micro", 6379, 1));
     assert_eq!((d.tls, d.auth.clone(), d.at_rest_encryption), (Tls::Off, Auth::Open, true));
-    assert_eq!((d.snapshot_retention, d.auto_minor_version_upgrade, d.apply_immediately), (5, true, true));
+    assert_eq!(
+        (d.settings.snapshot_retention_limit, d.settings.auto_minor_version_upgrade, d.apply_immediately),
+        (Some(5), Some(true), true)
+    );
     assert_eq!(d.parameter_group_name(), "default.valkey8");
     assert_eq!(desired(&json!({"Engine": "redis"})).version.to_string(), "7.1");
 }

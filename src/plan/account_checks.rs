@@ -236,18 +236,18 @@ fn parameter_group(references: &References, account: &Account, problems: &mut Ve
 /// The windows that are going to hold, those that AWS chose or kept included, must not overlap. Windows that stay as they
 /// are go together.
 fn windows(references: &References, observed: &Observed, problems: &mut Vec<Problem>) {
-    let Some((group, member)) = observed.group.as_ref().zip(observed.first_member()) else { return };
+    let settings = observed.settings();
     let (snapshot, maintenance) = (&references.snapshot_window, &references.maintenance_window);
     let (property, wanted, shown) = match (snapshot, maintenance) {
-        (Some(wanted), None) => ("SnapshotWindow", wanted, Some(&member.maintenance_window)),
-        (None, Some(wanted)) => ("MaintenanceWindow", wanted, group.snapshot_window.as_ref()),
+        (Some(wanted), None) => ("SnapshotWindow", wanted, settings.maintenance_window),
+        (None, Some(wanted)) => ("MaintenanceWindow", wanted, settings.snapshot_window),
         // Two new ones are held against each other by the rules.
         (Some(_), Some(_)) | (None, None) => return,
     };
     let Some(shown) = shown else { return };
     let (overlaps, other) = match property {
-        "SnapshotWindow" => (overlap(wanted, shown), "MaintenanceWindow"),
-        _ => (overlap(shown, wanted), "SnapshotWindow"),
+        "SnapshotWindow" => (overlap(wanted, &shown), "MaintenanceWindow"),
+        _ => (overlap(&shown, wanted), "SnapshotWindow"),
     };
     if overlaps {
         let rule = format!("overlaps the {other} {shown}, which AWS chose or kept");

@@ -8,7 +8,7 @@ use super::types::{Pass, Plan};
 use crate::desired::Desired;
 use crate::domain::window::overlap;
 use crate::observed::{Group, Member, pending};
-use crate::properties::{ClusterMode, IpDiscovery, NetworkType};
+use crate::properties::{ClusterMode, IpDiscovery, NetworkType, Settings};
 use crate::step::group::GroupChange;
 use crate::step::{Step, modify};
 
@@ -18,8 +18,9 @@ pub(super) fn steps(pass: &Pass<'_>) -> Vec<Step> {
     let member = pass.observed.first_member();
     let mut change = GroupChange::of(&group.id, desired.apply_immediately);
     change.description = (desired.description != group.description).then(|| desired.description.clone());
-    change.auto_minor_version_upgrade = (group.auto_minor_version_upgrade == Some(!desired.auto_minor_version_upgrade))
-        .then_some(desired.auto_minor_version_upgrade);
+    let shown = pass.observed.settings();
+    change.settings = desired.settings.unlike(&shown);
+    leave_windows_in_the_way(&desired.settings, &shown, &mut change.settings);
     // With one kind of address there is nothing to choose.
     let default = (desired.network_type == Some(NetworkType::DualStack)).then_some(IpDiscovery::Ipv4);
     change.ip_discovery = desired
@@ -31,30 +32,37 @@ pub(super) fn steps(pass: &Pass<'_>) -> Vec<Step> {
         .durability
         .clone()
         .filter(|wanted| matches!(wanted.as_str(), "sync" | "async") && group.durability.as_ref() != Some(wanted));
-    snapshots(desired, group, member, &mut change);
+    if change.settings.snapshot_retention_limit.is_some() {
+        change.snapshotting_member = snapshotting_member(group);
+    }
     if let Some(member) = member {
         member_settings(pass, member, &mut change);
     }
     modify(change)
 }
 
-fn snapshots(desired: &Desired, group: &Group, member: Option<&Member>, change: &mut GroupChange) {
-    if desired.snapshot_retention != group.snapshot_retention {
-        change.snapshot_retention = Some(desired.snapshot_retention);
-        // With cluster mode off AWS wants to know a live member to take backups from when they are turned on; it must
-        // not be member 001 by habit, because that one may be gone.
-        if group.snapshot_retention == 0 && group.cluster_mode != ClusterMode::Enabled {
-            let replica = group.shards.iter().flat_map(|shard| {
-                let primary = shard.primary_member.as_ref();
-                shard.member_ids.iter().filter(move |member| Some(*member) != primary)
-            });
-            change.snapshotting_member = replica.chain(&group.member_ids).next().cloned();
-        }
+/// With cluster mode off AWS wants to know a live member to take backups from when they are turned on; it must not be member
+/// 001 by habit, because that one may be gone.
+fn snapshotting_member(group: &Group) -> Option<String> {
+    if group.settings.snapshot_retention_limit != Some(0) || group.cluster_mode == ClusterMode::Enabled {
+        return None;
     }
-    let kept = member.map(|member| member.maintenance_window.as_str()).filter(|_| desired.maintenance_window.is_none());
-    let free = |wanted: &String| kept.is_none_or(|kept| !overlap(wanted, kept));
-    change.snapshot_window =
-        desired.snapshot_window.clone().filter(|wanted| group.snapshot_window.as_ref() != Some(wanted)).filter(free);
+    let replica = group.shards.iter().flat_map(|shard| {
+        let primary = shard.primary_member.as_ref();
+        shard.member_ids.iter().filter(move |member| Some(*member) != primary)
+    });
+    replica.chain(&group.member_ids).next().cloned()
+}
+
+/// Only a window that the template has just ceased to say can be in the way of the other one, which AWS keeps: a warning says
+/// so. Another is refused before the first write.
+fn leave_windows_in_the_way(desired: &Settings, shown: &Settings, change: &mut Settings) {
+    if let (None, Some(kept)) = (&desired.maintenance_window, &shown.maintenance_window) {
+        change.snapshot_window.take_if(|wanted| overlap(wanted, kept));
+    }
+    if let (None, Some(kept)) = (&desired.snapshot_window, &shown.snapshot_window) {
+        change.maintenance_window.take_if(|wanted| overlap(kept, wanted));
+    }
 }
 
 /// Settings that AWS shows on members only.
@@ -64,16 +72,6 @@ fn member_settings(pass: &Pass<'_>, member: &Member, change: &mut GroupChange) {
         let wanted = attached(desired, &own.id);
         change.security_groups = (wanted != member.security_groups).then_some(wanted);
     }
-    // Only a window that the template has just ceased to say can be in the way here, which AWS keeps: a warning says so.
-    // Another is refused before the first write.
-    let kept = pass.group.snapshot_window.as_deref().filter(|_| desired.snapshot_window.is_none());
-    change.maintenance_window = desired
-        .maintenance_window
-        .clone()
-        .filter(|wanted| !member.maintenance_window.eq_ignore_ascii_case(wanted))
-        .filter(|wanted| kept.is_none_or(|kept| !overlap(kept, wanted)));
-    change.notification_topic =
-        (desired.notification_topic != member.notification_topic).then(|| desired.notification_topic.clone());
     let parameter_group = parameter_groups::parameter_group(desired, pass.observed);
     // AWS takes another cluster flag only in the call that changes the mode, which is always immediate.
     let comes_with_mode = pass.group.cluster_mode != desired.cluster_mode;

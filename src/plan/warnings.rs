@@ -66,18 +66,19 @@ fn secrets(desired: &Desired, observed: &Observed) -> Vec<String> {
 
 /// A window that was not set because it overlaps the other one, which the template no longer says and AWS keeps.
 fn window_in_the_way(desired: &Desired, observed: &Observed) -> Option<String> {
-    let (group, member) = observed.group.as_ref().zip(observed.first_member())?;
-    let (snapshot, maintenance) = (group.snapshot_window.as_deref(), member.maintenance_window.as_str());
+    let settings = observed.settings();
+    let snapshot = settings.snapshot_window.unwrap_or_default();
+    let maintenance = settings.maintenance_window.unwrap_or_default();
     let in_the_way = |property, wanted: &str, other, kept| {
         format!("{property} {wanted} was not set: it overlaps {other} {kept}, which AWS keeps: set that one too")
     };
-    match (desired.snapshot_window.as_deref(), desired.maintenance_window.as_deref()) {
-        (Some(wanted), None) if overlap(wanted, maintenance) => {
-            Some(in_the_way("SnapshotWindow", wanted, "MaintenanceWindow", maintenance))
+    match (desired.settings.snapshot_window.as_deref(), desired.settings.maintenance_window.as_deref()) {
+        (Some(wanted), None) if overlap(wanted, &maintenance) => {
+            Some(in_the_way("SnapshotWindow", wanted, "MaintenanceWindow", &maintenance))
         }
-        (None, Some(wanted)) => snapshot
-            .filter(|kept| overlap(kept, wanted))
-            .map(|kept| in_the_way("MaintenanceWindow", wanted, "SnapshotWindow", kept)),
+        (None, Some(wanted)) if overlap(&snapshot, wanted) => {
+            Some(in_the_way("MaintenanceWindow", wanted, "SnapshotWindow", &snapshot))
+        }
         (_, _) => None,
     }
 }
@@ -110,11 +111,8 @@ fn ignored(previous: &Desired, desired: &Desired) -> Vec<String> {
     if by_alias.is_some() && previous.kms_key_id != desired.kms_key_id {
         warn("KmsKeyId names an alias, which AWS does not show: its change was ignored, name the key by its id");
     }
-    if previous.snapshot_window.is_some() && desired.snapshot_window.is_none() {
-        warn("SnapshotWindow was removed, and AWS keeps the last one");
-    }
-    if previous.maintenance_window.is_some() && desired.maintenance_window.is_none() {
-        warn("MaintenanceWindow was removed, and AWS keeps the last one");
+    for property in desired.settings.removed_since(&previous.settings) {
+        warn(&format!("{property} was removed, and AWS keeps the last one"));
     }
     ignored
 }

@@ -271,3 +271,84 @@ properties! {
 fn lower_case(ids: Vec<String>) -> Vec<String> {
     ids.into_iter().map(|id| id.to_ascii_lowercase()).collect()
 }
+
+/// Makes [`Settings`] of declarations such as
+///
+/// ```text
+/// field: Type = "Name of the property", "words in a plan", value of a desired state from that of the template, text;
+/// ```
+macro_rules! settings {
+    ($($field:ident: $type:ty = $property:literal, $words:literal, $resolve:expr, $text:expr;)*) => {
+        /// Settings that AWS takes when a group is made, shows, and changes while it stays up, each without regard to any
+        /// other. `None` is what a template leaves to AWS, what AWS does not show, or what does not change.
+        #[derive(Clone, Debug, Default, PartialEq, Eq)]
+        #[allow(missing_docs, reason = "the names are the properties' own")]
+        pub struct Settings {
+            $(pub $field: Option<$type>,)*
+        }
+
+        impl Settings {
+            /// What the properties ask for, with defaults.
+            #[must_use]
+            pub fn of(properties: &Properties) -> Settings {
+                Settings { $($field: $resolve(properties.$field.clone()),)* }
+            }
+
+            /// Those that are wanted otherwise than AWS shows them.
+            #[must_use]
+            pub fn unlike(&self, shown: &Settings) -> Settings {
+                Settings {
+                    $($field: self.$field.clone().filter(|wanted| shown.$field.as_ref().is_some_and(|is| is != wanted)),)*
+                }
+            }
+
+            /// These, and where they say nothing those of `other`.
+            #[must_use]
+            pub fn or(&self, other: &Settings) -> Settings {
+                Settings { $($field: self.$field.clone().or_else(|| other.$field.clone()),)* }
+            }
+
+            /// What AWS shows of a group that was asked for with these: what was left to it has some value.
+            #[must_use]
+            pub fn as_shown(&self) -> Settings {
+                Settings { $($field: Some(self.$field.clone().unwrap_or_default()),)* }
+            }
+
+            /// Properties that `earlier` says and this does not.
+            #[must_use]
+            pub fn removed_since(&self, earlier: &Settings) -> Vec<&'static str> {
+                let mut removed = Vec::new();
+                $(if earlier.$field.is_some() && self.$field.is_none() {
+                    removed.push($property);
+                })*
+                removed
+            }
+
+            /// Each in words, for a plan.
+            #[must_use]
+            pub fn described(&self) -> Vec<(&'static str, String)> {
+                let mut described = Vec::new();
+                $(described.extend(self.$field.as_ref().map(|value| ($words, $text(value))));)*
+                described
+            }
+        }
+    };
+}
+
+settings! {
+    snapshot_retention_limit: i32 = "SnapshotRetentionLimit", "snapshot retention",
+        |days: Option<i32>| days.or(Some(5)), |days: &i32| format!("{days} days");
+    snapshot_window: String = "SnapshotWindow", "snapshot window", as_given, String::clone;
+    // AWS writes the day in lower case.
+    maintenance_window: String = "MaintenanceWindow", "maintenance window",
+        |window: Option<String>| window.map(|window| window.to_ascii_lowercase()), String::clone;
+    auto_minor_version_upgrade: bool = "AutoMinorVersionUpgrade", "automatic minor upgrades",
+        |flag: Option<bool>| flag.or(Some(true)), |flag: &bool| if *flag { "on" } else { "off" }.to_owned();
+    // No topic turns notifications off.
+    notification_topic_arn: Option<String> = "NotificationTopicArn", "notifications",
+        Some, |topic: &Option<String>| topic.clone().unwrap_or_else(|| "off".to_owned());
+}
+
+fn as_given<T>(value: Option<T>) -> Option<T> {
+    value
+}

@@ -14,7 +14,7 @@ use serde_json::Map;
 use crate::cfn::resource_properties::ResourceProperties;
 use crate::domain::problem::Problem;
 pub use choices::{ClusterMode, IpDiscovery, NetworkType, ReplacementPolicy, TransitEncryptionMode};
-pub use declarations::{LogDeliveryProperties, NodeGroupProperties, Properties, TagProperties};
+pub use declarations::{LogDeliveryProperties, NodeGroupProperties, Properties, Settings, TagProperties};
 use reader::Reader;
 pub use reader::{Field, Kind};
 

@@ -218,9 +218,7 @@ fn create(new: &NewGroup, observed: &mut Observed) {
         auth_token_enabled: new.auth_token.is_some(),
         auth_token_modified: new.auth_token.as_ref().map(|_| "at creation".to_owned()),
         user_group_ids: new.user_group.iter().cloned().collect(),
-        snapshot_retention: new.snapshot_retention,
-        snapshot_window: new.snapshot_window.clone(),
-        auto_minor_version_upgrade: Some(new.auto_minor_version_upgrade),
+        settings: new.settings.as_shown(),
         network_type: Some(new.network_type.unwrap_or("ipv4").to_owned()),
         ip_discovery: Some(new.ip_discovery.unwrap_or(address_kind).to_owned()),
         data_tiering: new.data_tiering.unwrap_or(false),
@@ -237,8 +235,6 @@ fn create(new: &NewGroup, observed: &mut Observed) {
         parameter_group: new.parameter_group.clone(),
         subnet_group: new.subnet_group.clone(),
         security_groups: new.security_groups.clone(),
-        maintenance_window: new.maintenance_window.clone().unwrap_or_default(),
-        notification_topic: new.notification_topic.clone(),
         ..Member::default()
     };
     renumber(observed, &member);
@@ -336,12 +332,8 @@ fn modify(change: &GroupChange, group: &mut Group, members: &mut BTreeMap<String
         automatic_failover,
         multi_az,
         security_groups,
-        snapshot_retention,
-        snapshot_window,
+        settings,
         snapshotting_member: _,
-        maintenance_window,
-        auto_minor_version_upgrade,
-        notification_topic,
         ip_discovery,
         cluster_mode,
         durability,
@@ -353,9 +345,7 @@ fn modify(change: &GroupChange, group: &mut Group, members: &mut BTreeMap<String
     set(&mut group.description, description.as_ref());
     set(&mut group.automatic_failover, automatic_failover.as_ref());
     set(&mut group.multi_az, multi_az.as_ref());
-    set(&mut group.snapshot_retention, snapshot_retention.as_ref());
-    set(&mut group.snapshot_window, snapshot_window.clone().map(Some).as_ref());
-    set(&mut group.auto_minor_version_upgrade, auto_minor_version_upgrade.map(Some).as_ref());
+    group.settings = settings.or(&group.settings);
     set(&mut group.ip_discovery, ip_discovery.map(|discovery| Some(discovery.to_owned())).as_ref());
     set(&mut group.durability, durability.clone().map(Some).as_ref());
     if let Some(mode) = cluster_mode {
@@ -365,8 +355,6 @@ fn modify(change: &GroupChange, group: &mut Group, members: &mut BTreeMap<String
     }
     for member in members.values_mut() {
         set(&mut member.security_groups, security_groups.as_ref());
-        set(&mut member.maintenance_window, maintenance_window.as_ref());
-        set(&mut member.notification_topic, notification_topic.as_ref());
     }
     if !apply_immediately {
         let waiting = [(pending::ENGINE_VERSION, version.is_some()), (pending::NODE_TYPE, node_type.is_some())];

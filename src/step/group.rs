@@ -6,6 +6,7 @@ use std::fmt;
 use crate::desired::{LogDelivery, Restore, Topology};
 use crate::domain::secret::AuthToken;
 use crate::domain::tags::Tags;
+use crate::properties::Settings;
 
 /// A replication group to make.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,12 +34,8 @@ pub struct NewGroup {
     pub transit_encryption_mode: Option<&'static str>,
     pub auth_token: Option<AuthToken>,
     pub user_group: Option<String>,
-    pub snapshot_retention: i32,
-    pub snapshot_window: Option<String>,
+    pub settings: Settings,
     pub restore: Restore,
-    pub maintenance_window: Option<String>,
-    pub auto_minor_version_upgrade: bool,
-    pub notification_topic: Option<String>,
     pub logs: BTreeMap<String, LogDelivery>,
     pub data_tiering: Option<bool>,
     pub durability: Option<String>,
@@ -55,14 +52,9 @@ pub struct GroupChange {
     pub automatic_failover: Option<bool>,
     pub multi_az: Option<bool>,
     pub security_groups: Option<BTreeSet<String>>,
-    pub snapshot_retention: Option<i32>,
-    pub snapshot_window: Option<String>,
+    pub settings: Settings,
     /// Member that backups are taken from; AWS wants it when backups are turned on with cluster mode off.
     pub snapshotting_member: Option<String>,
-    pub maintenance_window: Option<String>,
-    pub auto_minor_version_upgrade: Option<bool>,
-    /// `Some(None)` turns notifications off.
-    pub notification_topic: Option<Option<String>>,
     pub ip_discovery: Option<&'static str>,
     pub cluster_mode: Option<&'static str>,
     pub durability: Option<String>,
@@ -90,12 +82,8 @@ impl GroupChange {
             automatic_failover,
             multi_az,
             security_groups,
-            snapshot_retention,
-            snapshot_window,
+            settings,
             snapshotting_member,
-            maintenance_window,
-            auto_minor_version_upgrade,
-            notification_topic,
             ip_discovery,
             cluster_mode,
             durability,
@@ -110,12 +98,10 @@ impl GroupChange {
         add("automatic failover", automatic_failover.map(on_off));
         add("Multi-AZ", multi_az.map(on_off));
         add("security groups", security_groups.as_ref().map(join));
-        add("snapshot retention", snapshot_retention.map(|days| format!("{days} days")));
-        add("snapshot window", snapshot_window.clone());
+        for (name, value) in settings.described() {
+            add(name, Some(value));
+        }
         add("snapshots from", snapshotting_member.clone());
-        add("maintenance window", maintenance_window.clone());
-        add("automatic minor upgrades", auto_minor_version_upgrade.map(on_off));
-        add("notifications", notification_topic.clone().map(|topic| topic.unwrap_or_else(|| "off".to_owned())));
         add("IP discovery", ip_discovery.map(str::to_owned));
         add("cluster mode", cluster_mode.map(str::to_owned));
         add("durability", durability.clone());
