@@ -15,6 +15,7 @@ use tokio::time::Instant;
 use tracing::{info, warn};
 
 use crate::aws::Aws;
+use crate::backoff::Backoff;
 use crate::cfn::request::{margin, time_to_answer};
 use crate::continuation::{Continuation, Memory};
 use crate::reconcile::wait::Deadline;
@@ -59,8 +60,9 @@ const WHOLE: Duration = Duration::from_secs(40);
 /// Longest that AWS may take to accept the work.
 const HAND_OVER_TIMEOUT: Duration = Duration::from_secs(6);
 
-/// Longest pause between two tries to hand the work on.
-const HAND_OVER_PAUSE: Duration = Duration::from_secs(2);
+/// The pauses between tries to hand the work on: there are seconds for them all.
+const HAND_OVER: Backoff =
+    Backoff { first: Duration::from_secs(1), factor: 2.0, longest: Duration::from_secs(2), jitter: 0.5 };
 
 impl Invocation {
     /// When the first invocation for this request began.
@@ -120,7 +122,7 @@ impl Invocation {
         let payload = next.payload(event);
         // Time must be left to say that it did not work.
         let give_up = self.before_end(ANSWER_PART);
-        for tries in 1.. {
+        for tries in 0.. {
             let failure = match self.invoke_next(aws, &payload, give_up).await {
                 Ok(()) => {
                     metrics::count_hand_over();
@@ -129,12 +131,12 @@ impl Invocation {
                 }
                 Err(failure) => failure,
             };
-            let pause = (Duration::from_secs(1) * tries).min(HAND_OVER_PAUSE).mul_f64(1.0 - 0.5 * fastrand::f64());
+            let pause = HAND_OVER.pause(tries, fastrand::f64());
             if Instant::now() + pause >= give_up {
                 let elapsed = deadline.started.elapsed().as_secs();
                 return Err(format!("after {elapsed} s the work could not be handed on: {failure}"));
             }
-            warn!(tries, failure, "handing on failed");
+            warn!(tries = tries + 1, failure, "handing on failed");
             tokio::time::sleep(pause).await;
         }
         Ok(())

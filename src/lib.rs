@@ -17,6 +17,7 @@
 pub mod attributes;
 pub mod auth;
 pub mod aws;
+mod backoff;
 pub mod cfn;
 pub mod continuation;
 pub mod cost;

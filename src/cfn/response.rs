@@ -14,6 +14,7 @@ use tracing::{error, info, warn};
 
 use super::reason::Reason;
 use super::request::{ReplyTo, ResponseUrl};
+use crate::backoff::Backoff;
 
 /// Longest answer that CloudFormation accepts, in bytes.
 pub const MAX_BYTES: usize = 4096;
@@ -160,8 +161,9 @@ pub struct Undelivered {
 const MAX_TRIES: u32 = 8;
 /// Most tries when the URL is refused, which happens once it has expired.
 const MAX_REFUSALS: u32 = 3;
-/// Pause after the first failed try.
-const FIRST_PAUSE: Duration = Duration::from_millis(400);
+/// The pauses between tries: short for a connection that broke, long in the end for a bucket that is down.
+const BACKOFF: Backoff =
+    Backoff { first: Duration::from_millis(450), factor: 2.0, longest: Duration::from_secs(14), jitter: 0.3 };
 /// Longest that one try may take.
 const TRY_TIMEOUT: Duration = Duration::from_secs(10);
 /// Most redirects that one try follows: a bucket has one or two to tell.
@@ -190,8 +192,7 @@ pub async fn deliver(
             }
             Err(text) => text,
         };
-        let pause = FIRST_PAUSE * 2_u32.pow(tries.min(6) - 1);
-        let pause = pause.mul_f64(0.8 + 0.4 * fastrand::f64());
+        let pause = BACKOFF.pause(tries - 1, fastrand::f64());
         let refused = refusals >= MAX_REFUSALS;
         if refused || tries >= MAX_TRIES || Instant::now() + pause >= give_up {
             error!(tries, last, url = ?reply_to.url, "answer not delivered");

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use tracing::{info, warn};
 
 use super::optional::optional;
-use super::wait::{Rights, Waiter, pause};
+use super::wait::{Rights, Waiter, polling};
 use crate::auth::state::{InForce, Progress};
 use crate::aws::{Aws, Class, Fault};
 use crate::cost::{NodeKind, Price};
@@ -453,7 +453,7 @@ where
     loop {
         match poll().await {
             Err(fault) if fault.passes() && tries < CHECKS && began.elapsed() < CHECK_PATIENCE => {
-                tokio::time::sleep(pause(tries, CHECK_PATIENCE, fastrand::f64())).await;
+                tokio::time::sleep(polling(CHECK_PATIENCE).pause(tries, fastrand::f64())).await;
                 tries += 1;
             }
             result => return result,

@@ -31,6 +31,7 @@ use tracing::{debug, info};
 
 use super::fence::requests::Fence;
 use crate::aws::{Aws, Class, Fault};
+use crate::backoff::Backoff;
 use crate::error::Error;
 use crate::observed::{Lookup, Status};
 use crate::plan::Awaited;
@@ -71,15 +72,9 @@ const NOT_THERE: &str = "not there";
 /// Polls within which AWS has to show a finished change.
 pub(crate) const POLLS_TO_SHOW: u32 = 6;
 
-/// Pause before the first poll.
-const FIRST_PAUSE: Duration = Duration::from_millis(500);
-
-/// The pause before poll number `poll`, growing to `longest`; `jitter` between 0 and 1 takes away up to a fifth, so that
-/// many functions do not poll in step.
-#[must_use]
-pub fn pause(poll: u32, longest: Duration, jitter: f64) -> Duration {
-    let grown = FIRST_PAUSE.mul_f64(1.5_f64.powi(i32::try_from(poll.min(20)).unwrap_or(20)));
-    grown.min(longest).mul_f64(1.0 - 0.2 * jitter.clamp(0.0, 1.0))
+/// The pauses between polls: short at first, because much is done in seconds, and soon the longest.
+pub(crate) fn polling(longest: Duration) -> Backoff {
+    Backoff { first: Duration::from_millis(500), factor: 1.5, longest, jitter: 0.2 }
 }
 
 /// What a lookup takes a denial for.
@@ -97,6 +92,9 @@ pub(super) const ACCESS_PATIENCE: Duration = Duration::from_secs(25);
 
 /// Pause between two such tries; a shorter one at first would only cost calls, because rights take seconds.
 const ACCESS_PAUSE: Duration = Duration::from_secs(2);
+
+/// All of them are of that length.
+const ACCESS: Backoff = Backoff { first: ACCESS_PAUSE, factor: 1.0, longest: ACCESS_PAUSE, jitter: 0.2 };
 
 /// So long after the last refusal of an action another one is a new one: tries follow each other more closely.
 const ACCESS_SILENCE: Duration = Duration::from_secs(10);
@@ -219,21 +217,21 @@ impl<'a> Waiter<'a> {
     /// Sleeps before poll number `poll`, or fails when there is no time for it.
     pub(crate) async fn pause(&self, poll: u32, waiting_for: &str, last: &str) -> Result<(), Error> {
         let slower = self.slower.load(Ordering::Relaxed);
-        self.pause_at_most(self.poll_interval * 2_u32.pow(slower), poll, waiting_for, last).await
+        self.pause_by(polling(self.poll_interval * 2_u32.pow(slower)), poll, waiting_for, last).await
     }
 
     /// Sleeps before another try of a call that failed, or fails when there is no time for it.
     pub(crate) async fn pause_after(&self, fault: &Fault, tries: u32, waiting_for: &str) -> Result<(), Error> {
         let last = fault.to_string();
         if matches!(fault.class, Class::Denied | Class::Unauthenticated) {
-            return self.pause_at_most(ACCESS_PAUSE, u32::MAX, waiting_for, &last).await;
+            return self.pause_by(ACCESS, tries, waiting_for, &last).await;
         }
         self.pause(tries, waiting_for, &last).await
     }
 
-    async fn pause_at_most(&self, longest: Duration, poll: u32, waiting_for: &str, last: &str) -> Result<(), Error> {
+    async fn pause_by(&self, backoff: Backoff, before: u32, waiting_for: &str, last: &str) -> Result<(), Error> {
         let sooner = if self.throttled.load(Ordering::Relaxed) { self.sooner } else { Duration::ZERO };
-        let pause = pause(poll, longest, fastrand::f64());
+        let pause = backoff.pause(before, fastrand::f64());
         if Instant::now() + pause >= self.deadline.answer_by {
             return Err(Error::TimedOut {
                 waiting_for: waiting_for.to_owned(),
@@ -370,20 +368,5 @@ impl<'a> Waiter<'a> {
         }
         let group = self.aws.group(group).await?;
         Ok((awaited.is_over(group.as_ref()), group.map_or(NOT_THERE.to_owned(), |group| group.progress())))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn pauses_grow_to_the_longest_and_never_beyond() {
-        let longest = Duration::from_secs(5);
-        let pauses: Vec<Duration> = (0..12).map(|poll| pause(poll, longest, 0.0)).collect();
-        assert!(pauses.is_sorted(), "{pauses:?}");
-        assert_eq!((pauses[0], pauses[11]), (FIRST_PAUSE, longest));
-        assert!(pause(11, longest, 1.0) >= longest.mul_f64(0.79));
-        assert!(pause(u32::MAX, longest, 0.5) <= longest);
     }
 }

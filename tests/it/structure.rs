@@ -77,12 +77,13 @@ fn assert_none(broken: impl Iterator<Item = String>) {
 }
 
 /// Code that decides and only decides.
-const PURE: [&str; 8] = ["domain/", "auth/", "properties/", "desired/", "observed.rs", "step/", "plan/", "preview.rs"];
+const PURE: [&str; 9] =
+    ["domain/", "auth/", "properties/", "desired/", "observed.rs", "step/", "plan/", "preview.rs", "backoff.rs"];
 
 /// The layers from the bottom to the top: a file imports from its own layer or from one below. Where two places fit, the
 /// longer one counts.
 const LAYERS: [&[&str]; 13] = [
-    &["domain/"],
+    &["domain/", "backoff.rs"],
     // The envelope, the network, and what the function says about itself know nothing of caches.
     &["cfn/", "http.rs", "telemetry/", "continuation.rs", "auth/state.rs", "cost.rs"],
     &["properties/"],
@@ -241,7 +242,9 @@ fn the_cloudformation_side_knows_nothing_of_caches() {
     let sources = sources();
     let cfn = sources.iter().filter(|source| source.is_in(&["cfn/"]));
     let others = cfn.flat_map(|source| {
-        let others = imports(source, &sources).into_iter().filter(|name| !name.starts_with("cfn/"));
+        // How pauses grow has nothing to do with caches either.
+        let others = imports(source, &sources).into_iter();
+        let others = others.filter(|name| !name.starts_with("cfn/") && *name != "backoff.rs");
         others.map(|name| format!("src/{} imports from src/{name}", source.name))
     });
     assert_none(others);
