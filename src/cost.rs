@@ -3,6 +3,8 @@
 
 use std::collections::BTreeMap;
 
+use aws_smithy_types::DateTime;
+use aws_smithy_types::date_time::Format;
 use serde::Deserialize;
 
 use crate::domain::engine::Engine;
@@ -121,10 +123,9 @@ fn only<T>(mut items: impl Iterator<Item = T>) -> Option<T> {
 }
 
 /// The day of a moment such as `2025-06-24T13:06:39Z`.
-fn date(moment: &str) -> Option<&str> {
-    let day = moment.get(..10)?;
-    let fits = |(at, c): (usize, char)| if matches!(at, 4 | 7) { c == '-' } else { c.is_ascii_digit() };
-    day.char_indices().all(fits).then_some(day)
+fn date(moment: &str) -> Option<String> {
+    let moment = DateTime::from_str(moment, Format::DateTimeWithOffset).ok()?;
+    moment.fmt(Format::DateTime).ok()?.get(..10).map(str::to_owned)
 }
 
 /// One document in the answer of `GetProducts`: a product with its terms. Products of other kinds lack fields.

@@ -16,6 +16,7 @@ use crate::aws::Aws;
 use crate::cfn::reason::Reason;
 use crate::cfn::request::{ReplyTo, Request, service_timeout, time_to_answer};
 use crate::cfn::response::{self, Answer, Data, Outcome};
+use crate::cfn::signed_at::SignedAt;
 use crate::continuation::Continuation;
 use crate::cost::Price;
 use crate::desired::{Desired, Purpose, derived_id};
@@ -83,7 +84,7 @@ impl Function {
             now_epoch_ms,
             began: Instant::now(),
             end: Instant::now() + Duration::from_millis(context.deadline.saturating_sub(now_epoch_ms)),
-            issued_epoch_ms: reply_to.url.issued_epoch_ms(),
+            signed_epoch_ms: reply_to.url.signed_at().and_then(SignedAt::epoch_ms),
             continuation,
         };
         self.metered(&event, &reply_to, &invocation).instrument(span).await
@@ -203,7 +204,7 @@ impl Function {
         }
         let deadline = invocation.deadline(service_timeout(request.properties()));
         let url = &reply_to.url;
-        let request_key = RequestKey::new(&reply_to.stack_id, &reply_to.request_id, url.expose(), url.issued());
+        let request_key = RequestKey::new(&reply_to.stack_id, &reply_to.request_id, url.expose(), url.signed_at());
         let account = invocation.function.split(':').nth(4).filter(|id| !id.is_empty());
         let mut run = Run::new(&self.aws, &request_key, self.settings.poll_interval, deadline)
             .in_account(account)

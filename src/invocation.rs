@@ -33,7 +33,7 @@ pub(crate) struct Invocation {
     /// When Lambda ends it.
     pub(crate) end: Instant,
     /// When CloudFormation asked, as far as the response URL tells.
-    pub(crate) issued_epoch_ms: Option<u64>,
+    pub(crate) signed_epoch_ms: Option<u64>,
     /// What the one before handed on.
     pub(crate) continuation: Continuation,
 }
@@ -73,7 +73,7 @@ impl Invocation {
     /// How long the request had been worked on when this invocation began.
     fn elapsed(&self) -> Duration {
         // An attempt that died left no word of when it began; CloudFormation has been waiting since it signed the URL.
-        let age = self.issued_epoch_ms.and_then(|issued| self.now_epoch_ms.checked_sub(issued));
+        let age = self.signed_epoch_ms.and_then(|signed| self.now_epoch_ms.checked_sub(signed));
         let age = age.map(Duration::from_millis).filter(|age| *age <= URL_LIFETIME).unwrap_or_default();
         self.continuation.elapsed(self.now_epoch_ms).max(age)
     }

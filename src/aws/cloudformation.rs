@@ -1,6 +1,6 @@
 //! CloudFormation: what it says of the resource itself. Calls AWS, reading only.
 
-use aws_smithy_types::date_time::Format;
+use aws_smithy_types::DateTime;
 
 use super::client::Aws;
 use super::fault::Fault;
@@ -12,19 +12,19 @@ const ACTION: &str = "cloudformation:DescribeStackResource";
 pub(crate) struct ResourceStatus {
     /// As CloudFormation writes it: `CREATE_IN_PROGRESS`.
     pub status: String,
-    /// When it became so, as `20261101T000000Z`.
-    pub since: String,
+    /// When it became so.
+    pub since: Option<DateTime>,
     /// Physical id that it has until its request is answered.
     pub physical_id: Option<String>,
 }
 
 impl ResourceStatus {
-    /// Whether it is the end of a request that was signed at `issued`. A status that is older tells of another request; of
-    /// what happened within one second the order cannot be told.
+    /// Whether it is the end of a request that was signed then, in seconds since the epoch. A status that is older tells of
+    /// another request; of what happened within one second the order cannot be told.
     #[must_use]
-    pub(crate) fn ends(&self, issued: &str) -> bool {
+    pub(crate) fn ends(&self, signed_at: i64) -> bool {
         let asked_for = self.status.ends_with("_IN_PROGRESS") && !self.status.starts_with("DELETE");
-        !asked_for && self.since.as_str() > issued
+        !asked_for && self.since.is_some_and(|since| since.secs() > signed_at)
     }
 
     /// Whether CloudFormation has gone on to another physical id than the one that it sent with an Update. It keeps that one
@@ -65,13 +65,9 @@ impl Aws {
         };
         let Some(detail) = output.stack_resource_detail() else { return Ok(StatusAnswer::Nothing) };
         let status = detail.resource_status().map(|status| status.as_str().to_owned()).unwrap_or_default();
-        let since = detail.last_updated_timestamp().and_then(|time| time.fmt(Format::DateTime).ok());
         let physical_id = detail.physical_resource_id().map(str::to_owned);
-        Ok(StatusAnswer::Status(ResourceStatus {
-            status,
-            since: since.as_deref().map(basic).unwrap_or_default(),
-            physical_id,
-        }))
+        let since = detail.last_updated_timestamp().copied();
+        Ok(StatusAnswer::Status(ResourceStatus { status, since, physical_id }))
     }
 
     /// The status of a stack, such as `UPDATE_ROLLBACK_IN_PROGRESS`, which holds while the requests of a rollback are sent
@@ -84,39 +80,32 @@ impl Aws {
     }
 }
 
-/// `2026-11-01T00:00:00.25Z` as `20261101T000000Z`.
-fn basic(extended: &str) -> String {
-    let digits = extended.split(['.', 'Z']).next().unwrap_or_default().replace(['-', ':'], "");
-    format!("{digits}Z")
-}
-
 #[cfg(test)]
 mod tests {
+    use aws_smithy_types::date_time::Format;
+
     use super::*;
 
     #[test]
     fn a_request_has_ended_when_its_resource_went_on_after_it() {
-        let issued = "20261101T120000Z";
+        let at = |date: &str| DateTime::from_str(date, Format::DateTime).ok();
+        let signed_at = at("2026-11-01T12:00:00Z").unwrap().secs();
         for (status, since, ends) in [
-            ("CREATE_IN_PROGRESS", "20261101T115959Z", false),
-            ("UPDATE_IN_PROGRESS", "20261101T130000Z", false),
-            ("CREATE_COMPLETE", "20261101T120500Z", true),
-            ("CREATE_FAILED", "20261101T120001Z", true),
-            ("DELETE_IN_PROGRESS", "20261101T120001Z", true),
-            ("DELETE_COMPLETE", "20261101T120500Z", true),
+            ("CREATE_IN_PROGRESS", "2026-11-01T11:59:59Z", false),
+            ("UPDATE_IN_PROGRESS", "2026-11-01T13:00:00Z", false),
+            ("CREATE_COMPLETE", "2026-11-01T12:05:00Z", true),
+            ("CREATE_FAILED", "2026-11-01T12:00:01Z", true),
+            ("DELETE_IN_PROGRESS", "2026-11-01T12:00:01Z", true),
+            ("DELETE_COMPLETE", "2026-11-01T12:05:00Z", true),
             // A resource of that name stood before, and the API does not show yet that it is made again.
-            ("DELETE_COMPLETE", "20261101T110000Z", false),
-            ("DELETE_COMPLETE", "20261101T120000Z", false),
+            ("DELETE_COMPLETE", "2026-11-01T11:00:00Z", false),
+            ("DELETE_COMPLETE", "2026-11-01T12:00:00Z", false),
+            ("DELETE_COMPLETE", "2026-11-01T12:00:00.789Z", false),
+            ("DELETE_COMPLETE", "2026-11-01T12:00:01.001Z", true),
             ("", "", false),
         ] {
-            let told = ResourceStatus { status: status.to_owned(), since: since.to_owned(), physical_id: None };
-            assert_eq!(told.ends(issued), ends, "{told:?}");
+            let told = ResourceStatus { status: status.to_owned(), since: at(since), physical_id: None };
+            assert_eq!(told.ends(signed_at), ends, "{told:?}");
         }
-    }
-
-    #[test]
-    fn times_are_written_as_in_a_signature() {
-        assert_eq!(basic("2026-11-01T12:34:56.789Z"), "20261101T123456Z");
-        assert_eq!(basic("2026-11-01T12:34:56Z"), "20261101T123456Z");
     }
 }

@@ -4,4 +4,5 @@ pub mod reason;
 pub mod request;
 pub mod resource_properties;
 pub mod response;
+pub mod signed_at;
 pub mod unresolved;

@@ -4,13 +4,12 @@ use std::fmt;
 use std::time::Duration;
 
 use aws_lambda_events::event::cloudformation::CloudFormationCustomResourceRequest;
-use aws_smithy_types::DateTime;
-use aws_smithy_types::date_time::Format;
 use http::Uri;
 use reqwest::Url;
 use serde_json::Value;
 
 use super::resource_properties::ResourceProperties;
+use super::signed_at::SignedAt;
 
 /// The presigned URL that the answer goes to. Whoever holds it can answer, so only its host and path print.
 #[derive(Clone, PartialEq, Eq)]
@@ -56,34 +55,13 @@ impl ResponseUrl {
         &self.0
     }
 
-    /// When CloudFormation signed it, as `20261101T000000Z`; `None` when the URL does not say in this form.
+    /// When CloudFormation signed it; `None` when the URL does not say.
     #[must_use]
-    pub fn issued(&self) -> Option<&str> {
-        let (_, query) = self.0.split_once('?')?;
-        let date = query.split('&').find_map(|pair| pair.strip_prefix("X-Amz-Date="))?;
-        let digits = |range: std::ops::Range<usize>| {
-            date.get(range).is_some_and(|part| part.bytes().all(|byte| byte.is_ascii_digit()))
-        };
-        let shaped = date.len() == 16 && digits(0..8) && digits(9..15) && date.get(8..9) == Some("T");
-        (shaped && date.ends_with('Z')).then_some(date)
+    pub fn signed_at(&self) -> Option<SignedAt> {
+        let url = Url::parse(&self.0).ok()?;
+        let (_, date) = url.query_pairs().find(|(name, _)| name == "X-Amz-Date")?;
+        date.parse().ok()
     }
-
-    /// [`ResponseUrl::issued`] in milliseconds since the epoch.
-    #[must_use]
-    pub fn issued_epoch_ms(&self) -> Option<u64> {
-        signed_at(self.issued()?)
-    }
-}
-
-/// A date of a signature, such as `20261101T000000Z`, in milliseconds since the epoch.
-#[must_use]
-pub fn signed_at(date: &str) -> Option<u64> {
-    let part = |range: std::ops::Range<usize>| date.get(range).unwrap_or_default();
-    let (year, month, day) = (part(0..4), part(4..6), part(6..8));
-    let (hour, minute, second) = (part(9..11), part(11..13), part(13..15));
-    let rfc3339 = format!("{year}-{month}-{day}T{hour}:{minute}:{second}Z");
-    let issued = DateTime::from_str(&rfc3339, Format::DateTime).ok()?;
-    u64::try_from(issued.to_millis().ok()?).ok()
 }
 
 impl fmt::Debug for ResponseUrl {
@@ -273,17 +251,11 @@ mod tests {
 
     #[test]
     fn a_response_url_tells_when_it_was_signed() {
-        let issued = |date: &str| {
-            let url =
-                ResponseUrl::new(&format!("https://h/k?X-Amz-Expires=7200&X-Amz-Date={date}&X-Amz-Signature=abc"));
-            url.unwrap().issued_epoch_ms()
-        };
-        assert_eq!(issued("20261101T000000Z"), Some(1_793_491_200_000));
-        assert_eq!(issued("20240229T120001Z"), Some(1_709_208_001_000));
-        for other in
-            ["", "20261301T000000Z", "20261101T240000Z", "2026-11-01T00:00", "20261101T000000", "2026110aT000000Z"]
-        {
-            assert_eq!(issued(other), None, "{other}");
+        let signed_at = |query: &str| ResponseUrl::new(&format!("https://h/k?{query}")).unwrap().signed_at();
+        let date = "20261101T000000Z".parse().ok();
+        assert_eq!(signed_at("X-Amz-Expires=7200&X-Amz-Date=20261101T000000Z&X-Amz-Signature=abc"), date);
+        for other in ["", "X-Amz-Date=", "X-Amz-Date=yesterday", "x=X-Amz-Date=20261101T000000Z"] {
+            assert_eq!(signed_at(other), None, "{other}");
         }
     }
 

@@ -431,7 +431,7 @@ impl<'a> Run<'a> {
     /// What ElastiCache says about the group since this request was asked for.
     async fn events(&self, observed: &Observed) -> Vec<String> {
         match &observed.group {
-            Some(group) => observe::events(&self.waiter, group, self.fence.request().issued_epoch_ms()).await,
+            Some(group) => observe::events(&self.waiter, group, self.fence.request().signed_epoch_ms()).await,
             None => Vec::new(),
         }
     }
@@ -550,7 +550,7 @@ impl<'a> Run<'a> {
             unresettable: self.unresettable.clone(),
             resets_singly: self.resets_singly,
             required_version: self.required_version.clone(),
-            asked_epoch_ms: self.fence.request().issued_epoch_ms(),
+            asked_epoch_ms: self.fence.request().signed_epoch_ms(),
             ..observed
         }
     }

@@ -134,12 +134,13 @@ impl Run<'_> {
     /// one whose creation just begins may not be known yet, so a fresh request asks again. What cannot be asked says
     /// nothing.
     async fn has_ended(&self, owner: &Owner) -> bool {
-        let Some(issued) = self.fence.request().issued() else { return false };
+        let Some(signed_at) = self.fence.request().signed_at() else { return false };
         for poll in 0.. {
             let ask = self.waiter.inquire(|| self.aws.resource_status(&owner.stack_id, &owner.logical_id));
             let why = match optional(PATIENCE, ask).await {
                 Ok(StatusAnswer::Status(status)) => {
-                    return status.ends(issued) || self.updates.as_deref().is_some_and(|id| status.is_past(id));
+                    return status.ends(signed_at.epoch_seconds())
+                        || self.updates.as_deref().is_some_and(|id| status.is_past(id));
                 }
                 Ok(StatusAnswer::NoResource) if self.waiter.deadline.started.elapsed() >= FRESH => return true,
                 Ok(StatusAnswer::NoResource) => {

@@ -7,7 +7,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::cfn::request::signed_at;
+use crate::cfn::signed_at::SignedAt;
 use crate::domain::names::hash;
 use crate::domain::tags::{Owner, TAG_REQUESTS};
 use crate::observed::{Observed, SubnetGroup};
@@ -32,19 +32,15 @@ const REMEMBERED: usize = 15;
 pub struct RequestKey {
     id: String,
     full: String,
-    issued: Option<String>,
+    signed_at: Option<SignedAt>,
 }
 
 impl RequestKey {
-    /// The key of the request with this id in this stack, to be answered at this URL, which was signed at `issued`.
+    /// The key of the request with this id in this stack, to be answered at this URL, which was signed then.
     #[must_use]
-    pub fn new(stack_id: &str, request_id: &str, response_url: &str, issued: Option<&str>) -> RequestKey {
+    pub fn new(stack_id: &str, request_id: &str, response_url: &str, signed_at: Option<SignedAt>) -> RequestKey {
         let shown = request_id.chars().filter(|c| c.is_ascii_alphanumeric() || *c == '-').take(SHOWN_ID);
-        RequestKey {
-            id: shown.collect(),
-            full: hash(&[stack_id, request_id, response_url], 40),
-            issued: issued.map(str::to_owned),
-        }
+        RequestKey { id: shown.collect(), full: hash(&[stack_id, request_id, response_url], 40), signed_at }
     }
 
     /// The key as one word.
@@ -53,16 +49,16 @@ impl RequestKey {
         &self.full
     }
 
-    /// When CloudFormation signed its response URL, as `20261101T000000Z`.
+    /// When CloudFormation signed its response URL.
     #[must_use]
-    pub fn issued(&self) -> Option<&str> {
-        self.issued.as_deref()
+    pub fn signed_at(&self) -> Option<SignedAt> {
+        self.signed_at
     }
 
     /// The same in milliseconds since the epoch.
     #[must_use]
-    pub fn issued_epoch_ms(&self) -> Option<u64> {
-        self.issued().and_then(signed_at)
+    pub fn signed_epoch_ms(&self) -> Option<u64> {
+        self.signed_at.and_then(SignedAt::epoch_ms)
     }
 
     fn mark(&self) -> &str {
@@ -85,15 +81,15 @@ enum Standing {
 /// all that are remembered, the newest first. The id is for people.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Requests {
-    issued: Option<String>,
+    signed_at: Option<SignedAt>,
     marks: Vec<String>,
 }
 
 impl Requests {
     fn parse(value: &str) -> Requests {
         let mut words = value.split_whitespace().skip(1);
-        let issued = words.next().filter(|word| *word != "-").map(str::to_owned);
-        Requests { issued, marks: words.map(str::to_owned).collect() }
+        let signed_at = words.next().and_then(|word| word.parse().ok());
+        Requests { signed_at, marks: words.map(str::to_owned).collect() }
     }
 
     fn standing(&self, request: &RequestKey) -> Standing {
@@ -101,7 +97,7 @@ impl Requests {
             Some(0) => Standing::Newest,
             Some(_) => Standing::Superseded,
             // An event that Lambda held back for longer than CloudFormation waited has never run, but it is not new.
-            None if matches!((&request.issued, &self.issued), (Some(own), Some(newest)) if own < newest) => {
+            None if matches!((request.signed_at, self.signed_at), (Some(own), Some(newest)) if own < newest) => {
                 Standing::Superseded
             }
             None => Standing::Unseen,
@@ -110,7 +106,8 @@ impl Requests {
 
     fn value_with(&self, request: &RequestKey) -> String {
         let id = if request.id.is_empty() { "-" } else { &request.id };
-        let mut words = vec![id, request.issued.as_deref().unwrap_or("-"), request.mark()];
+        let signed_at = request.signed_at.map_or("-".to_owned(), |date| date.to_string());
+        let mut words = vec![id, &signed_at, request.mark()];
         words.extend(self.marks.iter().take(REMEMBERED - 1).map(String::as_str));
         words.join(" ")
     }
@@ -271,8 +268,9 @@ impl<'a> Fence<'a> {
 mod tests {
     use super::*;
 
-    fn key(id: &str, issued: Option<&str>) -> RequestKey {
-        RequestKey::new("stack", id, "https://h/?s", issued)
+    fn key(id: &str, signed_at: Option<&str>) -> RequestKey {
+        let signed_at = signed_at.map(|date| date.parse().unwrap());
+        RequestKey::new("stack", id, "https://h/?s", signed_at)
     }
 
     fn owner() -> Owner {
