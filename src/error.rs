@@ -4,6 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::aws::Fault;
+use crate::cfn::reason::Reason;
 use crate::domain::problem::{self, Problem};
 
 /// Why the account is not as the template says.
@@ -49,7 +50,20 @@ pub enum Error {
     },
 }
 
-impl std::error::Error for Error {}
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Error::Calls(faults) => faults.first().map(|fault| fault as &(dyn std::error::Error + 'static)),
+            Error::Refused(_)
+            | Error::CreateFailed { .. }
+            | Error::NotAchieved { .. }
+            | Error::DeletedMeanwhile { .. }
+            | Error::Superseded
+            | Error::HandOver
+            | Error::TimedOut { .. } => None,
+        }
+    }
+}
 
 impl From<Fault> for Error {
     fn from(fault: Fault) -> Error {
@@ -60,27 +74,14 @@ impl From<Fault> for Error {
 /// Events that are worth repeating in a message.
 const EVENTS_SHOWN: usize = 3;
 
-/// A message in parts, so that whole items can be left out where it must be short.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Message {
-    /// What failed.
-    pub head: String,
-    /// A list that belongs to it; may be empty.
-    pub items: Vec<String>,
-    /// Between two items.
-    pub separator: &'static str,
-    /// What is said at the end.
-    pub tail: &'static str,
-}
-
 impl Error {
-    /// What the user is told.
+    /// What the user is told, in parts.
     #[must_use]
-    pub fn message(&self) -> Message {
+    pub fn reason(&self) -> Reason {
         match self {
             Error::Refused(problems) => {
                 let (head, items) = problem::listed(problems);
-                Message { head, items, separator: ". ", tail: "." }
+                Reason { head, items, separator: ". ", tail: "." }
             }
             Error::TimedOut { waiting_for, last, elapsed, done } => timed_out(waiting_for, last, *elapsed, done),
             Error::Calls(_)
@@ -88,29 +89,23 @@ impl Error {
             | Error::NotAchieved { .. }
             | Error::DeletedMeanwhile { .. }
             | Error::Superseded
-            | Error::HandOver => Message { head: self.to_string(), ..Message::default() },
+            | Error::HandOver => Reason::from(self.to_string()),
         }
     }
 }
 
-fn timed_out(waiting_for: &str, last: &str, elapsed: Duration, done: &[String]) -> Message {
+fn timed_out(waiting_for: &str, last: &str, elapsed: Duration, done: &[String]) -> Reason {
     let (minutes, seconds) = (elapsed.as_secs() / 60, elapsed.as_secs() % 60);
     let last = if last.is_empty() { String::new() } else { format!(" (last seen: {last})") };
     let so_far = if done.is_empty() { "" } else { "; done so far: " };
     let head = format!("not finished after {minutes} min {seconds} s: waiting for {waiting_for}{last}{so_far}");
-    Message { head, items: done.to_vec(), separator: ", ", tail: "; deploy again to go on from there" }
-}
-
-impl fmt::Display for Message {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}{}{}", self.head, self.items.join(self.separator), self.tail)
-    }
+    Reason { head, items: done.to_vec(), separator: ", ", tail: "; deploy again to go on from there" }
 }
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Error::Refused(_) | Error::TimedOut { .. } => self.message().fmt(f),
+            Error::Refused(_) | Error::TimedOut { .. } => self.reason().fmt(f),
             Error::Calls(faults) => {
                 let texts: Vec<String> = faults.iter().map(ToString::to_string).collect();
                 f.write_str(&texts.join("; "))

@@ -23,7 +23,7 @@ use crate::desired::{Desired, Purpose, derived_id};
 use crate::domain::names;
 use crate::domain::tags::Owner;
 use crate::environment::Settings;
-use crate::error::{Error, Message};
+use crate::error::Error;
 use crate::invocation::{Invocation, LAST_PART, LAST_SECOND};
 use crate::properties::Parsed;
 use crate::reconcile::Run;
@@ -286,7 +286,7 @@ impl Function {
             Err(Error::Superseded) => Ok(superseded()),
             // What failed may have failed because of a newer request, and nobody waits for this answer any more.
             Err(_) if run.is_superseded().await => Ok(superseded()),
-            Err(error) => Err(reason(run.explained(error).message())),
+            Err(error) => Err(run.explained(error).reason()),
         }
     }
 }
@@ -294,11 +294,6 @@ impl Function {
 /// The result, or what to say after a panic.
 fn caught<T>(read: impl FnOnce() -> T) -> Result<T, String> {
     catch_unwind(AssertUnwindSafe(read)).map_err(|_| PANICKED.to_owned())
-}
-
-fn reason(message: Message) -> Reason {
-    let Message { head, items, separator, tail } = message;
-    Reason { head, items, separator, tail }
 }
 
 /// A run that is no longer the newest ends without an answer: its request is not waited for any more.

@@ -39,6 +39,9 @@ pub enum Class {
 }
 
 /// A failed call: what was attempted, on what, and what AWS said.
+///
+/// It says everything itself and keeps no source: the SDK's error holds the whole answer, in which AWS may repeat a token
+/// that the call carried ([`Fault::without`]).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fault {
     /// IAM name of the action, such as `elasticache:CreateReplicationGroup`.

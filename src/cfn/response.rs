@@ -94,56 +94,71 @@ impl Answer {
     /// shortened. The ids are echoed as they came; when they alone are too long, nothing can be done about it.
     #[must_use]
     pub fn body(&self, reply_to: &ReplyTo, log_stream: &str) -> String {
-        let render = |status, reason: Option<String>, data: Option<&BTreeMap<String, String>>| {
-            let body = Body {
-                status,
-                reason,
-                physical_resource_id: &self.physical_id,
-                stack_id: &reply_to.stack_id,
-                request_id: &reply_to.request_id,
-                logical_resource_id: &reply_to.logical_id,
-                data,
-            };
-            serde_json::to_string(&body).unwrap_or_default()
-        };
         match &self.outcome {
-            // A Delete has no attributes, and CloudFormation takes none.
-            Outcome::Success(data) if data.values.is_empty() => render("SUCCESS", None, None),
-            Outcome::Success(data) => {
-                let mut values = data.values.clone();
-                let mut body = render("SUCCESS", None, Some(&values));
-                let mut emptied = Vec::new();
-                for key in &data.droppable {
-                    if body.len() <= MAX_BYTES {
-                        break;
-                    }
-                    warn!(attribute = key, bytes = body.len(), "emptied, because the answer would be too long");
-                    values.insert(key.clone(), String::new());
-                    emptied.push(key.as_str());
-                    body = render("SUCCESS", None, Some(&values));
-                }
-                // Somebody may have made himself depend on them. Where there is no room for this, the log has it.
-                if let Some(warnings) = values.get_mut(WARNINGS).filter(|_| !emptied.is_empty()) {
-                    let told = format!("empty for lack of room: {}", emptied.join(", "));
-                    *warnings = if warnings.is_empty() { told } else { format!("{warnings}; {told}") };
-                    let telling = render("SUCCESS", None, Some(&values));
-                    if telling.len() <= MAX_BYTES {
-                        return telling;
-                    }
-                }
-                body
+            Outcome::Success(data) => self.success(data, reply_to),
+            Outcome::Failed(reason) => self.failure(reason, reply_to, log_stream),
+        }
+    }
+
+    /// Whatever an answer says: one status with either a reason or data.
+    fn render(
+        &self,
+        reply_to: &ReplyTo,
+        status: &'static str,
+        reason: Option<String>,
+        data: Option<&BTreeMap<String, String>>,
+    ) -> String {
+        let body = Body {
+            status,
+            reason,
+            physical_resource_id: &self.physical_id,
+            stack_id: &reply_to.stack_id,
+            request_id: &reply_to.request_id,
+            logical_resource_id: &reply_to.logical_id,
+            data,
+        };
+        serde_json::to_string(&body).unwrap_or_default()
+    }
+
+    fn success(&self, data: &Data, reply_to: &ReplyTo) -> String {
+        let render = |values: Option<&BTreeMap<String, String>>| self.render(reply_to, "SUCCESS", None, values);
+        // A Delete has no attributes, and CloudFormation takes none.
+        if data.values.is_empty() {
+            return render(None);
+        }
+        let mut values = data.values.clone();
+        let mut body = render(Some(&values));
+        let mut emptied = Vec::new();
+        for key in &data.droppable {
+            if body.len() <= MAX_BYTES {
+                break;
             }
-            Outcome::Failed(reason) => {
-                let within = |bytes| render("FAILED", Some(reason.within(bytes, log_stream)), None);
-                // Quotes and control characters grow when they are written as JSON, so the room is searched for.
-                let (mut fits, mut too_long) = (0, MAX_BYTES);
-                while too_long - fits > 1 {
-                    let room = usize::midpoint(fits, too_long);
-                    if within(room).len() <= MAX_BYTES { fits = room } else { too_long = room }
-                }
-                within(fits)
+            warn!(attribute = key, bytes = body.len(), "emptied, because the answer would be too long");
+            values.insert(key.clone(), String::new());
+            emptied.push(key.as_str());
+            body = render(Some(&values));
+        }
+        // Somebody may have made himself depend on them. Where there is no room for this, the log has it.
+        if let Some(warnings) = values.get_mut(WARNINGS).filter(|_| !emptied.is_empty()) {
+            let told = format!("empty for lack of room: {}", emptied.join(", "));
+            *warnings = if warnings.is_empty() { told } else { format!("{warnings}; {told}") };
+            let telling = render(Some(&values));
+            if telling.len() <= MAX_BYTES {
+                return telling;
             }
         }
+        body
+    }
+
+    fn failure(&self, reason: &Reason, reply_to: &ReplyTo, log_stream: &str) -> String {
+        let within = |bytes| self.render(reply_to, "FAILED", Some(reason.within(bytes, log_stream)), None);
+        // Quotes and control characters grow when they are written as JSON, so the room is searched for.
+        let (mut fits, mut too_long) = (0, MAX_BYTES);
+        while too_long - fits > 1 {
+            let room = usize::midpoint(fits, too_long);
+            if within(room).len() <= MAX_BYTES { fits = room } else { too_long = room }
+        }
+        within(fits)
     }
 }
 
