@@ -29,9 +29,9 @@ use crate::properties::Parsed;
 use crate::reconcile::Run;
 use crate::reconcile::fence::requests::RequestKey;
 use crate::reconcile::observe;
+use crate::reconcile::rotate::Rotation;
 use crate::reconcile::update::Update;
 use crate::reconcile::wait::Deadline;
-use crate::rotation::Rotation;
 use crate::telemetry::metrics::{self, Ended, Ending, Meter, Phase, Work, timed};
 
 /// The function behind `Custom::ElastiCache`.

@@ -33,7 +33,6 @@ pub mod plan;
 pub mod preview;
 pub mod properties;
 pub mod reconcile;
-pub mod rotation;
 pub mod step;
 pub mod telemetry;
 

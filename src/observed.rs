@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use crate::auth::state::InForce;
+use crate::auth::token_state::InForce;
 use crate::desired::{Desired, LogDelivery, Source, Tls};
 use crate::domain::engine::{Engine, Version};
 use crate::domain::secret::{AuthToken, SecretContent};

@@ -16,7 +16,7 @@
 //! readers have. That AWS takes a ROTATE to a token that it already knows is an assumption; only such a way back makes
 //! one.
 //!
-//! `src/rotation/` takes the steps of Secrets Manager the same way: observe, decide (`rotation`, pure), act, until the
+//! `src/reconcile/rotate/` takes the steps of Secrets Manager the same way: observe, decide (`rotation`, pure), act, until the
 //! step is done. A step that does not fit into its invocation fails and says what it waited for; Secrets Manager tries it
 //! again. "Is the pending token live?" is answered by the tag that is written before the ROTATE, not by comparing the
 //! date with the version's creation: the end of an earlier rotation's grace time changes the date too. Where the
@@ -51,5 +51,5 @@
 
 pub(crate) mod change;
 pub(crate) mod rotation;
-pub mod state;
 pub(crate) mod token;
+pub mod token_state;

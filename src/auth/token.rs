@@ -1,17 +1,17 @@
 //! The token of a standing group: where it comes from, and the way to another one.
 //!
 //! Every change takes two calls: ROTATE adds a token in addition to the old one, SET makes it the only one. AWS does not tell
-//! which of them was the last, so a tag on the subnet group does (`state::Progress`), and a run that finds it goes on from
+//! which of them was the last, so a tag on the subnet group does (`token_state::Progress`), and a run that finds it goes on from
 //! there. The order keeps the current version of our secret valid at every moment:
 //!
 //! 1. the tag names the version of the secret that the new token is in, or will be in;
 //! 2. the version is stored as AWSPENDING; 3. ROTATE; 4. the version becomes AWSCURRENT; 5. SET;
-//! 6. another tag records where the token in force comes from (`state::InForce`); 7. the first tag goes.
+//! 6. another tag records where the token in force comes from (`token_state::InForce`); 7. the first tag goes.
 //!
 //! A change that AWS has not begun is given up when the desired state changes. One that it has begun is finished first, because a
 //! third token would push out the one that readers have.
 
-use crate::auth::state::{InForce, Origin, Progress, Stage};
+use crate::auth::token_state::{InForce, Origin, Progress, Stage};
 use crate::desired::{Auth, Desired};
 use crate::domain::names::hash;
 use crate::domain::problem::Problem;

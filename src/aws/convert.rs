@@ -6,7 +6,7 @@ use aws_sdk_ec2::types as ec2;
 use aws_sdk_elasticache::types as ec;
 use aws_smithy_types::DateTime;
 
-use super::settings;
+use super::convert_settings;
 use crate::desired::{LogDelivery, Source, Tls};
 use crate::domain::engine::{Engine, Version};
 use crate::domain::tags::Tags;
@@ -88,7 +88,7 @@ pub(super) fn group(group: &ec::ReplicationGroup) -> Group {
             .and_then(|pending| pending.auth_token_status())
             .map(|status| status.as_str().to_owned()),
         user_group_ids: group.user_group_ids().iter().cloned().collect(),
-        settings: settings::of_group(group),
+        settings: convert_settings::of_group(group),
         network_type: group.network_type().map(|t| t.as_str().to_owned()),
         ip_discovery: group.ip_discovery().map(|d| d.as_str().to_owned()),
         data_tiering: group.data_tiering() == Some(&ec::DataTieringStatus::Enabled),
@@ -199,7 +199,7 @@ pub(super) fn member(cluster: &ec::CacheCluster) -> Member {
             .iter()
             .filter_map(|g| g.security_group_id().map(str::to_owned))
             .collect(),
-        settings: settings::of_member(cluster),
+        settings: convert_settings::of_member(cluster),
         zone: cluster.preferred_availability_zone().unwrap_or_default().to_owned(),
         pending: cluster.pending_modified_values().map(member_pending).unwrap_or_default(),
     }

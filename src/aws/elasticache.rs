@@ -12,8 +12,8 @@ use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 
 use super::client::Aws;
 use super::convert;
+use super::convert_settings;
 use super::fault::{Class, Fault};
-use super::settings;
 use crate::desired::{LogDelivery, Tls, Topology};
 use crate::domain::tags::Tags;
 use crate::observed::{Group, Member, ParameterGroup, SubnetGroup};
@@ -276,7 +276,7 @@ impl Aws {
             .set_data_tiering_enabled(data_tiering.filter(|tiered| *tiered))
             .set_durability(durability.as_deref().map(Durability::from))
             .set_tags(Some(convert::tag_list(tags)));
-        call = settings::create(call, settings);
+        call = convert_settings::create(call, settings);
         if !restore.snapshot_arns.is_empty() {
             call = call.set_snapshot_arns(Some(restore.snapshot_arns.clone()));
         }
@@ -337,7 +337,7 @@ impl Aws {
             .set_cache_node_type(node_type.clone())
             .set_engine(engine.clone())
             .set_engine_version(version.clone());
-        call = settings::modify(call, settings);
+        call = convert_settings::modify(call, settings);
         call.send().await.map(drop).map_err(|e| Fault::new("elasticache:ModifyReplicationGroup", id, &e))
     }
 

@@ -7,6 +7,7 @@ mod client;
 mod cloudformation;
 mod connection;
 pub mod convert;
+mod convert_settings;
 mod ec2;
 mod elasticache;
 pub mod fault;
@@ -14,7 +15,6 @@ mod lambda;
 mod meter;
 mod pricing;
 mod secrets;
-mod settings;
 
 pub use client::Aws;
 pub(crate) use cloudformation::StatusAnswer;

@@ -5,8 +5,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::parts::Purpose;
 use super::rules;
-use super::types::Purpose;
 use crate::domain::engine::{Engine, Version};
 use crate::domain::problem::Problem;
 use crate::properties::{ClusterMode, NetworkType, Parsed, Properties};

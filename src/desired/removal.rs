@@ -1,7 +1,7 @@
 //! What a Delete needs to know. Pure.
 
 use super::identity::generation;
-use super::types::NumberedSecret;
+use super::parts::NumberedSecret;
 use crate::domain::names::{self, Names};
 use crate::domain::tags::Owner;
 use crate::properties::Parsed;

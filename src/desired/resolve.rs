@@ -3,11 +3,11 @@
 use std::collections::BTreeSet;
 
 use super::identity::{derived_id, generation};
+use super::parts::{Auth, LogDelivery, Parameters, Purpose, Restore, SecretSettings, Source, Tls, Topology};
 use super::references::References;
 use super::removal::DEFAULT_RECOVERY_DAYS;
 use super::rules;
 use super::state::{Desired, ModeFollowsGroup, zones_of};
-use super::types::{Auth, LogDelivery, Parameters, Purpose, Restore, SecretSettings, Source, Tls, Topology};
 use crate::domain::engine::{Engine, Version};
 use crate::domain::names::{self, Names};
 use crate::domain::problem::Problem;

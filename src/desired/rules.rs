@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use ipnet::IpNet;
 
-use super::types::{Purpose, Topology};
+use super::parts::{Purpose, Topology};
 use crate::domain::engine::{Engine, Feature, Version};
 use crate::domain::names;
 use crate::domain::problem::Problem;

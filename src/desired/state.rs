@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::identity::{derived_id, generation};
+use super::parts::{Auth, LogDelivery, NumberedSecret, Parameters, Restore, SecretSettings, Source, Tls, Topology};
 use super::references::References;
-use super::types::{Auth, LogDelivery, NumberedSecret, Parameters, Restore, SecretSettings, Source, Tls, Topology};
-use crate::auth::state::Origin;
+use crate::auth::token_state::Origin;
 use crate::domain::engine::{Engine, Version};
 use crate::domain::names::Names;
 use crate::domain::tags::{Owner, TAG_GRACE, TAG_REPLACES, Tags};

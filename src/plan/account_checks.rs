@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::auth::state::{InForce, Origin};
+use crate::auth::token_state::{InForce, Origin};
 use crate::desired::{References, Source};
 use crate::domain::engine::Engine;
 use crate::domain::problem::{Problem, nearest};

@@ -17,9 +17,9 @@ mod nodes;
 mod obstacles;
 mod parameter_groups;
 mod phases;
-mod removal;
 mod settings;
 mod tag_changes;
+mod teardown;
 mod transit;
 pub mod types;
 mod warnings;
@@ -33,6 +33,6 @@ pub use generation::{
 pub use irreversible::adjust_rollback;
 pub use obstacles::Replacing;
 pub use phases::next_steps;
-pub use removal::{kept_secret, removal_steps};
+pub use teardown::{kept_secret, removal_steps};
 pub use types::{Awaited, Direction, Plan, Transition};
 pub use warnings::warnings;

@@ -2,8 +2,8 @@
 
 use super::types::{Awaited, Direction, Pass, Plan, Transition, is_stable};
 use super::{
-    cluster_mode, creation, dependencies, engine_version, generation, irreversible, nodes, obstacles, removal,
-    settings, tag_changes, transit,
+    cluster_mode, creation, dependencies, engine_version, generation, irreversible, nodes, obstacles, settings,
+    tag_changes, teardown, transit,
 };
 use crate::auth;
 use crate::observed::{Account, Observed, Status};
@@ -54,13 +54,13 @@ pub fn next_steps(transition: Transition<'_>, observed: &Observed, account: &Acc
     let is_left_behind = transition.previous.is_none() && observed.is_left_behind();
     match observed.group.as_ref().map(|group| &group.status) {
         Some(Status::Deleting) => return Plan::Wait(Awaited::GroupGone),
-        Some(Status::CreateFailed) if is_left_behind => return removal::left_behind(observed),
+        Some(Status::CreateFailed) if is_left_behind => return teardown::left_behind(observed),
         Some(Status::CreateFailed) => return Plan::CreateFailed,
         _ => {}
     }
     let impossible = obstacles::obstacles(transition, observed).refused();
     if is_left_behind && (!impossible.is_empty() || desired.counts_at_creation()) {
-        return removal::left_behind(observed);
+        return teardown::left_behind(observed);
     }
     if !impossible.is_empty() {
         return Plan::Refuse(impossible);

@@ -1,7 +1,7 @@
 //! Brings the account to what a request asks for. Calls AWS.
 //!
 //! `run` is the loop that all requests share: observe, plan, act, wait. `create`, `update` and `delete` are one request
-//! each, `replacement` is the way from one generation to the next, and `fence` keeps an old request from undoing a newer
+//! each, `rotate` one step of a rotation by Secrets Manager, `replacement` is the way from one generation to the next, and `fence` keeps an old request from undoing a newer
 //! one.
 
 pub mod act;
@@ -13,6 +13,7 @@ mod free_names;
 pub mod observe;
 pub mod optional;
 mod replacement;
+pub mod rotate;
 mod run;
 pub mod update;
 pub mod wait;

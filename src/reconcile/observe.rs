@@ -9,7 +9,7 @@ use tracing::{info, warn};
 
 use super::optional::optional;
 use super::wait::{Rights, Waiter, polling};
-use crate::auth::state::{InForce, Progress};
+use crate::auth::token_state::{InForce, Progress};
 use crate::aws::{Aws, Class, Fault};
 use crate::cost::{NodeKind, Price};
 use crate::desired::{Auth, Desired, References, Removal};

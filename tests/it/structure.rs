@@ -85,7 +85,7 @@ const PURE: [&str; 9] =
 const LAYERS: [&[&str]; 13] = [
     &["domain/", "backoff.rs"],
     // The envelope, the network, and what the function says about itself know nothing of caches.
-    &["cfn/", "http.rs", "telemetry/", "continuation.rs", "auth/state.rs", "cost.rs"],
+    &["cfn/", "http.rs", "telemetry/", "continuation.rs", "auth/token_state.rs", "cost.rs"],
     &["properties/"],
     &["desired/"],
     &["observed.rs"],
@@ -95,7 +95,7 @@ const LAYERS: [&[&str]; 13] = [
     &["plan/", "attributes.rs", "aws/"],
     &["error.rs", "environment.rs", "preview.rs"],
     &["reconcile/"],
-    &["rotation/", "invocation.rs"],
+    &["invocation.rs"],
     &["handler.rs", "lib.rs", "main.rs", "bin/"],
 ];
 
@@ -394,4 +394,28 @@ fn a_long_function_is_measured() {
     );
     let found = functions(&text);
     assert_eq!(found, [("long".to_owned(), 94), ("one".to_owned(), 1)]);
+}
+
+/// A file is found by its name alone. Files that mean the same in every folder are left out.
+#[test]
+fn no_two_files_have_one_name() {
+    assert_none(repeated(sources().iter().map(|source| source.name.as_str())));
+}
+
+/// File names that more than one path ends with, each with its paths.
+fn repeated<'n>(names: impl Iterator<Item = &'n str>) -> impl Iterator<Item = String> {
+    let mut places: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for name in names {
+        places.entry(name.rsplit('/').next().unwrap()).or_default().push(name);
+    }
+    let same = ["mod.rs", "tests.rs"];
+    let several = places.into_iter().filter(move |(file, names)| names.len() > 1 && !same.contains(file));
+    several.map(|(file, names)| format!("{file}: {}", names.join(", ")))
+}
+
+#[test]
+fn a_repeated_name_is_found() {
+    let found: Vec<String> =
+        repeated(["a/mod.rs", "b/mod.rs", "a/types.rs", "b/types.rs", "c.rs"].into_iter()).collect();
+    assert_eq!(found, ["types.rs: a/types.rs, b/types.rs"]);
 }

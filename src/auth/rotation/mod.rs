@@ -1,13 +1,13 @@
 //! What a step of a rotation has to do next, given what is there: pure.
 //!
 //! As with updates everything is observed anew before each step, so that each can be repeated, and what is to be done is
-//! said in the same [`Step`]s. How far the cache is stands in a tag on the subnet group (`state::Progress`): AWS says when
+//! said in the same [`Step`]s. How far the cache is stands in a tag on the subnet group (`token_state::Progress`): AWS says when
 //! a token was last changed, not which one it is.
 
 pub(crate) mod event;
 
 use self::event::{RotationEvent, RotationStep};
-use crate::auth::state::{InForce, Origin, Progress, Stage};
+use crate::auth::token_state::{InForce, Origin, Progress, Stage};
 use crate::domain::secret::{AuthToken, SecretContent};
 use crate::domain::tags::{Owner, TAG_AUTH_CHANGE, TAG_GRACE, TAG_LOGICAL_ID, TAG_STACK_ID, Tags};
 use crate::observed::{Group, Secret, Status, SubnetGroup};
