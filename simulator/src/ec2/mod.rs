@@ -17,6 +17,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 pub use groups::SecurityGroup;
+pub(crate) use network::zone_names;
 pub use network::{Subnet, Vpc};
 pub use rules::{Ports, Rule, Source};
 

@@ -56,6 +56,11 @@ pub struct Subnet {
     pub tags: BTreeMap<String, String>,
 }
 
+/// The availability zones of the region.
+pub(crate) fn zone_names() -> impl Iterator<Item = &'static str> {
+    ZONES.iter().map(|(name, _)| *name)
+}
+
 fn zone_id(zone: &str) -> Option<&'static str> {
     ZONES.iter().find(|(name, _)| *name == zone).map(|(_, id)| *id)
 }

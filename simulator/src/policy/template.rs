@@ -1,8 +1,8 @@
 //! A CloudFormation template: YAML with intrinsic functions, resolved as far as policies use them.
 
-use saphyr::{LoadableYamlNode, Scalar, Yaml};
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
+use crate::cloudformation::template;
 use crate::world::{ACCOUNT, REGION};
 
 /// The name that the function has in the local AWS.
@@ -17,9 +17,7 @@ pub(super) struct Template(Value);
 
 impl Template {
     pub(super) fn parse(text: &str) -> Result<Template, String> {
-        let documents = Yaml::load_from_str(text).map_err(|e| format!("not YAML: {e}"))?;
-        let document = documents.first().ok_or("the template is empty")?;
-        Ok(Template(value(document)?))
+        template::parse(text).map(Template)
     }
 
     fn resource(&self, name: &str) -> Option<&Value> {
@@ -230,39 +228,4 @@ pub(super) fn present(value: &Value) -> Vec<&Value> {
         },
         Value::Bool(_) | Value::Number(_) | Value::String(_) => vec![value],
     }
-}
-
-/// YAML as JSON, with `!Name` tags in their long form.
-fn value(node: &Yaml) -> Result<Value, String> {
-    Ok(match node {
-        Yaml::Value(scalar) => match scalar {
-            Scalar::Null => Value::Null,
-            Scalar::Boolean(flag) => json!(flag),
-            Scalar::Integer(number) => json!(number),
-            Scalar::FloatingPoint(number) => json!(number.into_inner()),
-            Scalar::String(text) => json!(text),
-        },
-        Yaml::Sequence(items) => items.iter().map(value).collect::<Result<Vec<_>, _>>()?.into(),
-        Yaml::Mapping(entries) => {
-            let mut fields = Map::new();
-            for (key, child) in entries {
-                let key = match value(key)? {
-                    Value::String(key) => key,
-                    other => other.to_string(),
-                };
-                fields.insert(key, value(child)?);
-            }
-            fields.into()
-        }
-        Yaml::Tagged(tag, inner) => {
-            let function = match tag.suffix.as_str() {
-                // The only functions without the prefix.
-                "Ref" | "Condition" => tag.suffix.clone(),
-                name => format!("Fn::{name}"),
-            };
-            json!({ function: value(inner)? })
-        }
-        Yaml::Representation(text, ..) => json!(text),
-        Yaml::Alias(_) | Yaml::BadValue => return Err("an alias or a bad value in the YAML".into()),
-    })
 }

@@ -196,5 +196,5 @@ fn what_is_wrong_is_named() {
             .contains("only inline statements can be checked, not AdministratorAccess")
     );
     assert_eq!(Policy::from_text("Resources: {}").unwrap_err(), "there is no resource ElastiCacheResourceFunction");
-    assert!(Policy::from_text("a: [").unwrap_err().starts_with("not YAML"));
+    assert!(Policy::from_text("a: [").unwrap_err().starts_with("Template format error: YAML not well-formed"));
 }
