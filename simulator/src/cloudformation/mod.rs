@@ -7,18 +7,25 @@
 
 mod answer;
 mod api;
+mod courier;
+mod custom_resource;
+mod deploy;
+mod graph;
+mod native;
 mod operation;
 mod outcome;
 mod properties;
 mod protocol;
 mod stack;
+mod state;
 pub mod template;
 
 pub use answer::{AnswerBox, Duplicate, Received, Upload, UploadFault, UploadResult, Violation};
-pub use api::CloudFormation;
+pub(crate) use deploy::run_begun;
 pub use outcome::{Outcome, StackEvent, StackStatus};
 pub use protocol::{Answer, AnswerStatus, Expected};
 pub use stack::{DEFAULT_SERVICE_TIMEOUT, RESOURCE_TYPE, SERVICE_TOKEN, Stack};
+pub use state::CloudFormation;
 
 #[cfg(test)]
 mod tests;

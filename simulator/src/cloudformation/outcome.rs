@@ -21,6 +21,8 @@ pub enum StackStatus {
     RollbackFailed,
     /// Updated, or nothing to update.
     UpdateComplete,
+    /// The update failed, and what was changed stays as it is.
+    UpdateFailed,
     /// The update failed, and the earlier properties are back.
     UpdateRollbackComplete,
     /// The update failed, and so did going back.
@@ -39,6 +41,7 @@ impl fmt::Display for StackStatus {
             StackStatus::RollbackComplete => "ROLLBACK_COMPLETE",
             StackStatus::RollbackFailed => "ROLLBACK_FAILED",
             StackStatus::UpdateComplete => "UPDATE_COMPLETE",
+            StackStatus::UpdateFailed => "UPDATE_FAILED",
             StackStatus::UpdateRollbackComplete => "UPDATE_ROLLBACK_COMPLETE",
             StackStatus::UpdateRollbackFailed => "UPDATE_ROLLBACK_FAILED",
             StackStatus::DeleteComplete => "DELETE_COMPLETE",

@@ -1,18 +1,22 @@
-//! A stack of custom resources, from the first Create to the last Delete.
+//! A stack of custom resources, one operation on one resource at a time, for tests and the demo: the same operations that the
+//! API runs on whole templates.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use tokio::task::JoinSet;
 
 use super::answer::stir;
-use super::operation::{Ask, Failure, Operation};
+use super::courier::Courier;
+use super::custom_resource::Ask;
+use super::native::FAILING;
+use super::operation::{Cancel, Declared, Operation, Plan};
 use super::outcome::{Outcome, StackStatus};
 use super::properties::as_sent;
 use super::protocol::Answer;
-use crate::lambda::{FUNCTION_ARN, Function, deliver};
+use super::state::{Policies, Resource};
+use crate::lambda::{FUNCTION_ARN, Function};
 use crate::local_aws::LocalAws;
 use crate::world::{ACCOUNT, REGION};
 
@@ -23,10 +27,13 @@ pub const SERVICE_TOKEN: &str = FUNCTION_ARN;
 /// The type that templates declare.
 pub const RESOURCE_TYPE: &str = "Custom::ElastiCache";
 
+/// Logical id of the resource that fails in place of another one of the stack.
+const OTHER: &str = "Other";
+
 /// A stack whose resources are all of type [`RESOURCE_TYPE`]. Operations may run at the same time.
 pub struct Stack {
     aws: LocalAws,
-    function: Arc<dyn Function>,
+    courier: Arc<Courier>,
     name: String,
     id: String,
     state: Mutex<State>,
@@ -34,20 +41,9 @@ pub struct Stack {
 
 #[derive(Default)]
 struct State {
-    resources: BTreeMap<String, Resource>,
-    deliveries: JoinSet<()>,
-    twice: bool,
     fails_elsewhere: bool,
     retains: bool,
     keeps_failed: bool,
-}
-
-/// What CloudFormation knows of a resource.
-#[derive(Clone, Debug)]
-pub(super) struct Resource {
-    pub(super) physical_id: String,
-    pub(super) properties: Value,
-    pub(super) attributes: BTreeMap<String, String>,
 }
 
 impl Stack {
@@ -58,7 +54,8 @@ impl Stack {
         aws.lambda().attach(&function);
         let uuid = uuid(aws.answers().next_number());
         let id = format!("arn:aws:cloudformation:{REGION}:{ACCOUNT}:stack/{name}/{uuid}");
-        Stack { aws: aws.clone(), function, name: name.to_owned(), id, state: Mutex::default() }
+        let courier = Arc::new(Courier::new(aws, function));
+        Stack { aws: aws.clone(), courier, name: name.to_owned(), id, state: Mutex::default() }
     }
 
     /// `StackId`.
@@ -69,7 +66,7 @@ impl Stack {
 
     /// Whether each event is delivered a second time, as Lambda's queue may do (facts 2.1).
     pub fn deliver_twice(&self, twice: bool) {
-        self.lock().twice = twice;
+        self.courier.deliver_twice(twice);
     }
 
     /// In the next Create or Update another resource of the stack fails after this one succeeded, so that CloudFormation
@@ -89,36 +86,14 @@ impl Stack {
         self.lock().keeps_failed = keeps;
     }
 
-    pub(super) fn retains_replaced(&self) -> bool {
-        self.lock().retains
-    }
-
     /// Makes a resource. A failure is rolled back with a Delete.
     pub async fn create(&self, logical_id: &str, properties: Value) -> Outcome {
-        let mut operation = Operation::new(self, logical_id);
-        let properties = with_token(&properties);
-        operation.begin("CREATE_IN_PROGRESS");
-        let created = operation.ask(Ask { properties: &properties, ..Ask::new("Create") }).await;
-        let (physical_id, reason) = match created {
-            Ok(answer) if !self.take_failure_elsewhere() => {
-                operation.keep(&answer, properties);
-                return operation.end(StackStatus::CreateComplete, String::new());
-            }
-            Ok(answer) => (answer.physical_id, ELSEWHERE.to_owned()),
-            // Which id CloudFormation sends here is not documented (facts 1.4); this is the shape it gives resources
-            // that have no name.
-            Err(failure) => (failure.physical_id.unwrap_or_else(|| self.made_up_id(logical_id)), failure.reason),
-        };
-        if self.lock().keeps_failed {
-            return operation.end(StackStatus::CreateFailed, reason);
-        }
-        operation.begin("ROLLBACK_IN_PROGRESS");
-        let rollback = Ask { physical_id: Some(&physical_id), properties: &properties, ..Ask::new("Delete") };
-        if operation.ask(rollback).await.is_ok() {
-            return operation.end(StackStatus::RollbackComplete, reason);
-        }
-        operation.put(Resource { physical_id, properties, attributes: BTreeMap::new() });
-        operation.end(StackStatus::RollbackFailed, reason)
+        let operation = self.operation();
+        let before = self.resource(logical_id).map(|resource| Resource { failed: true, ..resource });
+        let disable_rollback = self.lock().keeps_failed;
+        let plan = Plan { disable_rollback, ..self.plan(logical_id, &properties, before) };
+        let status = operation.create(plan).await;
+        self.outcome(&operation, logical_id, status)
     }
 
     /// Changes a resource. Nothing is sent when the properties are the same; a failure is rolled back with an Update to
@@ -134,79 +109,34 @@ impl Stack {
     }
 
     async fn change(&self, logical_id: &str, properties: Value, cancelled: Option<Duration>) -> Outcome {
-        let mut operation = Operation::new(self, logical_id);
+        let operation = self.operation();
         let Some(before) = self.resource(logical_id) else {
-            return operation.end(StackStatus::UpdateRollbackComplete, format!("Resource {logical_id} does not exist"));
+            let missing = format!("Resource {logical_id} does not exist");
+            operation.history().failures.push((logical_id.to_owned(), missing));
+            operation.begin("UPDATE_ROLLBACK_COMPLETE", "");
+            return self.outcome(&operation, logical_id, StackStatus::UpdateRollbackComplete);
         };
-        let properties = with_token(&properties);
-        if properties == before.properties {
-            return operation.end(StackStatus::UpdateComplete, String::new());
+        let mut plan = self.plan(logical_id, &properties, Some(Resource { dirty: false, ..before }));
+        if let Some(after) = cancelled {
+            let clock = self.aws.clock().clone();
+            plan.cancel = Cancel::For(Box::pin(async move { clock.sleep(after).await }));
         }
-        operation.begin("UPDATE_IN_PROGRESS");
-        let forth = Ask {
-            physical_id: Some(&before.physical_id),
-            properties: &properties,
-            old: Some(&before.properties),
-            ..Ask::new("Update")
-        };
-        let answer = match cancelled {
-            None => operation.ask(forth).await,
-            Some(after) => tokio::select! {
-                answer = operation.ask(forth) => answer,
-                () = self.aws.clock().sleep(after) => Err(Failure { reason: CANCELLED.to_owned(), physical_id: None }),
-            },
-        };
-        let fails_elsewhere = self.take_failure_elsewhere();
-        let (latest, reason) = match answer {
-            Ok(answer) if cancelled.is_none() && !fails_elsewhere => {
-                operation.keep(&answer, properties.clone());
-                operation.begin("UPDATE_COMPLETE_CLEANUP_IN_PROGRESS");
-                if !self.retains_replaced() {
-                    operation.clean_up(&[&before.physical_id], &answer.physical_id, &before.properties).await;
-                }
-                return operation.end(StackStatus::UpdateComplete, String::new());
-            }
-            Ok(answer) => (answer.physical_id, if fails_elsewhere { ELSEWHERE } else { CANCELLED }.to_owned()),
-            Err(failure) => (failure.physical_id.unwrap_or_else(|| before.physical_id.clone()), failure.reason),
-        };
-        operation.begin("UPDATE_ROLLBACK_IN_PROGRESS");
-        let back = Ask {
-            physical_id: Some(&latest),
-            properties: &before.properties,
-            old: Some(&properties),
-            ..Ask::new("Update")
-        };
-        if let Ok(answer) = operation.ask(back).await {
-            operation.keep(&answer, before.properties.clone());
-            operation.begin("UPDATE_ROLLBACK_COMPLETE_CLEANUP_IN_PROGRESS");
-            operation.clean_up(&[&before.physical_id, &latest], &answer.physical_id, &properties).await;
-            return operation.end(StackStatus::UpdateRollbackComplete, reason);
-        }
-        operation.put(Resource { physical_id: latest, ..before });
-        operation.end(StackStatus::UpdateRollbackFailed, reason)
+        let status = operation.update(plan).await;
+        self.outcome(&operation, logical_id, status)
     }
 
     /// Takes a resource out of the stack.
     pub async fn delete(&self, logical_id: &str) -> Outcome {
-        let mut operation = Operation::new(self, logical_id);
-        let Some(resource) = self.resource(logical_id) else {
-            return operation.end(StackStatus::DeleteComplete, String::new());
-        };
-        let ask =
-            Ask { physical_id: Some(&resource.physical_id), properties: &resource.properties, ..Ask::new("Delete") };
-        operation.begin("DELETE_IN_PROGRESS");
-        match operation.ask(ask).await {
-            Ok(_) => {
-                self.lock().resources.remove(logical_id);
-                operation.end(StackStatus::DeleteComplete, String::new())
-            }
-            Err(failure) => operation.end(StackStatus::DeleteFailed, failure.reason),
-        }
+        let operation = self.operation();
+        let resources: BTreeMap<String, Resource> =
+            self.resource(logical_id).map(|resource| (logical_id.to_owned(), resource)).into_iter().collect();
+        let status = operation.delete(resources, &BTreeSet::new()).await;
+        self.outcome(&operation, logical_id, status)
     }
 
     /// Deletes every resource, in reverse order of their names; one outcome each.
     pub async fn delete_stack(&self) -> Vec<Outcome> {
-        let names: Vec<String> = self.lock().resources.keys().rev().cloned().collect();
+        let names: Vec<String> = self.resources().into_keys().rev().collect();
         let mut outcomes = Vec::new();
         for name in names {
             outcomes.push(self.delete(&name).await);
@@ -220,7 +150,8 @@ impl Stack {
     pub async fn send(&self, request_type: &str, logical_id: &str, overrides: Value) -> Result<Answer, String> {
         let known = self.resource(logical_id);
         let bare = with_token(&json!({}));
-        Operation::new(self, logical_id).request(known_ask(known.as_ref(), &bare, request_type, overrides)).await
+        let ask = known_ask(known.as_ref(), &bare, request_type, overrides);
+        self.operation().exchange(logical_id, &ask).await.0
     }
 
     /// The event that [`Stack::send`] would send, to be delivered whenever and as often as wanted.
@@ -228,66 +159,97 @@ impl Stack {
     pub fn event(&self, request_type: &str, logical_id: &str, overrides: Value) -> Value {
         let known = self.resource(logical_id);
         let bare = with_token(&json!({}));
-        Operation::new(self, logical_id).event(known_ask(known.as_ref(), &bare, request_type, overrides)).0
+        self.operation().event(logical_id, &known_ask(known.as_ref(), &bare, request_type, overrides)).0
     }
 
     /// Delivers an event once, whatever it is, and waits until the function is done with it.
     pub async fn invoke(&self, event: Value) -> Result<(), String> {
-        self.function.invoke(event).await.map(drop)
+        self.courier.function().invoke(event).await.map(drop)
     }
 
-    /// Waits until every delivery is over: retries and twins may run on after the answer.
+    /// Waits until every delivery is over: retries and duplicates may run on after the answer.
     pub async fn settle(&self) {
-        loop {
-            let mut running = std::mem::take(&mut self.lock().deliveries);
-            if running.is_empty() {
-                return;
-            }
-            while running.join_next().await.is_some() {}
-        }
-    }
-
-    pub(super) fn resource(&self, logical_id: &str) -> Option<Resource> {
-        self.lock().resources.get(logical_id).cloned()
-    }
-
-    fn take_failure_elsewhere(&self) -> bool {
-        std::mem::take(&mut self.lock().fails_elsewhere)
-    }
-
-    /// `<stack>-<logical id>-<12 letters and digits>`.
-    fn made_up_id(&self, logical_id: &str) -> String {
-        const ALPHABET: &[u8; 36] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
-        let bits = stir(self.aws.answers().next_number()).to_be_bytes();
-        let random: String = bits.iter().cycle().take(12).map(|b| char::from(ALPHABET[usize::from(*b) % 36])).collect();
-        format!("{}-{logical_id}-{random}", self.name)
+        self.courier.ended().await;
     }
 
     /// Delivers an event as CloudFormation does, through what its `ServiceToken` names, and waits for nothing.
     pub fn deliver(&self, event: &Value) {
+        self.courier.deliver(event);
+    }
+
+    fn operation(&self) -> Operation {
+        Operation::new(&self.aws, Arc::clone(&self.courier), &self.id, &self.name)
+    }
+
+    /// One resource that is to have these properties, and another one that fails after it when that was asked for.
+    fn plan(&self, logical_id: &str, properties: &Value, before: Option<Resource>) -> Plan {
         let mut state = self.lock();
-        for _ in 0..if state.twice { 2 } else { 1 } {
-            let (function, event, aws) = (Arc::clone(&self.function), event.clone(), self.aws.clone());
-            state.deliveries.spawn(async move {
-                // What the function says matters only to Lambda; CloudFormation looks at the answer alone.
-                let arn = event["ServiceToken"].as_str().unwrap_or(SERVICE_TOKEN).to_owned();
-                let _ = deliver(&aws, &*function, &arn, event).await;
-            });
+        let policies = Policies { retain_replaced: state.retains, ..Policies::default() };
+        let declared = Declared {
+            resource_type: RESOURCE_TYPE.to_owned(),
+            properties: with_token(properties),
+            needs: BTreeSet::new(),
+            policies,
+        };
+        let mut all = BTreeMap::from([(logical_id.to_owned(), declared)]);
+        if std::mem::take(&mut state.fails_elsewhere) {
+            let failing = Declared {
+                resource_type: FAILING.to_owned(),
+                properties: Value::Null,
+                needs: BTreeSet::from([logical_id.to_owned()]),
+                policies: Policies::default(),
+            };
+            all.insert(OTHER.to_owned(), failing);
+        }
+        Plan {
+            declared: all,
+            before: before.map(|before| (logical_id.to_owned(), before)).into_iter().collect(),
+            // Whatever a test puts into properties is sent as it is.
+            resolve: Box::new(|value, _| Ok(value.clone())),
+            finish: Box::new(|_| Ok(())),
+            disable_rollback: false,
+            cancel: Cancel::Never,
         }
     }
 
-    pub(super) fn aws(&self) -> &LocalAws {
-        &self.aws
+    /// What an operation did to one resource.
+    fn outcome(&self, operation: &Operation, logical_id: &str, status: StackStatus) -> Outcome {
+        let resource = self.resource(logical_id).filter(|resource| !resource.failed);
+        let (physical_id, attributes) = resource.map(|r| (r.physical_id, r.attributes)).unwrap_or_default();
+        let history = std::mem::take(&mut *operation.history());
+        let failed =
+            !matches!(status, StackStatus::CreateComplete | StackStatus::UpdateComplete | StackStatus::DeleteComplete);
+        let reason = history.failures.into_iter().next().map(|(_, reason)| reason).filter(|_| failed);
+        Outcome {
+            status,
+            reason: reason.unwrap_or_else(|| if failed { CANCELLED.to_owned() } else { String::new() }),
+            stack_id: self.id.clone(),
+            logical_id: logical_id.to_owned(),
+            physical_id,
+            attributes,
+            answers: history.answers,
+            requests: history.requests,
+            events: history.events.into_iter().filter(|event| event.logical_id == logical_id).collect(),
+        }
     }
 
-    pub(super) fn remember(&self, logical_id: &str, resource: Resource) {
-        self.lock().resources.insert(logical_id.to_owned(), resource);
+    fn resource(&self, logical_id: &str) -> Option<Resource> {
+        self.resources().remove(logical_id)
+    }
+
+    fn resources(&self) -> BTreeMap<String, Resource> {
+        self.aws
+            .with(|world, _| world.cloudformation.find(&self.id).map(super::state::StackRecord::live))
+            .unwrap_or_default()
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+/// What is said when nothing failed and an update was cancelled.
+const CANCELLED: &str = "Resource update cancelled";
 
 /// What is asked for outside any operation, from what is known of the resource.
 fn known_ask<'a>(known: Option<&'a Resource>, bare: &'a Value, request_type: &'a str, overrides: Value) -> Ask<'a> {
@@ -299,9 +261,6 @@ fn known_ask<'a>(known: Option<&'a Resource>, bare: &'a Value, request_type: &'a
         ..Ask::new(request_type)
     }
 }
-
-const CANCELLED: &str = "Resource update cancelled";
-const ELSEWHERE: &str = "The following resource(s) failed: [Other]";
 
 /// Properties as they stand in an event: `ServiceToken` is one of them (facts 1.1).
 fn with_token(properties: &Value) -> Value {

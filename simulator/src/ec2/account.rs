@@ -54,6 +54,28 @@ impl Ec2 {
         self.add_security_group(&group, "default", id);
     }
 
+    /// Removes a VPC with its default security group, when nothing else is in it.
+    pub(crate) fn remove_vpc(&mut self, id: &str) -> Result<(), String> {
+        let subnets = self.subnets.values().any(|subnet| subnet.vpc == id);
+        let groups = self.groups.values().any(|group| group.vpc == id && group.name != "default");
+        if subnets || groups {
+            return Err(format!("The vpc '{id}' has dependencies and cannot be deleted."));
+        }
+        self.groups.retain(|_, group| group.vpc != id);
+        self.vpcs.remove(id);
+        Ok(())
+    }
+
+    /// Removes a subnet.
+    pub(crate) fn remove_subnet(&mut self, id: &str) {
+        self.subnets.remove(id);
+    }
+
+    /// The IPv4 block of a VPC.
+    pub(crate) fn vpc_block(&self, id: &str) -> Option<&str> {
+        self.vpcs.get(id).map(|vpc| vpc.cidr.as_str())
+    }
+
     /// Adds a subnet with as many free addresses as its block has besides the five that AWS keeps.
     pub fn add_subnet(&mut self, id: &str, vpc: &str, zone: &str, cidr: &str) -> &mut Subnet {
         let prefix: u32 = cidr.rsplit_once('/').and_then(|(_, bits)| bits.parse().ok()).unwrap_or(24);

@@ -140,7 +140,7 @@ impl Ec2 {
     }
 
     /// The next id with this prefix, in the form of AWS and the same in every run.
-    fn next_id(&mut self, prefix: &str) -> String {
+    pub(crate) fn next_id(&mut self, prefix: &str) -> String {
         self.made += 1;
         // Spread over the digits (multiplied by an odd constant), so that ids do not look like a sequence.
         format!("{prefix}-0{:016x}", self.made.wrapping_mul(0x9e37_79b9_7f4a_7c15))

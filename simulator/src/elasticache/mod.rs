@@ -120,6 +120,11 @@ impl ElastiCache {
         rights::of(world, call)
     }
 
+    /// Whether a subnet group has this subnet.
+    pub(crate) fn uses_subnet(&self, id: &str) -> bool {
+        self.subnet_groups.values().any(|group| group.subnets.iter().any(|subnet| subnet.id == id))
+    }
+
     /// Handles one call.
     pub fn handle(world: &mut World, call: &Call) -> Answer {
         world.elasticache.run_until(call.now);

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use http::{Request, Response};
 use serde_json::Value;
 
-use crate::cloudformation::CloudFormation;
+use crate::cloudformation::{self, CloudFormation};
 use crate::ec2::Ec2;
 use crate::elasticache::ElastiCache;
 use crate::faults::{Kind, Met};
@@ -115,6 +115,9 @@ impl Exchange<'_> {
             });
             answer
         });
+        if self.service == Service::CloudFormation {
+            cloudformation::run_begun(self.aws);
+        }
         match fault.map(|met| met.kind) {
             Some(Kind::CutBefore | Kind::CutAfter) => return Err(Cut),
             Some(Kind::Panics) => planned_panic(&action),
