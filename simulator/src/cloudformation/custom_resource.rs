@@ -47,27 +47,37 @@ impl Failure {
 }
 
 impl Operation {
-    /// Sends one event, waits for its answer, whatever it says, and writes the history of that.
+    /// Sends one request of an operation.
     pub(super) async fn request(&self, logical_id: &str, ask: Ask<'_>) -> Result<Answer, Failure> {
+        let (result, request_id) = self.exchange_and_log(logical_id, &ask).await;
+        match result {
+            Ok(answer) if answer.is_success() => Ok(answer),
+            Ok(answer) => {
+                Err(Failure { reason: failed_answer(&answer, &request_id), physical_id: Some(answer.physical_id) })
+            }
+            Err(reason) => Err(Failure::new(reason)),
+        }
+    }
+
+    /// Sends one event, waits for its answer, whatever it says, and writes the history of that.
+    pub(super) async fn exchange_and_log(&self, logical_id: &str, ask: &Ask<'_>) -> (Result<Answer, String>, String) {
         let [progress, complete, failed] = match ask.request_type {
             "Create" => ["CREATE_IN_PROGRESS", "CREATE_COMPLETE", "CREATE_FAILED"],
             "Update" => ["UPDATE_IN_PROGRESS", "UPDATE_COMPLETE", "UPDATE_FAILED"],
             _ => ["DELETE_IN_PROGRESS", "DELETE_COMPLETE", "DELETE_FAILED"],
         };
-        let (creates, updates) = (ask.request_type == "Create", ask.request_type == "Update");
-        let (asked_id, properties) = (ask.physical_id.map(str::to_owned), ask.properties.clone());
         let line = |status, physical_id: Option<&str>, reason: &str| {
-            self.log(logical_id, ask.resource_type, status, physical_id, reason, Some(&properties));
+            self.log(logical_id, ask.resource_type, status, physical_id, reason, Some(ask.properties));
         };
         line(progress, ask.physical_id, "");
-        let (result, request_id) = self.exchange(logical_id, &ask).await;
-        match result {
+        let (result, request_id) = self.exchange(logical_id, ask).await;
+        match &result {
             Ok(answer) if answer.is_success() => {
                 let id = answer.physical_id.as_str();
-                if creates {
+                if ask.request_type == "Create" {
                     line(progress, Some(id), "Resource creation Initiated");
                 }
-                if updates && asked_id.as_deref() != Some(id) {
+                if ask.request_type == "Update" && ask.physical_id != Some(id) {
                     line(
                         progress,
                         Some(id),
@@ -75,26 +85,15 @@ impl Operation {
                     );
                 }
                 line(complete, Some(id), answer.reason());
-                Ok(answer)
             }
-            Ok(answer) => {
-                let reason = format!(
-                    "Received response status [FAILED] from custom resource. Message returned: {} (RequestId: \
-                     {request_id})",
-                    answer.reason()
-                );
-                line(failed, Some(&answer.physical_id), &reason);
-                Err(Failure { reason, physical_id: Some(answer.physical_id) })
-            }
-            Err(reason) => {
-                line(failed, None, &reason);
-                Err(Failure::new(reason))
-            }
+            Ok(answer) => line(failed, Some(&answer.physical_id), &failed_answer(answer, &request_id)),
+            Err(reason) => line(failed, None, reason),
         }
+        (result, request_id)
     }
 
     /// The answer, or why there is none; and the id of the request.
-    pub(super) async fn exchange(&self, logical_id: &str, ask: &Ask<'_>) -> (Result<Answer, String>, String) {
+    async fn exchange(&self, logical_id: &str, ask: &Ask<'_>) -> (Result<Answer, String>, String) {
         let (event, response_url) = self.event(logical_id, ask);
         let request_id = event["RequestId"].as_str().unwrap_or_default().to_owned();
         self.history().requests.push(event.clone());
@@ -176,6 +175,14 @@ impl Operation {
         event.insert("ResponseURL".to_owned(), url.clone().into());
         (event.into(), Some(url))
     }
+}
+
+/// What CloudFormation makes of a FAILED.
+fn failed_answer(answer: &Answer, request_id: &str) -> String {
+    format!(
+        "Received response status [FAILED] from custom resource. Message returned: {} (RequestId: {request_id})",
+        answer.reason()
+    )
 }
 
 /// The properties of an event, where its timeout may stand elsewhere.

@@ -276,7 +276,7 @@ pub(super) fn changes(before: &BTreeMap<String, Resource>, context: &Context) ->
         }
     }
     for (name, resource) in before.iter().filter(|(name, _)| !declared.contains_key(*name)) {
-        let (kind, id) = (resource.resource_type.clone(), Some(resource.physical_id.clone()));
+        let (kind, id) = (resource.kind.clone(), Some(resource.physical_id.clone()));
         changes.push(Change { action: "Remove", name: name.clone(), kind, id });
     }
     Ok(changes)

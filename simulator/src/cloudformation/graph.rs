@@ -40,7 +40,9 @@ where
     Work: Future<Output = bool>,
 {
     let names: BTreeSet<String> = needs.keys().cloned().collect();
-    needs.values_mut().for_each(|needed| needed.retain(|name| names.contains(name)));
+    for needed in needs.values_mut() {
+        needed.retain(|name| names.contains(name));
+    }
     let (mut ran, mut running, mut under_way) = (Ran::default(), FuturesUnordered::new(), BTreeSet::new());
     tokio::pin!(interruption);
     loop {

@@ -27,7 +27,8 @@ type Made = (String, BTreeMap<String, String>);
 
 /// Types that are names and attributes: the property that may name them, what `Ref` gives, and the attributes that are
 /// there, with `{name}` for the name.
-const OPAQUE: [(&str, &str, &str, &[(&str, &str)]); 17] = [
+type Opaque = (&'static str, &'static str, &'static str, &'static [(&'static str, &'static str)]);
+const OPAQUE: [Opaque; 17] = [
     ("AWS::SSM::Parameter", "Name", "{name}", &[]),
     ("AWS::Lambda::Function", "FunctionName", "{name}", &[("Arn", "lambda:function:{name}")]),
     ("AWS::Lambda::Permission", "", "{name}", &[]),
@@ -72,23 +73,23 @@ pub(super) fn knows(resource_type: &str) -> bool {
 
 pub(super) async fn create(operation: &Operation, name: &str, wanted: Resource) -> Result<Resource, Failure> {
     let line = |status, id: Option<&str>, reason: &str| {
-        operation.log(name, &wanted.resource_type, status, id, reason, Some(&wanted.properties));
+        operation.log(name, &wanted.kind, status, id, reason, Some(&wanted.properties));
     };
     line("CREATE_IN_PROGRESS", None, "");
-    if wanted.resource_type == FAILING {
+    if wanted.kind == FAILING {
         line("CREATE_FAILED", None, FAILED_ELSEWHERE);
         return Err(Failure::new(FAILED_ELSEWHERE));
     }
     operation.aws().clock().sleep(DURATION).await;
     let made_up = operation.made_up_id(name);
-    let made = operation.aws().with(|world, now| make(world, now, &made_up, &wanted.resource_type, &wanted.properties));
+    let made = operation.aws().with(|world, now| make(world, now, &made_up, &wanted.kind, &wanted.properties));
     let (physical_id, attributes) = made.map_err(|reason| {
         line("CREATE_FAILED", None, &reason);
         Failure::new(reason)
     })?;
     line("CREATE_IN_PROGRESS", Some(&physical_id), "Resource creation Initiated");
     line("CREATE_COMPLETE", Some(&physical_id), "");
-    rotate_now(operation, &wanted.resource_type, &wanted.properties);
+    rotate_now(operation, &wanted.kind, &wanted.properties);
     Ok(Resource { physical_id, attributes, failed: false, ..wanted })
 }
 
@@ -99,19 +100,19 @@ pub(super) async fn update(
     wanted: Resource,
 ) -> Result<Resource, Failure> {
     let line = |status, id: &str, reason: &str| {
-        operation.log(name, &wanted.resource_type, status, Some(id), reason, Some(&wanted.properties));
+        operation.log(name, &wanted.kind, status, Some(id), reason, Some(&wanted.properties));
     };
-    if wanted.resource_type == FAILING {
+    if wanted.kind == FAILING {
         line("UPDATE_FAILED", &from.physical_id, FAILED_ELSEWHERE);
         return Err(Failure::new(FAILED_ELSEWHERE));
     }
-    let replaces = replaced(&wanted.resource_type, &from.properties, &wanted.properties);
+    let replaces = replaced(&wanted.kind, &from.properties, &wanted.properties);
     let reason = "Requested update requires the creation of a new physical resource; hence creating one.";
     line("UPDATE_IN_PROGRESS", &from.physical_id, if replaces { reason } else { "" });
     operation.aws().clock().sleep(DURATION).await;
     let made_up = operation.made_up_id(name);
     let changed = operation.aws().with(|world, now| {
-        let (kind, properties) = (wanted.resource_type.as_str(), &wanted.properties);
+        let (kind, properties) = (wanted.kind.as_str(), &wanted.properties);
         if replaces { make(world, now, &made_up, kind, properties) } else { change(world, now, from, properties) }
     });
     let (physical_id, attributes) = changed.map_err(|reason| {
@@ -119,16 +120,16 @@ pub(super) async fn update(
         Failure::new(reason)
     })?;
     line("UPDATE_COMPLETE", &physical_id, "");
-    rotate_now(operation, &wanted.resource_type, &wanted.properties);
+    rotate_now(operation, &wanted.kind, &wanted.properties);
     Ok(Resource { physical_id, attributes, ..wanted })
 }
 
 pub(super) async fn delete(operation: &Operation, name: &str, id: &str, resource: &Resource) -> Result<(), Failure> {
     let line = |status, reason: &str| {
-        operation.log(name, &resource.resource_type, status, Some(id), reason, Some(&resource.properties));
+        operation.log(name, &resource.kind, status, Some(id), reason, Some(&resource.properties));
     };
     line("DELETE_IN_PROGRESS", "");
-    if resource.resource_type != FAILING {
+    if resource.kind != FAILING {
         operation.aws().clock().sleep(DURATION).await;
     }
     let removed = operation.aws().with(|world, now| remove(world, now, id, resource));
@@ -216,7 +217,7 @@ fn replaced(kind: &str, from: &Value, to: &Value) -> bool {
 /// A change in place.
 fn change(world: &mut World, now: Time, from: &Resource, properties: &Value) -> Result<Made, String> {
     let id = from.physical_id.as_str();
-    match from.resource_type.as_str() {
+    match from.kind.as_str() {
         "AWS::EC2::SecurityGroup" => {
             let rules = |of: &Value| of["SecurityGroupIngress"].as_array().cloned().unwrap_or_default();
             let (old, new) = (rules(&from.properties), rules(properties));
@@ -241,7 +242,7 @@ fn change(world: &mut World, now: Time, from: &Resource, properties: &Value) -> 
         }
         _ => {}
     }
-    if from.resource_type.starts_with("AWS::EC2::") {
+    if from.kind.starts_with("AWS::EC2::") {
         tag(world, now, id, properties)?;
     }
     Ok((id.to_owned(), from.attributes.clone()))
@@ -252,7 +253,7 @@ fn remove(world: &mut World, now: Time, id: &str, resource: &Resource) -> Result
         Err(reason) if !reason.contains(code) => Err(reason),
         _ => Ok(()),
     };
-    match resource.resource_type.as_str() {
+    match resource.kind.as_str() {
         "AWS::EC2::VPC" => world.ec2.remove_vpc(id),
         "AWS::EC2::Subnet" => {
             if world.elasticache.uses_subnet(id) {

@@ -180,7 +180,7 @@ impl Operation {
         for name in skip {
             if let Some(Done { before: Some(before), latest }) = done.remove(name) {
                 let resource = Resource { physical_id: latest.physical_id, dirty: false, ..before };
-                self.log(name, &resource.resource_type, "UPDATE_COMPLETE", Some(&resource.physical_id), "", None);
+                self.log(name, &resource.kind, "UPDATE_COMPLETE", Some(&resource.physical_id), "", None);
                 self.put(name, resource);
             }
         }
@@ -280,7 +280,7 @@ impl Operation {
             Err(reason) => return Err(refuse(reason)),
         };
         let wanted = Resource {
-            resource_type: declared.resource_type.clone(),
+            kind: declared.resource_type.clone(),
             properties,
             needs: declared.needs.clone(),
             policies: declared.policies,
@@ -290,7 +290,7 @@ impl Operation {
             let leftover = run.before.get(name).map(|failed| failed.physical_id.clone()).unwrap_or_default();
             return self.make(run, name, Resource { physical_id: leftover, ..wanted }).await;
         };
-        if before.resource_type != wanted.resource_type {
+        if before.kind != wanted.kind {
             return Err(refuse(format!(
                 "Update of resource type is not permitted. The new template modifies resource type of the following \
                  resources: [{name}]"
@@ -307,8 +307,7 @@ impl Operation {
         if wanted.is_custom() {
             // Before it is asked for: an answer that is not waited for has made something all the same.
             run.state().done.insert(name.to_owned(), Done { before: None, latest: wanted.clone() });
-            let ask =
-                Ask { resource_type: &wanted.resource_type, properties: &wanted.properties, ..Ask::new("Create") };
+            let ask = Ask { resource_type: &wanted.kind, properties: &wanted.properties, ..Ask::new("Create") };
             let answer = self.request(name, ask).await?;
             let made = Resource { physical_id: answer.physical_id, attributes: answer.data, ..wanted };
             run.state().done.insert(name.to_owned(), Done { before: None, latest: made.clone() });
@@ -335,7 +334,7 @@ impl Operation {
             return native::update(self, name, from, wanted).await;
         }
         let ask = Ask {
-            resource_type: &wanted.resource_type,
+            resource_type: &wanted.kind,
             physical_id: Some(&from.physical_id),
             properties: &wanted.properties,
             old: Some(&from.properties),
@@ -351,7 +350,7 @@ impl Operation {
             return native::delete(self, name, physical_id, resource).await;
         }
         let ask = Ask {
-            resource_type: &resource.resource_type,
+            resource_type: &resource.kind,
             physical_id: Some(physical_id),
             properties: &resource.properties,
             ..Ask::new("Delete")
@@ -371,7 +370,7 @@ impl Operation {
             let Some(resource) = resources.get(&name) else { return true };
             let id = resource.physical_id.as_str();
             if stays(&name, resource) {
-                self.log(&name, &resource.resource_type, "DELETE_SKIPPED", Some(id), "", None);
+                self.log(&name, &resource.kind, "DELETE_SKIPPED", Some(id), "", None);
                 self.forget(&name);
                 return true;
             }
@@ -584,7 +583,7 @@ impl Operation {
         let at = self.with_record_at(|record, now| {
             let live = record.resources.remove(logical_id).and_then(|known| known.live);
             let known = ResourceRecord {
-                resource_type: resource_type.to_owned(),
+                kind: resource_type.to_owned(),
                 physical_id: physical_id.clone(),
                 status,
                 reason: reason.to_owned(),

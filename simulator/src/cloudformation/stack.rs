@@ -148,16 +148,16 @@ impl Stack {
     /// CloudFormation would send for the resource as it is known; `null` removes a field. The stack does not remember
     /// what comes of it. The error says why there is no answer.
     pub async fn send(&self, request_type: &str, logical_id: &str, overrides: Value) -> Result<Answer, String> {
-        let known = self.resource(logical_id);
+        let known = self.resource(logical_id).filter(|resource| !resource.failed);
         let bare = with_token(&json!({}));
         let ask = known_ask(known.as_ref(), &bare, request_type, overrides);
-        self.operation().exchange(logical_id, &ask).await.0
+        self.operation().exchange_and_log(logical_id, &ask).await.0
     }
 
     /// The event that [`Stack::send`] would send, to be delivered whenever and as often as wanted.
     #[must_use]
     pub fn event(&self, request_type: &str, logical_id: &str, overrides: Value) -> Value {
-        let known = self.resource(logical_id);
+        let known = self.resource(logical_id).filter(|resource| !resource.failed);
         let bare = with_token(&json!({}));
         self.operation().event(logical_id, &known_ask(known.as_ref(), &bare, request_type, overrides)).0
     }

@@ -73,7 +73,7 @@ pub(super) struct Output {
 /// What CloudFormation says of a resource, and what stands of it.
 #[derive(Debug)]
 pub(super) struct ResourceRecord {
-    pub(super) resource_type: String,
+    pub(super) kind: String,
     pub(super) physical_id: Option<String>,
     pub(super) status: &'static str,
     pub(super) reason: String,
@@ -84,7 +84,7 @@ pub(super) struct ResourceRecord {
 /// A resource that stands, or that failed half-way and may have left something.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Resource {
-    pub(super) resource_type: String,
+    pub(super) kind: String,
     pub(super) physical_id: String,
     pub(super) properties: Value,
     pub(super) attributes: BTreeMap<String, String>,
@@ -156,7 +156,7 @@ pub(super) enum BegunKind {
 
 impl Resource {
     pub(super) fn is_custom(&self) -> bool {
-        is_custom(&self.resource_type)
+        is_custom(&self.kind)
     }
 
     pub(super) fn known(&self) -> Known {

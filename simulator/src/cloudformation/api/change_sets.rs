@@ -32,13 +32,12 @@ impl CloudFormation {
             Err(_) => None,
         };
         let deployed = self.wanted(params, before.as_ref().map(|(_, deployed)| deployed))?;
-        let stack_id = match &before {
-            Some((id, _)) => id.clone(),
-            None => {
-                let stack = self.new_stack(stack_name(params)?, now);
-                stack.note("REVIEW_IN_PROGRESS", "User Initiated", now);
-                stack.id.clone()
-            }
+        let stack_id = if let Some((id, _)) = &before {
+            id.clone()
+        } else {
+            let stack = self.new_stack(stack_name(params)?, now);
+            stack.note("REVIEW_IN_PROGRESS", "User Initiated", now);
+            stack.id.clone()
         };
         let planned = self.planned(&stack_id, &deployed);
         let same = before.as_ref().is_some_and(|(_, before)| same_around(before, &deployed));
@@ -74,9 +73,10 @@ impl CloudFormation {
     fn change_set(&mut self, params: &Value) -> Result<&mut ChangeSet, AwsError> {
         let name = text(params, "ChangeSetName").unwrap_or_default();
         let missing = || AwsError::not_found("ChangeSetNotFound", format!("ChangeSet [{name}] does not exist"));
-        let id = match self.change_sets.get(name) {
-            Some(set) => Some(set.id.clone()),
-            None => {
+        let id = if let Some(set) = self.change_sets.get(name) {
+            Some(set.id.clone())
+        } else {
+            {
                 let stack_id = self.named(params).ok().map(|stack| stack.id.clone());
                 let mut sets = self.change_sets.values();
                 sets.find(|set| set.name == name && Some(&set.stack_id) == stack_id.as_ref()).map(|set| set.id.clone())
@@ -137,12 +137,11 @@ impl CloudFormation {
         Ok(json!({}))
     }
 
-    pub(super) fn delete_change_set(&mut self, params: &Value) -> Answer {
+    pub(super) fn delete_change_set(&mut self, params: &Value) {
         if let Ok(set) = self.change_set(params) {
             let id = set.id.clone();
             self.change_sets.remove(&id);
         }
-        Ok(json!({}))
     }
 }
 

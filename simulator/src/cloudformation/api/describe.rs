@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use super::{invalid, members};
+use crate::clock::Time;
 use crate::cloudformation::state::{CloudFormation, ResourceRecord, StackRecord, without_nulls};
 use crate::readings::GoneResources;
 use crate::wire::tree::text;
@@ -25,7 +26,7 @@ impl CloudFormation {
         Ok(json!({"Stacks": {"member": stacks}}))
     }
 
-    pub(super) fn list_stacks(&self, params: &Value) -> Answer {
+    pub(super) fn list_stacks(&self, params: &Value) -> Value {
         let statuses: Vec<&str> = members(params, "StackStatusFilter").iter().filter_map(Value::as_str).collect();
         let wanted = |stack: &&StackRecord| statuses.is_empty() || statuses.contains(&stack.status.as_str());
         let listed = self.stacks.values().filter(wanted).map(|stack| {
@@ -34,13 +35,13 @@ impl CloudFormation {
                 "StackName": stack.name,
                 "TemplateDescription": stack.deployed.template.description(),
                 "CreationTime": stack.created.iso8601(),
-                "LastUpdatedTime": stack.updated.map(|at| at.iso8601()),
-                "DeletionTime": stack.deleted.map(|at| at.iso8601()),
+                "LastUpdatedTime": stack.updated.map(Time::iso8601),
+                "DeletionTime": stack.deleted.map(Time::iso8601),
                 "StackStatus": stack.status,
                 "StackStatusReason": Some(&stack.reason).filter(|reason| !reason.is_empty()),
             }))
         });
-        Ok(json!({"StackSummaries": {"member": listed.collect::<Vec<_>>()}}))
+        json!({"StackSummaries": {"member": listed.collect::<Vec<_>>()}})
     }
 
     /// The newest first.
@@ -95,12 +96,12 @@ impl CloudFormation {
         Ok(json!({"StackResourceSummaries": answer["StackResources"]}))
     }
 
-    pub(super) fn list_exports(&self) -> Answer {
+    pub(super) fn list_exports(&self) -> Value {
         let exports = self
             .all_exports()
             .into_iter()
             .map(|(name, (value, stack_id))| json!({"ExportingStackId": stack_id, "Name": name, "Value": value}));
-        Ok(json!({"Exports": {"member": exports.collect::<Vec<_>>()}}))
+        json!({"Exports": {"member": exports.collect::<Vec<_>>()}})
     }
 
     pub(super) fn list_imports(&self, params: &Value) -> Answer {
@@ -153,8 +154,8 @@ fn described(stack: &StackRecord) -> Value {
         "Description": deployed.template.description(),
         "Parameters": {"member": parameters.collect::<Vec<_>>()},
         "CreationTime": stack.created.iso8601(),
-        "LastUpdatedTime": stack.updated.map(|at| at.iso8601()),
-        "DeletionTime": stack.deleted.map(|at| at.iso8601()),
+        "LastUpdatedTime": stack.updated.map(Time::iso8601),
+        "DeletionTime": stack.deleted.map(Time::iso8601),
         "RollbackConfiguration": {},
         "StackStatus": stack.status,
         "StackStatusReason": Some(&stack.reason).filter(|reason| !reason.is_empty()),
@@ -180,7 +181,7 @@ fn resource_fields(stack: &StackRecord, logical_id: &str, resource: &ResourceRec
         "StackId": stack.id,
         "LogicalResourceId": logical_id,
         "PhysicalResourceId": resource.physical_id,
-        "ResourceType": resource.resource_type,
+        "ResourceType": resource.kind,
         "Timestamp": resource.since.iso8601(),
         "ResourceStatus": resource.status,
         "ResourceStatusReason": Some(&resource.reason).filter(|reason| !reason.is_empty()),

@@ -36,15 +36,18 @@ impl CloudFormation {
             "CreateChangeSet" => service.create_change_set(params, now),
             "DescribeChangeSet" => service.describe_change_set(params),
             "ExecuteChangeSet" => service.execute_change_set(params, now),
-            "DeleteChangeSet" => service.delete_change_set(params),
+            "DeleteChangeSet" => {
+                service.delete_change_set(params);
+                Ok(serde_json::json!({}))
+            }
             "ListChangeSets" => service.list_change_sets(params),
             "DescribeStacks" => service.describe_stacks(params),
-            "ListStacks" => service.list_stacks(params),
+            "ListStacks" => Ok(service.list_stacks(params)),
             "DescribeStackEvents" => service.describe_events(params),
             "DescribeStackResource" => service.describe_resource(params, gone),
             "DescribeStackResources" => service.describe_resources(params),
             "ListStackResources" => service.list_resources(params),
-            "ListExports" => service.list_exports(),
+            "ListExports" => Ok(service.list_exports()),
             "ListImports" => service.list_imports(params),
             "GetTemplate" => service.get_template(params),
             "GetTemplateSummary" | "ValidateTemplate" => service.validate(params),

@@ -58,7 +58,9 @@ fn collect(value: &Value, conditions: Option<&BTreeMap<String, bool>>, found: &m
                     found.push(Reference::Attribute(resource, attribute));
                 }
                 if let Value::Array(parts) = argument {
-                    parts.iter().for_each(|part| collect(part, conditions, found));
+                    for part in parts {
+                        collect(part, conditions, found);
+                    }
                 }
             }
             Some(("Fn::Sub", argument)) => substituted(argument, conditions, found),

@@ -65,14 +65,14 @@ impl<'a> Scope<'a> {
     /// A value with its functions resolved; `known` is what has been made so far.
     pub(crate) fn resolve(&self, value: &Value, known: &BTreeMap<String, Known>) -> Result<Value, String> {
         match value {
-            Value::Object(fields) => match function(fields) {
-                Some((name, argument)) => self.call(name, argument, known),
-                None => {
-                    let resolved = fields.iter().map(|(key, value)| Ok((key.clone(), self.resolve(value, known)?)));
-                    let resolved: Map<String, Value> = resolved.collect::<Result<_, String>>()?;
-                    Ok(resolved.into_iter().filter(|(_, value)| !value.is_null()).collect::<Map<_, _>>().into())
+            Value::Object(fields) => {
+                if let Some((name, argument)) = function(fields) {
+                    return self.call(name, argument, known);
                 }
-            },
+                let resolved = fields.iter().map(|(key, value)| Ok((key.clone(), self.resolve(value, known)?)));
+                let resolved: Map<String, Value> = resolved.collect::<Result<_, String>>()?;
+                Ok(resolved.into_iter().filter(|(_, value)| !value.is_null()).collect::<Map<_, _>>().into())
+            }
             Value::Array(items) => {
                 let resolved = items.iter().map(|item| self.resolve(item, known)).collect::<Result<Vec<_>, _>>()?;
                 Ok(resolved.into_iter().filter(|item| !item.is_null()).collect())
