@@ -1,16 +1,26 @@
 //! `local-aws serve`: a local AWS for whoever wants to talk to it.
 
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use clap::Args;
 use simulator::LocalAws;
+use simulator::cloudformation::SERVICE_TOKEN;
+use simulator::lambda::{Environment, Process};
 use simulator::nodes::Driver;
 use simulator::policy::Policy;
 use simulator::wire::credential::ADMINISTRATOR_KEY;
 use simulator::world::REGION;
 
 use crate::ServerOption;
+
+/// What the examples import, and the template of the function exports under its default name.
+const SERVICE_TOKEN_EXPORT: &str = "elasticache-resource-ServiceToken";
+/// Simulated time between two looks of the function, so that a fast clock does not make it look rarely.
+pub(crate) const SIMULATED_POLL: Duration = Duration::from_secs(5);
+/// And never more often than this in real time.
+pub(crate) const SHORTEST_POLL: Duration = Duration::from_millis(20);
 
 #[derive(Args)]
 pub(crate) struct Options {
@@ -26,6 +36,12 @@ pub(crate) struct Options {
     /// Run a real cache server for every node
     #[arg(long)]
     nodes: bool,
+    /// The compiled function: stacks and Invoke reach it
+    #[arg(long, value_name = "PATH")]
+    bootstrap: Option<PathBuf>,
+    /// Let templates have resources of unknown types, which then do nothing
+    #[arg(long)]
+    lenient: bool,
     #[command(flatten)]
     server: ServerOption,
 }
@@ -34,6 +50,23 @@ pub(crate) struct Options {
 pub(crate) fn positive(text: &str) -> Result<f64, String> {
     let speed: f64 = text.parse().map_err(|_| format!("{text:?} is not a number"))?;
     if speed.is_finite() && speed > 0.0 { Ok(speed) } else { Err("it must be greater than 0".to_owned()) }
+}
+
+/// The compiled function as a process; what it says goes to standard error.
+fn function(aws: &LocalAws, program: &Path, speed: f64, endpoint: &str) -> Result<Process, String> {
+    let environment = Environment {
+        endpoint: endpoint.to_owned(),
+        poll_interval: SIMULATED_POLL.div_f64(speed).max(SHORTEST_POLL),
+        extra: vec![("RUST_LOG".to_owned(), "info".to_owned())],
+    };
+    let (process, mut lines) = Process::start(aws.lambda(), program, &environment)
+        .map_err(|e| format!("{} does not start: {e}", program.display()))?;
+    tokio::spawn(async move {
+        while let Some(line) = lines.recv().await {
+            eprintln!("{}", line.text);
+        }
+    });
+    Ok(process)
 }
 
 pub(crate) async fn run(options: &Options) -> Result<(), String> {
@@ -49,6 +82,16 @@ pub(crate) async fn run(options: &Options) -> Result<(), String> {
     } else {
         None
     };
+    aws.with(|world, _| {
+        world.cloudformation.export(SERVICE_TOKEN_EXPORT, SERVICE_TOKEN);
+        if options.lenient {
+            world.cloudformation.accept_unknown_types();
+        }
+    });
+    // Lives as long as the server does.
+    let function =
+        options.bootstrap.as_deref().map(|program| function(&aws, program, options.speed, &server.endpoint()));
+    let _function = function.transpose()?;
     println!("local AWS at {}, {} times as fast as real time", server.endpoint(), options.speed);
     println!();
     println!("export AWS_ENDPOINT_URL={}", server.endpoint());

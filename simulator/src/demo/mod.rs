@@ -10,7 +10,6 @@ mod steps;
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
-use std::time::Duration;
 
 use clap::Args;
 use serde_json::json;
@@ -25,7 +24,7 @@ use self::feed::Feed;
 use self::screen::Screen;
 use self::steps::Demo;
 use crate::ServerOption;
-use crate::serve::positive;
+use crate::serve::{SHORTEST_POLL, SIMULATED_POLL, positive};
 
 /// The network of the demo is one that every local AWS starts with.
 const VPC: &str = "vpc-0a1b2c3d4e5f60001";
@@ -36,11 +35,6 @@ const APP_GROUP: &str = "sg-0a00000000000aa01";
 const WORKERS_GROUP: &str = "sg-0a00000000000aa02";
 /// Address block that the update of the allow list adds.
 const OFFICE_BLOCK: &str = "10.0.64.0/24";
-
-/// Simulated time between two looks of the function, so that a fast clock does not make it look rarely.
-const SIMULATED_POLL: Duration = Duration::from_secs(5);
-/// And never more often than this in real time.
-const SHORTEST_POLL: Duration = Duration::from_millis(20);
 
 #[derive(Args)]
 pub(crate) struct Options {
