@@ -48,5 +48,9 @@ pub async fn run(program: &Path, endpoint: &str, arguments: &[&str]) -> Result<V
     if !output.status.success() {
         return Err(String::from_utf8_lossy(&output.stderr).trim().to_owned());
     }
+    // Calls that answer nothing print nothing.
+    if output.stdout.is_empty() {
+        return Ok(Value::Null);
+    }
     serde_json::from_slice(&output.stdout).map_err(|e| format!("no JSON: {e}"))
 }

@@ -97,13 +97,13 @@ impl Operation {
         let (event, response_url) = self.event(logical_id, ask);
         let request_id = event["RequestId"].as_str().unwrap_or_default().to_owned();
         self.history().requests.push(event.clone());
-        self.courier().deliver(&event);
+        self.deliveries().deliver(&event);
         (self.answer(ask, &request_id, response_url).await, request_id)
     }
 
     async fn answer(&self, ask: &Ask<'_>, request_id: &str, response_url: Option<String>) -> Result<Answer, String> {
         let Some(response_url) = response_url else {
-            self.courier().ended().await;
+            self.deliveries().ended().await;
             return Err("the event has no response URL of this local AWS".to_owned());
         };
         let timeout = service_timeout(ask.properties);

@@ -1,11 +1,13 @@
 //! The operations that calls of the API begin, on whole templates.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::courier::Courier;
+use super::deliveries::Deliveries;
 use super::operation::{Cancel, Declared, Operation, Plan};
 use super::outcome::StackStatus;
 use super::state::{Begun, BegunKind, Deployed, Output, Policies, Resource, StackRecord};
@@ -23,12 +25,13 @@ pub(crate) fn run_begun(aws: &LocalAws) {
 
 async fn run(aws: &LocalAws, begun: Begun) {
     let Begun { stack_id, kind } = begun;
-    let courier = Arc::new(Courier::new(aws, aws.lambda().function()));
+    let deliveries = Arc::new(Deliveries::new(aws, aws.lambda().function()));
     let name = stack_id.split('/').nth(1).unwrap_or_default().to_owned();
-    let operation = Operation::new(aws, Arc::clone(&courier), &stack_id, &name);
+    let operation = Operation::new(aws, Arc::clone(&deliveries), &stack_id, &name);
     match kind {
         BegunKind::Create => {
-            let status = match plan(aws, &stack_id, Cancel::Never) {
+            let cancel = Cancel::When(cancelled(aws, &stack_id));
+            let status = match plan(aws, &stack_id, cancel) {
                 Ok(plan) => operation.create(plan).await,
                 Err(reason) => operation.refuse_creation(&reason),
             };
@@ -39,18 +42,12 @@ async fn run(aws: &LocalAws, begun: Begun) {
             });
         }
         BegunKind::Update => {
-            let cancel = with_stack(aws, &stack_id, |stack| Arc::clone(&stack.cancel));
-            let cancel = Cancel::When(Box::pin(async move {
-                match cancel {
-                    Some(cancel) => cancel.notified().await,
-                    None => std::future::pending().await,
-                }
-            }));
+            let cancel = Cancel::When(cancelled(aws, &stack_id));
             let status = match plan(aws, &stack_id, cancel) {
                 Ok(plan) => operation.update(plan).await,
                 Err(reason) => operation.refuse_update(&reason),
             };
-            settled(aws, &stack_id, status);
+            set_deployed(aws, &stack_id, status);
         }
         BegunKind::Delete { retain } => {
             let resources = with_stack(aws, &stack_id, |stack| stack.live()).unwrap_or_default();
@@ -59,20 +56,31 @@ async fn run(aws: &LocalAws, begun: Begun) {
         BegunKind::Rollback => {
             let unfinished = with_stack(aws, &stack_id, |stack| stack.unfinished.take()).flatten();
             let status = operation.roll_back(unfinished.unwrap_or_default(), &BTreeSet::new()).await;
-            settled(aws, &stack_id, status);
+            set_deployed(aws, &stack_id, status);
         }
         BegunKind::ContinueRollback { skip } => {
             let unfinished = with_stack(aws, &stack_id, |stack| stack.unfinished.take()).flatten();
             let status = operation.roll_back(unfinished.unwrap_or_default(), &skip).await;
-            settled(aws, &stack_id, status);
+            set_deployed(aws, &stack_id, status);
         }
     }
     // Retries of events end with this task and not before.
-    courier.ended().await;
+    deliveries.ended().await;
+}
+
+/// Over when the operation under way is to end early.
+fn cancelled(aws: &LocalAws, stack_id: &str) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+    let cancel = with_stack(aws, stack_id, |stack| Arc::clone(&stack.cancel));
+    Box::pin(async move {
+        match cancel {
+            Some(cancel) => cancel.notified().await,
+            None => std::future::pending().await,
+        }
+    })
 }
 
 /// Which template counts after an update or a rollback.
-fn settled(aws: &LocalAws, stack_id: &str, status: StackStatus) {
+fn set_deployed(aws: &LocalAws, stack_id: &str, status: StackStatus) {
     with_stack(aws, stack_id, |stack| match status {
         StackStatus::UpdateComplete => {
             stack.previous = None;
@@ -94,12 +102,12 @@ fn with_stack<R>(aws: &LocalAws, stack_id: &str, f: impl FnOnce(&mut StackRecord
 
 /// What the template of a stack makes of its resources.
 fn plan(aws: &LocalAws, stack_id: &str, cancel: Cancel) -> Result<Plan, String> {
-    let (deployed, before, disable_rollback, name, exports) = aws
+    let (deployed, before, on_failure, name, exports) = aws
         .with(|world, _| {
             let cloudformation = &world.cloudformation;
             let stack = cloudformation.stacks.get(stack_id)?;
             let exports = cloudformation.all_exports();
-            Some((stack.deployed.clone(), stack.live(), stack.disable_rollback, stack.name.clone(), exports))
+            Some((stack.deployed.clone(), stack.live(), stack.on_failure, stack.name.clone(), exports))
         })
         .ok_or("the stack is gone")?;
     aws.with(|world, _| network_parameters(world, &deployed))?;
@@ -116,7 +124,7 @@ fn plan(aws: &LocalAws, stack_id: &str, cancel: Cancel) -> Result<Plan, String> 
         before,
         resolve: Box::new(move |value, known| resolving.with_scope(|scope| scope.resolve(value, known))),
         finish: Box::new(move |known| finishing.publish(&aws, known)),
-        disable_rollback,
+        on_failure,
         cancel,
     })
 }

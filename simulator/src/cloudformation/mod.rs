@@ -7,8 +7,8 @@
 
 mod answer;
 mod api;
-mod courier;
 mod custom_resource;
+mod deliveries;
 mod deploy;
 mod graph;
 mod native;

@@ -151,7 +151,7 @@ fn rotate_now(operation: &Operation, kind: &str, properties: &Value) {
     if kind != "AWS::SecretsManager::RotationSchedule" || later {
         return;
     }
-    let (aws, function) = (operation.aws().clone(), Arc::clone(operation.courier().function()));
+    let (aws, function) = (operation.aws().clone(), Arc::clone(operation.deliveries().function()));
     let secret = text(properties, "SecretId").unwrap_or_default();
     tokio::spawn(async move {
         if let Err(failure) = rotate_with(&aws, &*function, &secret).await {

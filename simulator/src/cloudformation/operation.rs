@@ -13,14 +13,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use serde_json::Value;
 
 use super::answer::stir;
-use super::courier::Courier;
 use super::custom_resource::{Ask, Failure};
+use super::deliveries::Deliveries;
 use super::graph::{Needs, OnFailure, in_order, reversed};
 use super::native;
 use super::outcome::{StackEvent, StackStatus};
 use super::properties::as_sent;
 use super::protocol::Answer;
-use super::state::{EventRecord, Policies, Resource, ResourceRecord, StackRecord, is_custom};
+use super::state::{EventRecord, OnStackFailure, Policies, Resource, ResourceRecord, StackRecord, is_custom};
 use super::template::Known;
 use crate::local_aws::LocalAws;
 use crate::world::World;
@@ -50,11 +50,11 @@ pub(super) struct Plan {
     pub(super) before: BTreeMap<String, Resource>,
     pub(super) resolve: Resolve,
     pub(super) finish: Finish,
-    pub(super) disable_rollback: bool,
+    pub(super) on_failure: OnStackFailure,
     pub(super) cancel: Cancel,
 }
 
-/// When an update is cancelled.
+/// When an operation is to end early.
 pub(super) enum Cancel {
     Never,
     /// When this is over; what ended before that goes back all the same.
@@ -81,7 +81,7 @@ pub(super) struct Unfinished {
 /// One operation under way.
 pub(super) struct Operation {
     aws: LocalAws,
-    courier: Arc<Courier>,
+    deliveries: Arc<Deliveries>,
     stack_id: String,
     stack_name: String,
     history: Mutex<History>,
@@ -97,10 +97,10 @@ pub(super) struct History {
 }
 
 impl Operation {
-    pub(super) fn new(aws: &LocalAws, courier: Arc<Courier>, stack_id: &str, stack_name: &str) -> Operation {
+    pub(super) fn new(aws: &LocalAws, deliveries: Arc<Deliveries>, stack_id: &str, stack_name: &str) -> Operation {
         Operation {
             aws: aws.clone(),
-            courier,
+            deliveries,
             stack_id: stack_id.to_owned(),
             stack_name: stack_name.to_owned(),
             history: Mutex::default(),
@@ -111,8 +111,8 @@ impl Operation {
         &self.aws
     }
 
-    pub(super) fn courier(&self) -> &Courier {
-        &self.courier
+    pub(super) fn deliveries(&self) -> &Deliveries {
+        &self.deliveries
     }
 
     pub(super) fn stack_id(&self) -> &str {
@@ -126,21 +126,32 @@ impl Operation {
     /// Makes everything that is declared. A failure is rolled back, unless that is disabled.
     pub(super) async fn create(&self, plan: Plan) -> StackStatus {
         self.begin("CREATE_IN_PROGRESS", "User Initiated");
-        let no_rollback = plan.disable_rollback;
+        let on_failure = plan.on_failure;
         let (run, failure) = self.forward(plan).await;
-        let Some(reason) = failure else { return self.end(StackStatus::CreateComplete, "") };
-        if no_rollback {
-            self.keep_failed(true, run);
-            return self.end(StackStatus::CreateFailed, &reason);
+        if self.with_record(|record| record.is_deleted_early) {
+            return self.delete_made("User Initiated", run.into_done()).await;
         }
-        self.begin("ROLLBACK_IN_PROGRESS", &format!("{}Rollback requested by user.", spaced(&reason)));
-        self.roll_back_creation(run.into_done()).await
+        let Some(reason) = failure else { return self.end(StackStatus::CreateComplete, "") };
+        match on_failure {
+            OnStackFailure::DoNothing => {
+                self.keep_failed(true, run);
+                self.end(StackStatus::CreateFailed, &reason)
+            }
+            OnStackFailure::RollBack => {
+                self.begin("ROLLBACK_IN_PROGRESS", &format!("{}Rollback requested by user.", spaced(&reason)));
+                self.roll_back_creation(run.into_done()).await
+            }
+            OnStackFailure::Delete => {
+                let reason = format!("{}Delete requested by user.", spaced(&reason));
+                self.delete_made(&reason, run.into_done()).await
+            }
+        }
     }
 
     /// Changes, makes and removes until everything is as declared. A failure is rolled back, unless that is disabled.
     pub(super) async fn update(&self, plan: Plan) -> StackStatus {
         self.begin("UPDATE_IN_PROGRESS", "User Initiated");
-        let (no_rollback, before) = (plan.disable_rollback, plan.before.clone());
+        let (on_failure, before) = (plan.on_failure, plan.before.clone());
         let declared: BTreeSet<String> = plan.declared.keys().cloned().collect();
         let (run, failure) = self.forward(plan).await;
         let Some(reason) = failure else {
@@ -148,7 +159,7 @@ impl Operation {
             self.clean_up_after_update(before, &declared, &run.into_done()).await;
             return self.end(StackStatus::UpdateComplete, "");
         };
-        if no_rollback {
+        if on_failure == OnStackFailure::DoNothing {
             self.keep_failed(false, run);
             return self.end(StackStatus::UpdateFailed, &reason);
         }
@@ -205,7 +216,7 @@ impl Operation {
     /// The way forward: what was done, and the reason of the stack when it failed.
     async fn forward(&self, plan: Plan) -> (Run, Option<String>) {
         let needs: Needs = plan.declared.iter().map(|(name, d)| (name.clone(), d.needs.clone())).collect();
-        let on_failure = if plan.disable_rollback { OnFailure::GoOn } else { OnFailure::Stop };
+        let on_failure = if plan.on_failure == OnStackFailure::DoNothing { OnFailure::GoOn } else { OnFailure::Stop };
         let Plan { declared, before, resolve, finish, cancel, .. } = plan;
         let always_back = matches!(cancel, Cancel::For(_));
         let interruption = match cancel {
@@ -386,6 +397,21 @@ impl Operation {
             }
         };
         in_order(reversed(&needs), OnFailure::GoOn, std::future::pending(), work).await.failed
+    }
+
+    /// Removes what a creation has made so far, and the stack with it.
+    async fn delete_made(&self, reason: &str, done: BTreeMap<String, Done>) -> StackStatus {
+        self.begin("DELETE_IN_PROGRESS", reason);
+        let made: BTreeMap<String, Resource> =
+            done.into_iter().map(|(name, done)| (name.clone(), self.identified(&name, done.latest))).collect();
+        let failed = self.remove_all(made.clone(), |_, resource| resource.policies.retain_deleted).await;
+        if failed.is_empty() {
+            return self.end(StackStatus::DeleteComplete, "");
+        }
+        for (name, resource) in made.into_iter().filter(|(name, _)| failed.contains(name)) {
+            self.put(&name, resource);
+        }
+        self.end(StackStatus::DeleteFailed, &following(&failed, "delete"))
     }
 
     async fn roll_back_creation(&self, done: BTreeMap<String, Done>) -> StackStatus {

@@ -8,14 +8,14 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::answer::stir;
-use super::courier::Courier;
 use super::custom_resource::Ask;
+use super::deliveries::Deliveries;
 use super::native::FAILING;
 use super::operation::{Cancel, Declared, Operation, Plan};
 use super::outcome::{Outcome, StackStatus};
 use super::properties::as_sent;
 use super::protocol::Answer;
-use super::state::{Policies, Resource};
+use super::state::{OnStackFailure, Policies, Resource};
 use crate::lambda::{FUNCTION_ARN, Function};
 use crate::local_aws::LocalAws;
 use crate::world::{ACCOUNT, REGION};
@@ -33,7 +33,7 @@ const OTHER: &str = "Other";
 /// A stack whose resources are all of type [`RESOURCE_TYPE`]. Operations may run at the same time.
 pub struct Stack {
     aws: LocalAws,
-    courier: Arc<Courier>,
+    deliveries: Arc<Deliveries>,
     name: String,
     id: String,
     state: Mutex<State>,
@@ -54,8 +54,8 @@ impl Stack {
         aws.lambda().attach(&function);
         let uuid = uuid(aws.answers().next_number());
         let id = format!("arn:aws:cloudformation:{REGION}:{ACCOUNT}:stack/{name}/{uuid}");
-        let courier = Arc::new(Courier::new(aws, function));
-        Stack { aws: aws.clone(), courier, name: name.to_owned(), id, state: Mutex::default() }
+        let deliveries = Arc::new(Deliveries::new(aws, function));
+        Stack { aws: aws.clone(), deliveries, name: name.to_owned(), id, state: Mutex::default() }
     }
 
     /// `StackId`.
@@ -66,7 +66,7 @@ impl Stack {
 
     /// Whether each event is delivered a second time, as Lambda's queue may do (facts 2.1).
     pub fn deliver_twice(&self, twice: bool) {
-        self.courier.deliver_twice(twice);
+        self.deliveries.deliver_twice(twice);
     }
 
     /// In the next Create or Update another resource of the stack fails after this one succeeded, so that CloudFormation
@@ -90,8 +90,9 @@ impl Stack {
     pub async fn create(&self, logical_id: &str, properties: Value) -> Outcome {
         let operation = self.operation();
         let before = self.resource(logical_id).map(|resource| Resource { failed: true, ..resource });
-        let disable_rollback = self.lock().keeps_failed;
-        let plan = Plan { disable_rollback, ..self.plan(logical_id, &properties, before) };
+        let keeps_failed = self.lock().keeps_failed;
+        let on_failure = if keeps_failed { OnStackFailure::DoNothing } else { OnStackFailure::RollBack };
+        let plan = Plan { on_failure, ..self.plan(logical_id, &properties, before) };
         let status = operation.create(plan).await;
         self.outcome(&operation, logical_id, status)
     }
@@ -164,21 +165,21 @@ impl Stack {
 
     /// Delivers an event once, whatever it is, and waits until the function is done with it.
     pub async fn invoke(&self, event: Value) -> Result<(), String> {
-        self.courier.function().invoke(event).await.map(drop)
+        self.deliveries.function().invoke(event).await.map(drop)
     }
 
     /// Waits until every delivery is over: retries and duplicates may run on after the answer.
     pub async fn settle(&self) {
-        self.courier.ended().await;
+        self.deliveries.ended().await;
     }
 
     /// Delivers an event as CloudFormation does, through what its `ServiceToken` names, and waits for nothing.
     pub fn deliver(&self, event: &Value) {
-        self.courier.deliver(event);
+        self.deliveries.deliver(event);
     }
 
     fn operation(&self) -> Operation {
-        Operation::new(&self.aws, Arc::clone(&self.courier), &self.id, &self.name)
+        Operation::new(&self.aws, Arc::clone(&self.deliveries), &self.id, &self.name)
     }
 
     /// One resource that is to have these properties, and another one that fails after it when that was asked for.
@@ -207,7 +208,7 @@ impl Stack {
             // Whatever a test puts into properties is sent as it is.
             resolve: Box::new(|value, _| Ok(value.clone())),
             finish: Box::new(|_| Ok(())),
-            disable_rollback: false,
+            on_failure: OnStackFailure::RollBack,
             cancel: Cancel::Never,
         }
     }

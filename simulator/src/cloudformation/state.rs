@@ -43,10 +43,24 @@ pub(super) struct StackRecord {
     pub(super) previous: Option<Deployed>,
     /// What a rollback still has to take back.
     pub(super) unfinished: Option<Unfinished>,
-    pub(super) disable_rollback: bool,
+    pub(super) on_failure: OnStackFailure,
+    /// Whether the creation under way is given up because the stack is to be deleted.
+    pub(super) is_deleted_early: bool,
     pub(super) tags: Vec<Value>,
-    /// Cancels the update under way.
+    /// Ends the operation under way early: an update is cancelled, a creation becomes a deletion.
     pub(super) cancel: Arc<Notify>,
+}
+
+/// What becomes of a stack whose operation failed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum OnStackFailure {
+    /// It is taken back.
+    #[default]
+    RollBack,
+    /// It stays as far as it came.
+    DoNothing,
+    /// The stack is deleted; only of a creation.
+    Delete,
 }
 
 /// What a stack was asked to be.
@@ -129,6 +143,7 @@ pub(super) struct ChangeSet {
     pub(super) execution: &'static str,
     pub(super) changes: Vec<Value>,
     pub(super) deployed: Deployed,
+    pub(super) on_failure: OnStackFailure,
     pub(super) tags: Vec<Value>,
     pub(super) at: Time,
 }
@@ -200,7 +215,8 @@ impl StackRecord {
             deployed: Deployed::nothing(),
             previous: None,
             unfinished: None,
-            disable_rollback: false,
+            on_failure: OnStackFailure::RollBack,
+            is_deleted_early: false,
             tags: Vec::new(),
             cancel: Arc::default(),
         }
@@ -256,6 +272,12 @@ impl CloudFormation {
     pub(super) fn find(&self, name_or_id: &str) -> Option<&StackRecord> {
         let by_name = || self.stacks.values().find(|stack| stack.name == name_or_id && stack.deleted.is_none());
         self.stacks.get(name_or_id).or_else(by_name)
+    }
+
+    /// Status of the stack with this id, or of the one that is there with this name.
+    #[must_use]
+    pub fn stack_status(&self, name_or_id: &str) -> Option<&str> {
+        self.find(name_or_id).map(|stack| stack.status.as_str())
     }
 
     /// The same, as an error of the API when there is none.

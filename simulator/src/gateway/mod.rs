@@ -44,6 +44,13 @@ pub(crate) async fn handle(aws: &LocalAws, request: Request<Bytes>) -> Result<Re
         let error = forbidden("UnknownService", &message);
         return Ok(refusal(&request, &credential.service, &error, &aws.checks().next_request_id()));
     };
+    // The function may be told that it runs anywhere. A person who asks elsewhere would see this region's things as those of
+    // another.
+    if credential.is_administrator() && credential.region != REGION && service != Service::PriceList {
+        let message = format!("the local AWS has no region {}, only {REGION}", credential.region);
+        let error = forbidden("UnrecognizedClientException", &message);
+        return Ok(refusal(&request, &credential.service, &error, &aws.checks().next_request_id()));
+    }
     let caller = if credential.is_administrator() { Caller::Administrator } else { Caller::Function };
     Exchange { aws, service, caller }.run(&request).await
 }

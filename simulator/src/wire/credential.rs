@@ -6,11 +6,13 @@ use http::Request;
 /// The access key id of callers that may do everything: people with the AWS CLI, Terraform.
 pub const ADMINISTRATOR_KEY: &str = "AKIDLOCALADMIN";
 
-/// Access key id and service from the scope of a signed request.
+/// Access key id, region and service from the scope of a signed request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Credential {
     /// Access key id.
     pub access_key: String,
+    /// The region that the caller means.
+    pub region: String,
     /// Signing name of the service.
     pub service: String,
 }
@@ -25,8 +27,8 @@ impl Credential {
         // Counted from the end: an access key id may hold a slash, the rest of the scope may not.
         let mut parts = scope.rsplitn(5, '/');
         let (_terminator, service) = (parts.next()?, parts.next()?);
-        let (_region, _date, access_key) = (parts.next()?, parts.next()?, parts.next()?);
-        Some(Credential { access_key: access_key.into(), service: service.into() })
+        let (region, _date, access_key) = (parts.next()?, parts.next()?, parts.next()?);
+        Some(Credential { access_key: access_key.into(), region: region.into(), service: service.into() })
     }
 
     /// Whether the caller is the administrator; everybody else is the function.
@@ -51,7 +53,7 @@ mod tests {
             .body(Bytes::new())
             .unwrap();
         let credential = Credential::of(&request).unwrap();
-        assert_eq!(credential.service, "ec2");
+        assert_eq!((credential.region.as_str(), credential.service.as_str()), ("us-east-1", "ec2"));
         assert!(credential.is_administrator());
         assert_eq!(Credential::of(&Request::new(Bytes::new())), None);
     }

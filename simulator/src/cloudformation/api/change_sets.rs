@@ -2,11 +2,11 @@
 
 use serde_json::{Value, json};
 
-use super::input::stack_name;
+use super::input::{on_failure, stack_name};
 use super::stacks::{check_updatable, same_around};
 use super::{invalid, members};
 use crate::clock::Time;
-use crate::cloudformation::state::{BegunKind, ChangeSet, CloudFormation, without_nulls};
+use crate::cloudformation::state::{BegunKind, ChangeSet, CloudFormation, OnStackFailure, without_nulls};
 use crate::wire::tree::text;
 use crate::world::{ACCOUNT, Answer, AwsError, REGION};
 
@@ -32,6 +32,7 @@ impl CloudFormation {
             Err(_) => None,
         };
         let deployed = self.wanted(params, before.as_ref().map(|(_, deployed)| deployed))?;
+        let on_failure = on_failure(params)?;
         let stack_id = if let Some((id, _)) = &before {
             id.clone()
         } else {
@@ -62,6 +63,7 @@ impl CloudFormation {
             execution,
             changes,
             deployed,
+            on_failure,
             tags: members(params, "Tags").to_vec(),
             at: now,
         };
@@ -103,7 +105,7 @@ impl CloudFormation {
     }
 
     pub(super) fn execute_change_set(&mut self, params: &Value, now: Time) -> Answer {
-        let disable_rollback = text(params, "DisableRollback") == Some("true");
+        let disables_rollback = text(params, "DisableRollback") == Some("true");
         let set = self.change_set(params)?;
         if set.execution != "AVAILABLE" {
             let message = format!(
@@ -114,6 +116,7 @@ impl CloudFormation {
         }
         let (stack_id, deployed, is_create, tags) =
             (set.stack_id.clone(), set.deployed.clone(), set.is_create, set.tags.clone());
+        let on_failure = if disables_rollback { OnStackFailure::DoNothing } else { set.on_failure };
         let done = set.id.clone();
         if let Some(stack) = self.stacks.get_mut(&stack_id) {
             if !is_create {
@@ -123,11 +126,11 @@ impl CloudFormation {
         }
         if is_create {
             if let Some(stack) = self.stacks.get_mut(&stack_id) {
-                stack.begin_with(deployed, disable_rollback, "CREATE_IN_PROGRESS");
+                stack.begin_with(deployed, on_failure, "CREATE_IN_PROGRESS");
             }
             self.begin(&stack_id, BegunKind::Create);
         } else {
-            self.begin_update(&stack_id, deployed, disable_rollback, now);
+            self.begin_update(&stack_id, deployed, on_failure, now);
         }
         // The others of the stack are out of date; CloudFormation deletes them.
         self.change_sets.retain(|id, set| set.stack_id != stack_id || *id == done);

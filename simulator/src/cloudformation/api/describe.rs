@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::{invalid, members};
 use crate::clock::Time;
-use crate::cloudformation::state::{CloudFormation, ResourceRecord, StackRecord, without_nulls};
+use crate::cloudformation::state::{CloudFormation, OnStackFailure, ResourceRecord, StackRecord, without_nulls};
 use crate::readings::GoneResources;
 use crate::wire::tree::text;
 use crate::world::{Answer, AwsError};
@@ -159,7 +159,7 @@ fn described(stack: &StackRecord) -> Value {
         "RollbackConfiguration": {},
         "StackStatus": stack.status,
         "StackStatusReason": Some(&stack.reason).filter(|reason| !reason.is_empty()),
-        "DisableRollback": stack.disable_rollback,
+        "DisableRollback": stack.on_failure == OnStackFailure::DoNothing,
         "NotificationARNs": {"member": []},
         "Outputs": {"member": outputs.collect::<Vec<_>>()},
         "Tags": {"member": stack.tags},

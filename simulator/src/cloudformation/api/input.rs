@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::{invalid, members};
 use crate::cloudformation::native;
-use crate::cloudformation::state::{CloudFormation, Deployed, is_custom};
+use crate::cloudformation::state::{CloudFormation, Deployed, OnStackFailure, is_custom};
 use crate::cloudformation::template::{Template, values};
 use crate::wire::tree::{text, texts};
 use crate::world::AwsError;
@@ -76,13 +76,19 @@ impl CloudFormation {
     }
 }
 
-/// Whether a failure is not to be rolled back.
-pub(super) fn disables_rollback(params: &Value) -> Result<bool, AwsError> {
-    match (text(params, "OnFailure"), text(params, "DisableRollback")) {
+/// What is to happen when the operation fails.
+pub(super) fn on_failure(params: &Value) -> Result<OnStackFailure, AwsError> {
+    // Change sets have their own name for it.
+    let named = text(params, "OnFailure").or_else(|| text(params, "OnStackFailure"));
+    match (named, text(params, "DisableRollback")) {
         (Some(_), Some(_)) => Err(invalid("Either DisableRollback or OnFailure can be specified, not both.")),
-        (Some("DO_NOTHING"), None) => Ok(true),
-        (None | Some("ROLLBACK"), flag) => Ok(flag == Some("true")),
-        (Some(other), None) => Err(invalid(format!("OnFailure {other} is not played by the local AWS"))),
+        (Some("DO_NOTHING"), None) | (None, Some("true")) => Ok(OnStackFailure::DoNothing),
+        (Some("DELETE"), None) => Ok(OnStackFailure::Delete),
+        (None | Some("ROLLBACK"), _) => Ok(OnStackFailure::RollBack),
+        (Some(other), None) => Err(invalid(format!(
+            "1 validation error detected: Value '{other}' at 'onFailure' failed to satisfy constraint: Member must satisfy enum \
+             value set: [ROLLBACK, DELETE, DO_NOTHING]"
+        ))),
     }
 }
 

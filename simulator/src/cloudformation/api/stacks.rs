@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::input::{disables_rollback, names, stack_name};
+use super::input::{names, on_failure, stack_name};
 use super::{invalid, members};
 use crate::clock::Time;
-use crate::cloudformation::state::{Begun, BegunKind, CloudFormation, Deployed, StackRecord};
+use crate::cloudformation::state::{Begun, BegunKind, CloudFormation, Deployed, OnStackFailure, StackRecord};
 use crate::cloudformation::{deploy, state};
 use crate::wire::tree::text;
 use crate::world::{Answer, AwsError};
@@ -29,10 +29,10 @@ impl CloudFormation {
         if self.find(name).is_some() {
             return Err(AwsError::new("AlreadyExistsException", format!("Stack [{name}] already exists")));
         }
-        let (deployed, disable_rollback) = (self.wanted(params, None)?, disables_rollback(params)?);
+        let (deployed, on_failure) = (self.wanted(params, None)?, on_failure(params)?);
         let stack = self.new_stack(name, now);
         stack.tags = members(params, "Tags").to_vec();
-        let id = stack.begin_with(deployed, disable_rollback, "CREATE_IN_PROGRESS");
+        let id = stack.begin_with(deployed, on_failure, "CREATE_IN_PROGRESS");
         self.begin(&id, BegunKind::Create);
         Ok(json!({"StackId": id}))
     }
@@ -41,16 +41,16 @@ impl CloudFormation {
         let stack = self.named(params)?;
         check_updatable(stack)?;
         let (id, before) = (stack.id.clone(), stack.deployed.clone());
-        let (deployed, disable_rollback) = (self.wanted(params, Some(&before))?, disables_rollback(params)?);
+        let (deployed, on_failure) = (self.wanted(params, Some(&before))?, on_failure(params)?);
         if self.planned(&id, &deployed).map_err(invalid)?.is_empty() && same_around(&before, &deployed) {
             return Err(invalid("No updates are to be performed."));
         }
-        self.begin_update(&id, deployed, disable_rollback, now);
+        self.begin_update(&id, deployed, on_failure, now);
         Ok(json!({"StackId": id}))
     }
 
     /// The way of a stack from what is deployed to something else.
-    pub(super) fn begin_update(&mut self, id: &str, deployed: Deployed, disable_rollback: bool, now: Time) {
+    pub(super) fn begin_update(&mut self, id: &str, deployed: Deployed, on_failure: OnStackFailure, now: Time) {
         if let Some(stack) = self.stacks.get_mut(id) {
             // What a failed update left goes back to what was there before that one.
             let before = stack.deployed.clone();
@@ -58,7 +58,7 @@ impl CloudFormation {
             stack.unfinished = None;
             stack.updated = Some(now);
             stack.cancel = Arc::default();
-            stack.begin_with(deployed, disable_rollback, "UPDATE_IN_PROGRESS");
+            stack.begin_with(deployed, on_failure, "UPDATE_IN_PROGRESS");
         }
         self.begin(id, BegunKind::Update);
     }
@@ -79,12 +79,13 @@ impl CloudFormation {
         if status == "DELETE_IN_PROGRESS" {
             return Ok(json!({}));
         }
+        if status == "CREATE_IN_PROGRESS" {
+            stack.is_deleted_early = true;
+            stack.cancel.notify_one();
+            return Ok(json!({}));
+        }
         if status.ends_with("IN_PROGRESS") && status != "REVIEW_IN_PROGRESS" {
-            // AWS gives up what is under way; the local AWS lets it end.
-            return Err(invalid(format!(
-                "Stack [{id}] cannot be deleted while in status {status} (the local AWS does not interrupt it: wait for its \
-                 end)"
-            )));
+            return Err(invalid(format!("Stack [{id}] cannot be deleted while in status {status}")));
         }
         let exported: Vec<&str> = stack.deployed.outputs.iter().filter_map(|output| output.export.as_deref()).collect();
         let exported: Vec<String> = exported.into_iter().map(str::to_owned).collect();
@@ -180,9 +181,10 @@ impl CloudFormation {
 
 impl StackRecord {
     /// From now on the stack is to be this; its id.
-    pub(super) fn begin_with(&mut self, deployed: Deployed, disable_rollback: bool, status: &str) -> String {
+    pub(super) fn begin_with(&mut self, deployed: Deployed, on_failure: OnStackFailure, status: &str) -> String {
         self.deployed = deployed;
-        self.disable_rollback = disable_rollback;
+        self.on_failure = on_failure;
+        self.is_deleted_early = false;
         status.clone_into(&mut self.status);
         self.id.clone()
     }

@@ -127,6 +127,13 @@ fn cache_in(text: &str, given: &BTreeMap<&str, Value>) -> Result<(String, Value)
     Ok(((*logical_id).to_owned(), scope.resolve(&resource["Properties"], &known)?))
 }
 
+/// Names of the resources of a template beside one of them.
+pub fn other_resources(path: &Path, logical_id: &str) -> Result<Vec<String>, String> {
+    let all = read(path)?;
+    let names = all["Resources"].as_object().into_iter().flat_map(Map::keys);
+    Ok(names.filter(|name| *name != logical_id).cloned().collect())
+}
+
 /// A template as JSON, with intrinsic functions in their long form.
 pub fn read(path: &Path) -> Result<Value, String> {
     let text = std::fs::read_to_string(path).map_err(|e| format!("cannot read {}: {e}", path.display()))?;

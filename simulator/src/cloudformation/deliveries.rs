@@ -10,7 +10,7 @@ use crate::lambda::{Function, deliver};
 use crate::local_aws::LocalAws;
 
 /// Delivers events as CloudFormation does and waits for nothing; deliveries end when this is dropped.
-pub(super) struct Courier {
+pub(super) struct Deliveries {
     aws: LocalAws,
     function: Arc<dyn Function>,
     state: Mutex<State>,
@@ -22,9 +22,9 @@ struct State {
     twice: bool,
 }
 
-impl Courier {
-    pub(super) fn new(aws: &LocalAws, function: Arc<dyn Function>) -> Courier {
-        Courier { aws: aws.clone(), function, state: Mutex::default() }
+impl Deliveries {
+    pub(super) fn new(aws: &LocalAws, function: Arc<dyn Function>) -> Deliveries {
+        Deliveries { aws: aws.clone(), function, state: Mutex::default() }
     }
 
     pub(super) fn deliver_twice(&self, twice: bool) {
