@@ -31,9 +31,9 @@ endif
 # Names of tests that `make check` leaves to `make test`: they go through many lives, through every failure of every
 # call, or start processes, and take minutes together.
 LONG_TESTS := access:: any_properties binary:: clients:: cost::without create::a_write create::no_passing \
-	every_property free_names:: hand_over:: in_place:: left_behind:: live_rotation:: model:: fence:: policy::every \
+	deploy:: every_property free_names:: hand_over:: in_place:: left_behind:: live_rotation:: model:: fence:: policy::every \
 	policy::without proxy:: readings:: replacement:: rollback:: scheduled_rotation:: secret_content:: simulation:: \
-	token::a_denied token_changes:: update::faults aws_cli_reads terraform_keeps
+	token::a_denied token_changes:: update::faults aws_cli_reads stacks:: terraform_keeps
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -45,19 +45,28 @@ help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 # The demo and the template checks look at no account: no credentials, no region of the user's, no telemetry.
-demo $(STAMPS)/templates: export AWS_CONFIG_FILE := /dev/null
-demo $(STAMPS)/templates: export AWS_SHARED_CREDENTIALS_FILE := /dev/null
-demo $(STAMPS)/templates: export AWS_EC2_METADATA_DISABLED := true
-demo $(STAMPS)/templates: export AWS_DEFAULT_REGION := us-east-1
+demo local $(STAMPS)/templates: export AWS_CONFIG_FILE := /dev/null
+demo local $(STAMPS)/templates: export AWS_SHARED_CREDENTIALS_FILE := /dev/null
+demo local $(STAMPS)/templates: export AWS_EC2_METADATA_DISABLED := true
+demo local $(STAMPS)/templates: export AWS_DEFAULT_REGION := us-east-1
 $(STAMPS)/templates package: export SAM_CLI_TELEMETRY := 0
 # Where SAM keeps its own notes; otherwise it writes into the home directory.
 $(STAMPS)/templates: export __SAM_CLI_APP_DIR := $(abspath .cache/sam)
 
+# The template that the demo deploys.
+EXAMPLE ?= examples/production.yaml
+
 .PHONY: demo
-demo: $(STAMPS)/venv ## Run the production example against a local AWS with real Valkey nodes
+demo: $(STAMPS)/venv ## Run an example against a local AWS with real Valkey nodes (EXAMPLE=examples/production.yaml)
 	$(CARGO) build --workspace --bins --locked
 	$(TARGET)/debug/local-aws demo --bootstrap $(TARGET)/debug/bootstrap --template template.yaml \
-		--valkey-server $(VALKEY_SERVER) --aws-cli $(BIN)/aws
+		--example $(EXAMPLE) --valkey-server $(VALKEY_SERVER) --aws-cli $(BIN)/aws
+
+.PHONY: local
+local: $(STAMPS)/venv ## Serve a local AWS with the function and real Valkey nodes, to deploy templates to
+	@$(CARGO) build --quiet --workspace --bins --locked
+	@$(TARGET)/debug/local-aws serve --bootstrap $(TARGET)/debug/bootstrap --template template.yaml --nodes \
+		--valkey-server $(VALKEY_SERVER) --aws-cli $(VENV)/bin/aws $(LOCAL_OPTIONS)
 
 .PHONY: plan
 plan: ## Print what an Update would do, without AWS (OLD=old.json NEW=new.json, the properties of the resource)

@@ -1,4 +1,4 @@
-//! A client of the cache: TLS with the run's authority trusted and certificates checked.
+//! A client of a cache: over TLS the certificate is checked, against the one that is trusted.
 
 use std::time::Duration;
 
@@ -13,34 +13,27 @@ const PATIENCE: Duration = Duration::from_secs(3);
 pub(crate) struct Cache {
     /// Certificate to trust, in PEM.
     pub(crate) authority: String,
-    /// Password of the default user.
-    pub(crate) password: String,
+    /// Password of the default user, where one is needed.
+    pub(crate) password: Option<String>,
 }
 
 impl Cache {
-    /// Over TLS with the password.
-    pub(crate) async fn connect(&self, endpoint: &str) -> RedisResult<MultiplexedConnection> {
-        self.open(&format!("rediss://{endpoint}"), RedisConnectionInfo::default().set_password(&self.password)).await
-    }
-
-    /// Over TLS without a password.
-    pub(crate) async fn connect_without_password(&self, endpoint: &str) -> RedisResult<MultiplexedConnection> {
-        self.open(&format!("rediss://{endpoint}"), RedisConnectionInfo::default()).await
-    }
-
-    /// Without TLS.
-    pub(crate) async fn connect_plain(&self, endpoint: &str) -> RedisResult<MultiplexedConnection> {
-        self.open(&format!("redis://{endpoint}"), RedisConnectionInfo::default().set_password(&self.password)).await
-    }
-
-    async fn open(&self, url: &str, login: RedisConnectionInfo) -> RedisResult<MultiplexedConnection> {
-        let info = url.into_connection_info()?.set_redis_settings(login);
+    /// With the password.
+    pub(crate) async fn connect(&self, endpoint: &str, tls: bool) -> RedisResult<MultiplexedConnection> {
+        let scheme = if tls { "rediss" } else { "redis" };
+        let login = RedisConnectionInfo::default();
+        let login = self.password.iter().fold(login, RedisConnectionInfo::set_password);
+        let info = format!("{scheme}://{endpoint}").into_connection_info()?.set_redis_settings(login);
         let certificates = TlsCertificates { client_tls: None, root_cert: Some(self.authority.clone().into_bytes()) };
-        let client =
-            if url.starts_with("rediss:") { Client::build_with_tls(info, certificates)? } else { Client::open(info)? };
+        let client = if tls { Client::build_with_tls(info, certificates)? } else { Client::open(info)? };
         let config =
             AsyncConnectionConfig::new().set_connection_timeout(Some(PATIENCE)).set_response_timeout(Some(PATIENCE));
         client.get_multiplexed_async_connection_with_config(&config).await
+    }
+
+    /// The same cache for somebody who does not know the password.
+    pub(crate) fn without_password(&self) -> Cache {
+        Cache { password: None, ..self.clone() }
     }
 }
 

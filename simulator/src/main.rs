@@ -1,6 +1,9 @@
-//! The program: a local AWS on a loopback port, and the demo.
+//! The program: a local AWS on a loopback port, the demo, and a client for the caches.
 
+mod cli;
+mod client;
 mod demo;
+mod secret;
 mod serve;
 
 use std::path::PathBuf;
@@ -20,8 +23,10 @@ struct Cli {
 enum Command {
     /// Serve a local AWS on a loopback port until interrupted.
     Serve(serve::Options),
-    /// Deploy the production example through the compiled function with real cache nodes, use it, change it, delete it.
+    /// Deploy an example through the compiled function with real cache nodes, use it, change it, delete it.
     Demo(demo::Options),
+    /// Send commands to a cache.
+    Cli(cli::Options),
 }
 
 /// Where the cache server is.
@@ -63,6 +68,7 @@ async fn run(command: Command) -> Result<(), String> {
     match command {
         Command::Serve(options) => serve::run(&options).await,
         Command::Demo(options) => demo::run(&options).await,
+        Command::Cli(options) => cli::run(&options).await,
     }
 }
 

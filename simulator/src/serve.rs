@@ -44,7 +44,14 @@ pub(crate) struct Options {
     lenient: bool,
     #[command(flatten)]
     server: ServerOption,
+    /// How the AWS CLI is called in what is shown
+    #[arg(long, value_name = "PATH", default_value = "aws")]
+    aws_cli: PathBuf,
 }
+
+/// The network that the examples are shown to be deployed into, which every local AWS has.
+const NETWORK: &str = "VpcId=vpc-0a1b2c3d4e5f60001 SubnetIds=subnet-0a000000000000001,subnet-0a000000000000002 \
+                       AppSecurityGroupId=sg-0a00000000000aa01";
 
 /// A speed has to move the clock.
 pub(crate) fn positive(text: &str) -> Result<f64, String> {
@@ -92,15 +99,42 @@ pub(crate) async fn run(options: &Options) -> Result<(), String> {
     let function =
         options.bootstrap.as_deref().map(|program| function(&aws, program, options.speed, &server.endpoint()));
     let _function = function.transpose()?;
-    println!("local AWS at {}, {} times as fast as real time", server.endpoint(), options.speed);
-    println!();
-    println!("export AWS_ENDPOINT_URL={}", server.endpoint());
-    println!("export AWS_ACCESS_KEY_ID={ADMINISTRATOR_KEY} AWS_SECRET_ACCESS_KEY=any");
-    // Version 1 of the CLI reads only the second one.
-    println!("export AWS_REGION={REGION} AWS_DEFAULT_REGION={REGION}");
-    if let Some(driver) = &driver {
-        println!("# certificate to trust when connecting to a cache: {}", driver.certificate().display());
-    }
-    println!("aws elasticache describe-replication-groups");
+    show(options, &server.endpoint(), driver.as_ref());
     std::future::pending().await
+}
+
+/// What somebody needs to know to use it.
+fn show(options: &Options, endpoint: &str, driver: Option<&Driver>) {
+    println!("A local AWS at {endpoint}, with time {} times as fast as real time. In another shell:", options.speed);
+    println!();
+    println!("    export AWS_ENDPOINT_URL={endpoint}");
+    println!("    export AWS_ACCESS_KEY_ID={ADMINISTRATOR_KEY} AWS_SECRET_ACCESS_KEY=any");
+    // Version 1 of the CLI reads only the second one.
+    println!("    export AWS_REGION={REGION} AWS_DEFAULT_REGION={REGION}");
+    println!();
+    let aws = options.aws_cli.display();
+    if options.bootstrap.is_none() {
+        println!("There is no function (--bootstrap), so stacks with caches wait for one. Look around:");
+        println!();
+        println!("    {aws} elasticache describe-replication-groups");
+        return;
+    }
+    println!("Deploy an example, and see what it made:");
+    println!();
+    println!("    {aws} cloudformation deploy --stack-name demo --template-file examples/quick-start.yaml \\");
+    println!("        --parameter-overrides {NETWORK}");
+    println!("    {aws} cloudformation describe-stacks --stack-name demo --query 'Stacks[0].Outputs' --output table");
+    if let Some(driver) = driver {
+        let program = std::env::args().next().unwrap_or_else(|| "local-aws".to_owned());
+        println!();
+        println!("Connect to the Endpoint, or with a password and TLS:");
+        println!();
+        println!("    {program} cli ENDPOINT");
+        println!(
+            "    {program} cli --secret AUTHTOKENSECRETARN --certificate {} ENDPOINT",
+            driver.certificate().display()
+        );
+    }
+    println!();
+    println!("Ctrl-C ends it with everything in it.");
 }

@@ -390,7 +390,7 @@ async fn changes_of_several_steps_are_made_by_the_program_too() {
 }
 
 /// `AWS_CLI`, else `aws` on the `PATH`, if it runs.
-async fn find_cli() -> Option<PathBuf> {
+pub(crate) async fn find_cli() -> Option<PathBuf> {
     let named = std::env::var_os("AWS_CLI").filter(|named| !named.is_empty()).map(PathBuf::from);
     let program = aws_cli::find(named.as_deref())?;
     let version = Command::new(&program).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status().await;

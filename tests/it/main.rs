@@ -13,6 +13,7 @@ mod clients;
 mod cost;
 mod create;
 mod delete;
+mod deploy;
 mod examples;
 mod fence;
 mod free_names;

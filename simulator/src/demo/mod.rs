@@ -1,10 +1,8 @@
-//! `local-aws demo`: the production example, through the compiled function, with real cache nodes.
+//! `local-aws demo`: an example, through the compiled function, with real cache nodes.
 
-mod client;
 mod console;
 mod feed;
 mod screen;
-mod secret;
 mod steps;
 
 use std::collections::BTreeMap;
@@ -22,7 +20,7 @@ use simulator::policy::Policy;
 
 use self::feed::Feed;
 use self::screen::Screen;
-use self::steps::Demo;
+use self::steps::{Demo, Wanted};
 use crate::ServerOption;
 use crate::serve::{SHORTEST_POLL, SIMULATED_POLL, positive};
 
@@ -95,8 +93,12 @@ pub(crate) async fn run(options: &Options) -> Result<(), String> {
     screen.fact("function", &options.bootstrap.display().to_string());
     screen.fact("rights", &format!("policy in {}", options.template.display()));
     screen.fact("cache nodes", &program.display().to_string());
+    let others = template::other_resources(&options.example, &logical_id)?;
+    if !others.is_empty() {
+        screen.fact("left out", &format!("{}: make local deploys whole templates", others.join(", ")));
+    }
 
-    let stack = Stack::new(&aws, aws.lambda().clone(), "production");
+    let stack = Stack::new(&aws, aws.lambda().clone(), "demo");
     let demo = Demo {
         screen,
         aws,
@@ -107,6 +109,8 @@ pub(crate) async fn run(options: &Options) -> Result<(), String> {
         certificate: driver.certificate().to_owned(),
         aws_cli: aws_cli::find(options.aws_cli.as_deref()),
         keep: options.keep,
+        example: options.example.display().to_string(),
+        wanted: Wanted::of(&properties),
         logical_id,
         properties,
     };

@@ -8,11 +8,12 @@ use simulator::LocalAws;
 use simulator::aws_cli;
 use simulator::cloudformation::{Outcome, Stack, StackStatus};
 
-use super::client::{Cache, get, set};
 use super::console::{self, items, text};
 use super::feed::Feed;
 use super::screen::{Failure, Screen};
-use super::{APP_GROUP, OFFICE_BLOCK, WORKERS_GROUP, secret};
+use super::{APP_GROUP, OFFICE_BLOCK, WORKERS_GROUP};
+use crate::client::{Cache, get, set};
+use crate::secret;
 
 /// Everything that the function makes carries this tag.
 const OWNER_TAG: &str = "elasticache-resource:stack-id";
@@ -32,6 +33,33 @@ pub(super) struct Demo {
     pub(super) keep: bool,
     pub(super) logical_id: String,
     pub(super) properties: Value,
+    pub(super) example: String,
+    pub(super) wanted: Wanted,
+}
+
+/// What the properties of an example ask for, as far as the demo looks at it.
+pub(super) struct Wanted {
+    tls: bool,
+    password: bool,
+    nodes: u32,
+    final_snapshot: bool,
+}
+
+impl Wanted {
+    pub(super) fn of(properties: &Value) -> Wanted {
+        let said = |name: &str| match &properties[name] {
+            Value::String(said) => said.clone(),
+            Value::Null => String::new(),
+            other => other.to_string(),
+        };
+        let password = said("AuthTokenEnabled") == "true";
+        Wanted {
+            tls: password || said("TransitEncryptionEnabled") == "true",
+            password,
+            nodes: said("NumCacheNodes").parse().unwrap_or(1),
+            final_snapshot: !said("FinalSnapshotIdentifier").is_empty(),
+        }
+    }
 }
 
 impl Demo {
@@ -52,7 +80,7 @@ impl Demo {
     }
 
     async fn create(&self) -> Result<Outcome, Failure> {
-        self.screen.heading("Create: the production example");
+        self.screen.heading(&format!("Create: {}", self.example));
         let created = self.stack.create(&self.logical_id, self.properties.clone()).await;
         self.ended("the stack is created", &created, StackStatus::CreateComplete).await?;
         self.screen.heading("Attributes");
@@ -61,15 +89,55 @@ impl Demo {
             self.screen.fact(key, value);
         }
         let attribute = |key: &str| created.get_att(key).map(str::to_owned);
-        self.screen.check("TLS is on", &Ok("true".to_owned()), &attribute("Connection.TlsEnabled"))?;
-        self.screen.check("a password is needed", &Ok("true".to_owned()), &attribute("Connection.PasswordRequired"))?;
-        self.screen.check("there are two nodes", &Ok("2".to_owned()), &attribute("Configuration.NumCacheNodes"))?;
+        let Wanted { tls, password, nodes, .. } = &self.wanted;
+        let (on, needed) = (if *tls { "on" } else { "off" }, if *password { "" } else { "no " });
+        self.screen.check(&format!("TLS is {on}"), &Ok(tls.to_string()), &attribute("Connection.TlsEnabled"))?;
+        let required = attribute("Connection.PasswordRequired");
+        self.screen.check(&format!("{needed}password is needed"), &Ok(password.to_string()), &required)?;
+        let found = attribute("Configuration.NumCacheNodes");
+        self.screen.check(&format!("nodes: {nodes}"), &Ok(nodes.to_string()), &found)?;
         Ok(created)
     }
 
     /// Uses the cache as an application does: password from the secret, certificate checked.
     async fn connect(&self, created: &Outcome) -> Result<Cache, Failure> {
         self.screen.heading("Connect");
+        let cache = Cache { authority: self.authority.clone(), password: self.password(created).await? };
+        let (primary, reader) = (endpoint(created, "PrimaryEndPoint")?, endpoint(created, "ReaderEndPoint")?);
+        let tls = self.wanted.tls;
+        let scheme = if tls { "rediss" } else { "redis" };
+
+        expect_ok(
+            &format!("SET on the primary, {primary}"),
+            set(cache.connect(&primary, tls).await, "greeting", "hello").await,
+        )?;
+        self.screen.checked(&format!("SET on the primary, {scheme}://{primary}"));
+        let read = get(cache.connect(&primary, tls).await, "greeting").await;
+        let read = expect_ok("GET on the primary", read)?;
+        self.screen.check("GET on the primary", &Some("hello".to_owned()), &read)?;
+        self.replicated(&cache, &reader, "hello", &format!("GET on the reader endpoint, {scheme}://{reader}")).await?;
+
+        if self.wanted.password {
+            let nobody = get(cache.without_password().connect(&primary, tls).await, "greeting").await;
+            let refusal = nobody.as_ref().map_err(|error| error.code().unwrap_or_default().to_owned());
+            self.screen.check("without the password the cache says NOAUTH", &Err("NOAUTH".to_owned()), &refusal)?;
+        }
+        if tls {
+            match get(cache.connect(&primary, false).await, "greeting").await {
+                Err(_) => self.screen.checked(&format!("without TLS the connection is closed, redis://{primary}")),
+                Ok(read) => {
+                    return Err(Failure::new("connect without TLS", "a closed connection", format!("{read:?}")));
+                }
+            }
+        }
+        Ok(cache)
+    }
+
+    /// The password in the secret, where the example asks for one.
+    async fn password(&self, created: &Outcome) -> Result<Option<String>, Failure> {
+        if !self.wanted.password {
+            return Ok(None);
+        }
         let arn = attribute(created, "Security.AuthTokenSecretArn")?;
         let secret = secret::read(&self.endpoint, &arn)
             .await
@@ -77,28 +145,7 @@ impl Demo {
         self.feed.flush().await;
         let password = text(&secret, "password").to_owned();
         self.screen.check("the secret holds a password of 64 characters", &64, &password.len())?;
-        let cache = Cache { authority: self.authority.clone(), password };
-        let primary = endpoint(created, "PrimaryEndPoint")?;
-        let reader = endpoint(created, "ReaderEndPoint")?;
-
-        expect_ok(
-            &format!("SET on the primary, {primary}"),
-            set(cache.connect(&primary).await, "greeting", "hello").await,
-        )?;
-        self.screen.checked(&format!("SET on the primary, rediss://{primary}"));
-        let read = get(cache.connect(&primary).await, "greeting").await;
-        let read = expect_ok("GET on the primary", read)?;
-        self.screen.check("GET on the primary", &Some("hello".to_owned()), &read)?;
-        self.replicated(&cache, &reader, "hello", &format!("GET on a replica, rediss://{reader}")).await?;
-
-        let nobody = get(cache.connect_without_password(&primary).await, "greeting").await;
-        let refusal = nobody.as_ref().map_err(|error| error.code().unwrap_or_default().to_owned());
-        self.screen.check("without the password the cache says NOAUTH", &Err("NOAUTH".to_owned()), &refusal)?;
-        match get(cache.connect_plain(&primary).await, "greeting").await {
-            Err(_) => self.screen.checked(&format!("without TLS the connection is closed, redis://{primary}")),
-            Ok(read) => return Err(Failure::new("connect without TLS", "a closed connection", format!("{read:?}"))),
-        }
-        Ok(cache)
+        Ok(Some(password))
     }
 
     /// A further security group and an address block may connect.
@@ -136,17 +183,21 @@ impl Demo {
     }
 
     async fn add_a_node(&self, created: &Outcome, cache: &Cache, mut properties: Value) -> Result<Value, Failure> {
-        self.screen.heading("Update: two nodes to three");
-        properties["NumCacheNodes"] = json!(3);
+        let wanted = self.wanted.nodes + 1;
+        self.screen.heading(&format!("Update: {} nodes to {wanted}", self.wanted.nodes));
+        properties["NumCacheNodes"] = json!(wanted);
         let updated = self.update(created, &properties).await?;
         let nodes = attribute(&updated, "Configuration.NumCacheNodes")?;
-        self.screen.check("there are three nodes", &"3".to_owned(), &nodes)?;
+        self.screen.check(&format!("nodes: {wanted}"), &wanted.to_string(), &nodes)?;
         let primary = endpoint(&updated, "PrimaryEndPoint")?;
-        expect_ok("SET on the primary", set(cache.connect(&primary).await, "greeting", "hello again").await)?;
-        let third = attribute(&updated, "Identifiers.MemberClusters")?;
-        let third = third.rsplit(',').next().unwrap_or_default().trim().to_owned();
-        let address = self.member_endpoint(&third)?;
-        let what = format!("GET on the third node, {third}, rediss://{address}");
+        expect_ok(
+            "SET on the primary",
+            set(cache.connect(&primary, self.wanted.tls).await, "greeting", "hello again").await,
+        )?;
+        let members = attribute(&updated, "Identifiers.MemberClusters")?;
+        let newest = members.rsplit(',').next().unwrap_or_default().trim().to_owned();
+        let address = self.member_endpoint(&newest)?;
+        let what = format!("GET on the new node, {newest}, {address}");
         self.replicated(cache, &address, "hello again", &what).await?;
         Ok(properties)
     }
@@ -159,22 +210,20 @@ impl Demo {
             return Ok(());
         };
         let group = attribute(created, "Security.SecurityGroupId")?;
-        let arn = attribute(created, "Security.AuthTokenSecretArn")?;
-        let looks: [(&[&str], &str, &[&str], &str); 3] = [
+        let arn = created.get_att("Security.AuthTokenSecretArn").unwrap_or_default();
+        let own_group = ["ec2", "describe-security-groups", "--group-ids", &group];
+        let mut looks: Vec<(&[&str], &str, &[&str], &str)> = vec![
             (
                 &["elasticache", "describe-replication-groups"],
                 "ReplicationGroups",
                 &["ReplicationGroupId", "Status", "Engine", "TransitEncryptionMode"],
                 &created.physical_id,
             ),
-            (
-                &["ec2", "describe-security-groups", "--group-ids", &group],
-                "SecurityGroups",
-                &["GroupId", "GroupName", "VpcId"],
-                &group,
-            ),
-            (&["secretsmanager", "list-secrets"], "SecretList", &["ARN", "Name"], &arn),
+            (&own_group, "SecurityGroups", &["GroupId", "GroupName", "VpcId"], &group),
         ];
+        if !arn.is_empty() {
+            looks.push((&["secretsmanager", "list-secrets"], "SecretList", &["ARN", "Name"], arn));
+        }
         for (arguments, list, columns, id) in looks {
             let command = format!("aws {}", arguments.join(" "));
             let seen = aws_cli::run(program, &self.endpoint, arguments)
@@ -199,7 +248,7 @@ impl Demo {
         self.screen.fact("export AWS_ENDPOINT_URL", &self.endpoint);
         self.screen.fact("certificate to trust", &self.certificate.display().to_string());
         self.screen.fact("primary", &endpoint(created, "PrimaryEndPoint").unwrap_or_default());
-        self.screen.fact("password", &cache.password);
+        self.screen.fact("password", cache.password.as_deref().unwrap_or("none"));
         // A thread of its own: a pending read of the runtime would hold up the end after an interrupt.
         let (entered, enter) = tokio::sync::oneshot::channel();
         std::thread::spawn(move || {
@@ -212,7 +261,8 @@ impl Demo {
     }
 
     async fn delete(&self, created: &Outcome, properties: &Value) -> Result<(), Failure> {
-        self.screen.heading("Delete, with a final snapshot");
+        let wanted = self.wanted.final_snapshot;
+        self.screen.heading(if wanted { "Delete, with a final snapshot" } else { "Delete" });
         let deleted = self.stack.delete(&self.logical_id).await;
         self.ended("the stack is deleted", &deleted, StackStatus::DeleteComplete).await?;
         self.screen.heading("What is left");
@@ -231,7 +281,8 @@ impl Demo {
             self.screen.fact(text(snapshot, "SnapshotName"), &of);
         }
         let statuses: Vec<&str> = ours.iter().map(|snapshot| text(snapshot, "SnapshotStatus")).collect();
-        self.screen.check("one final snapshot", &vec!["available"], &statuses)?;
+        let (what, expected) = if wanted { ("one final snapshot", vec!["available"]) } else { ("no snapshot", vec![]) };
+        self.screen.check(what, &expected, &statuses)?;
         let broken: Vec<String> =
             self.aws.answers().violations().into_iter().flat_map(|violation| violation.problems).collect();
         self.screen.check("every answer kept to the protocol", &Vec::<String>::new(), &broken)
@@ -258,7 +309,7 @@ impl Demo {
     async fn replicated(&self, cache: &Cache, replica: &str, value: &str, what: &str) -> Result<(), Failure> {
         let mut read = None;
         for _ in 0..REPLICATION_LOOKS {
-            read = expect_ok(what, get(cache.connect(replica).await, "greeting").await)?;
+            read = expect_ok(what, get(cache.connect(replica, self.wanted.tls).await, "greeting").await)?;
             if read.as_deref() == Some(value) {
                 break;
             }
