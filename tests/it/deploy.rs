@@ -1,10 +1,15 @@
 //! Templates deployed by the AWS CLI to the local AWS, with the compiled function behind them.
 
 use std::path::{Path, PathBuf};
+use std::process::Stdio;
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use simulator::nodes::find_server;
 use simulator::{LocalAws, aws_cli};
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::net::TcpStream;
+use tokio::process::Command;
 
 use crate::binary::{Account, find_cli, tool};
 use crate::harness::{APPS, SUBNETS, VPC, policy, project_file};
@@ -251,4 +256,84 @@ async fn a_template_of_ones_own_is_deployed_changed_and_deleted() {
         .aws
         .with(|world, _| world.ec2.security_groups().filter(|group| group.name.contains("own")).count());
     assert_eq!(networks, 0);
+}
+
+/// The indented lines of a section of the README, as a shell reads them.
+fn commands(section: &str) -> Vec<String> {
+    let text = std::fs::read_to_string(project_file("README.md")).unwrap();
+    let (_, rest) = text.split_once(&format!("## {section}\n")).unwrap();
+    let section = rest.split_once("\n## ").unwrap().0;
+    let lines = section.lines().filter_map(|line| line.strip_prefix("    "));
+    lines.map(str::to_owned).collect()
+}
+
+/// "Try it" in the README, word for word: it ends with a cache that answers, and Ctrl-C leaves nothing.
+#[tokio::test]
+async fn the_readme_can_be_followed() {
+    let test = "the_readme_can_be_followed";
+    let Some(cli) = tool(find_cli().await, "REQUIRE_AWS_CLI", test, "AWS CLI") else { return };
+    let Some(server) = tool(find_server(None), "REQUIRE_VALKEY", test, "valkey-server or redis-server") else { return };
+    let bootstrap = Path::new(env!("CARGO_BIN_EXE_bootstrap"));
+    let program = bootstrap.with_file_name("local-aws");
+    let Some(program) = tool(Some(program).filter(|path| path.is_file()), "REQUIRE_CLIENTS", test, "local-aws") else {
+        return;
+    };
+    let lines = commands("Try it");
+    let [first, rest @ ..] = lines.as_slice() else { panic!("{lines:?}") };
+    assert_eq!(first, "make local");
+
+    // What that target starts, on a free port.
+    let mut local = Command::new(&program)
+        .arg("serve")
+        .arg("--bootstrap")
+        .arg(bootstrap)
+        .args(["--template", "template.yaml", "--nodes", "--port", "0", "--valkey-server"])
+        .arg(server)
+        .args(["--aws-cli", ".venv/bin/aws"])
+        .current_dir(project_file("."))
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
+    let mut shown = BufReader::new(local.stdout.take().unwrap()).lines();
+    let mut printed = Vec::new();
+    while let Some(line) = shown.next_line().await.unwrap() {
+        let is_last = line.starts_with("Ctrl-C");
+        printed.push(line.trim().to_owned());
+        if is_last {
+            break;
+        }
+    }
+    let export = printed.iter().find_map(|line| line.strip_prefix("export AWS_ENDPOINT_URL=")).expect("an endpoint");
+    for line in rest.iter().filter(|line| line.starts_with("export") && !line.contains("ENDPOINT_URL")) {
+        assert!(printed.contains(line), "{line} is in the README and not in {printed:#?}");
+    }
+    let script =
+        rest.join("\n").replace("http://127.0.0.1:4566", export).replace(".venv/bin/aws", &cli.display().to_string());
+    let script = script.replace("target/debug/local-aws", &program.display().to_string());
+    let typed = Command::new("sh")
+        .args(["-e", "-c", &format!("{script}\necho \"at $ENDPOINT\"")])
+        .current_dir(project_file("."))
+        .envs([("AWS_CONFIG_FILE", "/dev/null"), ("AWS_SHARED_CREDENTIALS_FILE", "/dev/null")])
+        .stdin(Stdio::null())
+        .kill_on_drop(true)
+        .output();
+    let typed = tokio::time::timeout(Duration::from_mins(3), typed).await.expect("three minutes are enough").unwrap();
+    let output = String::from_utf8_lossy(&typed.stdout);
+    assert!(typed.status.success(), "{output}{}", String::from_utf8_lossy(&typed.stderr));
+    assert!(output.contains("\nOK\n"), "{output}");
+    let cache = output.trim_end().rsplit_once("at ").unwrap().1;
+    TcpStream::connect(cache).await.unwrap();
+
+    let pid = local.id().unwrap().to_string();
+    assert!(Command::new("kill").args(["-INT", &pid]).status().await.unwrap().success());
+    tokio::time::timeout(Duration::from_secs(20), local.wait()).await.expect("it ends").unwrap();
+    let gone = async {
+        while TcpStream::connect(cache).await.is_ok() {
+            tokio::time::sleep(LOOK).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(5), gone).await.expect("the cache is gone");
+    assert!(TcpStream::connect(export.trim_start_matches("http://")).await.is_err());
 }

@@ -15,7 +15,9 @@ use simulator::lambda::Function;
 use crate::{Cli, named, served, skip};
 
 /// Real time before a test gives up on a stack.
-const PATIENCE: Duration = Duration::from_mins(1);
+const PATIENCE: Duration = Duration::from_mins(3);
+/// The clock: what takes most of an hour must outlast several calls of the CLI on a busy machine.
+const SPEED: f64 = 30.0;
 const LOOK: Duration = Duration::from_millis(20);
 
 /// A local AWS with a function, a folder for templates, and the CLI.
@@ -35,7 +37,7 @@ impl Account {
             skip(test, "AWS CLI", "REQUIRE_AWS_CLI");
             return None;
         };
-        let (aws, server) = served(100.0).await;
+        let (aws, server) = served(SPEED).await;
         aws.answers().serve_at(&server.endpoint());
         let function = obedient(&aws);
         aws.lambda().attach(&function);
@@ -251,7 +253,7 @@ async fn failures_end_as_the_caller_asked() {
     assert_eq!(account.ended("kept").await.as_deref(), Some("UPDATE_ROLLBACK_COMPLETE"));
 
     // An update that is cancelled.
-    account.begin("update-stack", "kept", &only(json!({"Seconds": "3000"}))).await.unwrap();
+    account.begin("update-stack", "kept", &only(json!({"Seconds": "3500"}))).await.unwrap();
     let refusal = account.begin("update-stack", "kept", &only(json!({"Name": "x"}))).await.unwrap_err();
     assert!(refusal.contains("is in UPDATE_IN_PROGRESS state and can not be updated."), "{refusal}");
     let refusal = account.cli.refused("cloudformation delete-stack --stack-name kept").await;
@@ -266,7 +268,7 @@ async fn failures_end_as_the_caller_asked() {
     assert_eq!(account.ended("stuck").await.as_deref(), Some("CREATE_COMPLETE"));
     let mut change = was.clone();
     change["Resources"]["Thing"] = thing(json!({"Size": "2"}));
-    change["Resources"]["Other"] = thing(json!({"Fail": "Update", "Seconds": "100"}));
+    change["Resources"]["Other"] = thing(json!({"Fail": "Update", "Seconds": "60"}));
     account.begin("update-stack", "stuck", &change).await.unwrap();
     assert_eq!(account.ended("stuck").await.as_deref(), Some("UPDATE_ROLLBACK_FAILED"));
     account.cli.ok("cloudformation continue-update-rollback --stack-name stuck").await;
@@ -275,7 +277,7 @@ async fn failures_end_as_the_caller_asked() {
     assert_eq!(account.ended("stuck").await.as_deref(), Some("UPDATE_ROLLBACK_COMPLETE"));
 
     // A stack that is deleted while it is being made.
-    account.begin("create-stack", "early", &only(json!({"Seconds": "3000"}))).await.unwrap();
+    account.begin("create-stack", "early", &only(json!({"Seconds": "3500"}))).await.unwrap();
     account.reaches("early", "CREATE_IN_PROGRESS").await;
     account.cli.ok("cloudformation delete-stack --stack-name early").await;
     account.reaches("early", "DELETE_IN_PROGRESS").await;
