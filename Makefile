@@ -30,7 +30,7 @@ endif
 
 # Names of tests that `make check` leaves to `make test`: they go through many lives, through every failure of every
 # call, or start processes, and take minutes together.
-LONG_TESTS := access:: any_properties binary:: clients:: cost::without create::a_write create::no_passing \
+LONG_TESTS := a_line_that_does_not_hold access:: after_a_killed_run any_properties binary:: clients:: cost::without create::a_write create::no_passing \
 	deploy:: every_property free_names:: hand_over:: in_place:: left_behind:: live_rotation:: model:: fence:: policy::every \
 	policy::without proxy:: readings:: replacement:: rollback:: scheduled_rotation:: secret_content:: simulation:: \
 	token::a_denied token_changes:: update::faults aws_cli_reads stacks:: terraform_keeps
@@ -67,6 +67,17 @@ local: $(STAMPS)/venv ## Serve a local AWS with the function and real Valkey nod
 	@$(CARGO) build --quiet --workspace --bins --locked
 	@$(TARGET)/debug/local-aws serve --bootstrap $(TARGET)/debug/bootstrap --template template.yaml --nodes \
 		--valkey-server $(VALKEY_SERVER) --aws-cli $(VENV)/bin/aws $(LOCAL_OPTIONS)
+
+# What the acceptance test is told: see docs/acceptance.md.
+ACCEPTANCE ?=
+
+.PHONY: acceptance
+acceptance: ## Play the life of the resource in your account and report what holds of docs/aws-calls.md (ACCEPTANCE="--vpc ...")
+	@$(CARGO) run --quiet --locked --package acceptance -- run $(ACCEPTANCE)
+
+.PHONY: acceptance-clean
+acceptance-clean: ## Remove everything that the acceptance test left in your account, by its tag
+	@$(CARGO) run --quiet --locked --package acceptance -- clean $(ACCEPTANCE)
 
 .PHONY: plan
 plan: ## Print what an Update would do, without AWS (OLD=old.json NEW=new.json, the properties of the resource)

@@ -72,6 +72,8 @@ pub struct Ledger {
     /// down: it could be a secret.
     values: BTreeMap<String, BTreeSet<String>>,
     sent: Mutex<BTreeSet<Shape>>,
+    /// A line that this AWS does not keep to.
+    broken: Option<usize>,
     record: Option<PathBuf>,
 }
 
@@ -98,13 +100,31 @@ impl Ledger {
                 values.entry(name.to_owned()).or_default().insert(value.to_owned());
             }
         }
-        Ok(Ledger { lines, values, sent: Mutex::default(), record: None })
+        Ok(Ledger { lines, values, sent: Mutex::default(), broken: None, record: None })
     }
 
     /// From now on every shape is written to a file of this process in `folder` when it is sent for the first time.
     #[must_use]
     pub fn recorded_in(self, folder: &Path) -> Ledger {
         Ledger { record: Some(folder.join(std::process::id().to_string())), ..self }
+    }
+
+    /// From now on calls are refused that need this line: an AWS that is not as the page says.
+    #[must_use]
+    pub fn with_broken_line(self, number: usize) -> Ledger {
+        Ledger { broken: Some(number), ..self }
+    }
+
+    /// The lines that make up a call, by number; none of a call that is not in the ledger.
+    pub fn lines_of(&self, service: &str, action: &str, params: &Value) -> Vec<usize> {
+        let (service, action) = (service.to_owned(), action.to_owned());
+        self.parts(&Shape { service, action, parameters: self.parameters(params) }).unwrap_or_default()
+    }
+
+    /// All lines as text, by number.
+    #[must_use]
+    pub fn texts(&self) -> Vec<String> {
+        self.lines.iter().map(ToString::to_string).collect()
     }
 
     /// How many lines there are, and how many of them rest on an assumption.
@@ -119,7 +139,8 @@ impl Ledger {
         let shape = Shape { service: service.to_owned(), action: action.to_owned(), parameters };
         let mut sent = self.sent.lock().unwrap_or_else(PoisonError::into_inner);
         if !sent.contains(&shape) {
-            if self.parts(&shape).is_none() {
+            let parts = self.parts(&shape);
+            if parts.is_none_or(|parts| self.broken.is_some_and(|broken| parts.contains(&broken))) {
                 return Err(shape);
             }
             if let Some(record) = &self.record
