@@ -7,7 +7,7 @@ use std::time::Duration;
 use clap::Args;
 use simulator::LocalAws;
 use simulator::cloudformation::SERVICE_TOKEN;
-use simulator::lambda::{Environment, Process};
+use simulator::lambda::{Environment, Workers};
 use simulator::nodes::Driver;
 use simulator::policy::Policy;
 use simulator::wire::credential::ADMINISTRATOR_KEY;
@@ -59,21 +59,25 @@ pub(crate) fn positive(text: &str) -> Result<f64, String> {
     if speed.is_finite() && speed > 0.0 { Ok(speed) } else { Err("it must be greater than 0".to_owned()) }
 }
 
-/// The compiled function as a process; what it says goes to standard error.
-fn function(aws: &LocalAws, program: &Path, speed: f64, endpoint: &str) -> Result<Process, String> {
+/// How many events the function handles at the same time.
+const WORKERS: usize = 8;
+
+/// The compiled function; what it says goes to standard error.
+async fn function(aws: &LocalAws, program: &Path, speed: f64, endpoint: &str) -> Result<Workers, String> {
     let environment = Environment {
         endpoint: endpoint.to_owned(),
         poll_interval: SIMULATED_POLL.div_f64(speed).max(SHORTEST_POLL),
         extra: vec![("RUST_LOG".to_owned(), "info".to_owned())],
     };
-    let (process, mut lines) = Process::start(aws.lambda(), program, &environment)
+    let (workers, mut lines) = Workers::start(aws, program, &environment, WORKERS)
+        .await
         .map_err(|e| format!("{} does not start: {e}", program.display()))?;
     tokio::spawn(async move {
         while let Some(line) = lines.recv().await {
             eprintln!("{}", line.text);
         }
     });
-    Ok(process)
+    Ok(workers)
 }
 
 pub(crate) async fn run(options: &Options) -> Result<(), String> {
@@ -96,9 +100,10 @@ pub(crate) async fn run(options: &Options) -> Result<(), String> {
         }
     });
     // Lives as long as the server does.
-    let function =
-        options.bootstrap.as_deref().map(|program| function(&aws, program, options.speed, &server.endpoint()));
-    let _function = function.transpose()?;
+    let _function = match &options.bootstrap {
+        Some(program) => Some(function(&aws, program, options.speed, &server.endpoint()).await?),
+        None => None,
+    };
     show(options, &server.endpoint(), driver.as_ref());
     std::future::pending().await
 }

@@ -14,7 +14,7 @@ use simulator::aws_cli;
 use simulator::cloudformation::{Outcome, StackStatus};
 use simulator::elasticache::UserGroup;
 use simulator::http::Server;
-use simulator::lambda::{Environment, Process};
+use simulator::lambda::{Environment, Workers};
 use simulator::nodes::{Driver, find_server};
 use tokio::process::Command;
 use tokio::task::JoinHandle;
@@ -31,7 +31,7 @@ pub(crate) struct Account {
     pub(crate) setup: Setup,
     server: Server,
     printed: Arc<Mutex<Vec<String>>>,
-    _process: Process,
+    _processes: Workers,
     _reader: JoinHandle<()>,
 }
 
@@ -42,6 +42,11 @@ impl Account {
 
     /// The program at this local AWS, with these variables in addition to the usual ones.
     pub(crate) async fn with(aws: LocalAws, variables: Vec<(String, String)>) -> Account {
+        Account::with_processes(aws, variables, 1).await
+    }
+
+    /// The same with several processes, each of which handles one event at a time.
+    pub(crate) async fn with_processes(aws: LocalAws, variables: Vec<(String, String)>, count: usize) -> Account {
         let server = simulator::http::serve(aws.clone(), (Ipv4Addr::LOCALHOST, 0).into()).await.unwrap();
         aws.answers().serve_at(&server.endpoint());
         let environment = Environment {
@@ -50,7 +55,7 @@ impl Account {
             extra: [("RUST_LOG".to_owned(), "debug".to_owned())].into_iter().chain(variables).collect(),
         };
         let program = Path::new(env!("CARGO_BIN_EXE_bootstrap"));
-        let (process, mut lines) = Process::start(aws.lambda(), program, &environment).unwrap();
+        let (processes, mut lines) = Workers::start(&aws, program, &environment, count).await.unwrap();
         let printed = Arc::new(Mutex::new(Vec::new()));
         let log = Arc::clone(&printed);
         let reader = tokio::spawn(async move {
@@ -58,7 +63,7 @@ impl Account {
                 log.lock().unwrap().push(line.text);
             }
         });
-        Account { setup: Setup::over_runtime_api(aws), server, printed, _process: process, _reader: reader }
+        Account { setup: Setup::over_runtime_api(aws), server, printed, _processes: processes, _reader: reader }
     }
 
     /// Where the local AWS listens.

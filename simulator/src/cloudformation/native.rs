@@ -23,12 +23,12 @@ pub(super) const FAILING: &str = "Local::CloudFormation::Failure";
 pub(super) const FAILED_ELSEWHERE: &str = "The following resource(s) failed: [Other]";
 
 /// What a resource is known by when it is made.
-type Made = (String, BTreeMap<String, String>);
+pub(super) type Made = (String, BTreeMap<String, String>);
 
 /// Types that are names and attributes: the property that may name them, what `Ref` gives, and the attributes that are
 /// there, with `{name}` for the name.
 type Opaque = (&'static str, &'static str, &'static str, &'static [(&'static str, &'static str)]);
-const OPAQUE: [Opaque; 17] = [
+const OPAQUE: [Opaque; 21] = [
     ("AWS::SSM::Parameter", "Name", "{name}", &[]),
     ("AWS::Lambda::Function", "FunctionName", "{name}", &[("Arn", "lambda:function:{name}")]),
     ("AWS::Lambda::Permission", "", "{name}", &[]),
@@ -52,6 +52,10 @@ const OPAQUE: [Opaque; 17] = [
     ("AWS::IAM::Policy", "", "{name}", &[]),
     ("AWS::Logs::LogGroup", "LogGroupName", "{name}", &[("Arn", "logs:log-group:{name}:*")]),
     ("AWS::KMS::Key", "", "{name}", &[("Arn", "kms:key/{name}"), ("KeyId", "{name}")]),
+    ("AWS::ApplicationAutoScaling::ScalableTarget", "ResourceId", "{name}", &[("Id", "{name}")]),
+    ("AWS::ApplicationAutoScaling::ScalingPolicy", "PolicyName", "arn:autoscaling:scalingPolicy:{name}", &[]),
+    ("AWS::Route53::HostedZone", "", "{name}", &[("Id", "{name}")]),
+    ("AWS::Route53::RecordSet", "Name", "{name}", &[]),
     ("AWS::EC2::InternetGateway", "", "{name}", &[("InternetGatewayId", "{name}")]),
     ("AWS::EC2::RouteTable", "", "{name}", &[("RouteTableId", "{name}")]),
     ("AWS::EC2::Route", "", "{name}", &[]),
@@ -69,6 +73,11 @@ const MADE: [&str; 6] = [
 /// Whether resources of this type can be made here.
 pub(super) fn knows(resource_type: &str) -> bool {
     MADE.contains(&resource_type) || OPAQUE.iter().any(|(known, ..)| *known == resource_type)
+}
+
+/// What a resource of a type without behaviour is known by, without making it.
+pub(super) fn without_behaviour(kind: &str, name: &str, properties: &Value) -> Option<Made> {
+    OPAQUE.iter().any(|(known, ..)| *known == kind).then(|| opaque(kind, name, properties))
 }
 
 pub(super) async fn create(operation: &Operation, name: &str, wanted: Resource) -> Result<Resource, Failure> {

@@ -42,6 +42,8 @@ pub(super) struct Wanted {
     tls: bool,
     password: bool,
     nodes: u32,
+    /// With shards, how many there are.
+    shards: Option<u32>,
     final_snapshot: bool,
 }
 
@@ -53,12 +55,23 @@ impl Wanted {
             other => other.to_string(),
         };
         let password = said("AuthTokenEnabled") == "true";
+        let number = |name: &str| said(name).parse::<u32>().ok();
+        let shards = number("NumNodeGroups");
+        let in_shards = shards.map(|shards| shards * (number("ReplicasPerNodeGroup").unwrap_or(0) + 1));
         Wanted {
             tls: password || said("TransitEncryptionEnabled") == "true",
             password,
-            nodes: said("NumCacheNodes").parse().unwrap_or(1),
+            nodes: in_shards.or_else(|| number("NumCacheNodes")).unwrap_or(1),
+            shards,
             final_snapshot: !said("FinalSnapshotIdentifier").is_empty(),
         }
+    }
+}
+
+impl Wanted {
+    /// Where clients begin.
+    fn first_endpoint(&self) -> &'static str {
+        if self.shards.is_some() { "ConfigurationEndPoint" } else { "PrimaryEndPoint" }
     }
 }
 
@@ -103,7 +116,7 @@ impl Demo {
     async fn connect(&self, created: &Outcome) -> Result<Cache, Failure> {
         self.screen.heading("Connect");
         let cache = Cache { authority: self.authority.clone(), password: self.password(created).await? };
-        let (primary, reader) = (endpoint(created, "PrimaryEndPoint")?, endpoint(created, "ReaderEndPoint")?);
+        let primary = endpoint(created, self.wanted.first_endpoint())?;
         let tls = self.wanted.tls;
         let scheme = if tls { "rediss" } else { "redis" };
 
@@ -115,7 +128,11 @@ impl Demo {
         let read = get(cache.connect(&primary, tls).await, "greeting").await;
         let read = expect_ok("GET on the primary", read)?;
         self.screen.check("GET on the primary", &Some("hello".to_owned()), &read)?;
-        self.replicated(&cache, &reader, "hello", &format!("GET on the reader endpoint, {scheme}://{reader}")).await?;
+        if self.wanted.shards.is_none() {
+            let reader = endpoint(created, "ReaderEndPoint")?;
+            let what = format!("GET on the reader endpoint, {scheme}://{reader}");
+            self.replicated(&cache, &reader, "hello", &what).await?;
+        }
 
         if self.wanted.password {
             let nobody = get(cache.without_password().connect(&primary, tls).await, "greeting").await;
@@ -165,6 +182,10 @@ impl Demo {
         let mut properties = self.properties.clone();
         properties["AllowedSecurityGroupIds"] = json!([APP_GROUP, WORKERS_GROUP]);
         properties["AllowedCidrBlocks"] = json!([OFFICE_BLOCK]);
+        if properties.get("DeletionProtection").is_some() {
+            // The demo deletes what it made.
+            properties["DeletionProtection"] = json!(false);
+        }
         let calls_before = self.aws.journal().len();
         self.update(created, &properties).await?;
 
@@ -183,17 +204,19 @@ impl Demo {
     }
 
     async fn add_a_node(&self, created: &Outcome, cache: &Cache, mut properties: Value) -> Result<Value, Failure> {
-        let wanted = self.wanted.nodes + 1;
-        self.screen.heading(&format!("Update: {} nodes to {wanted}", self.wanted.nodes));
-        properties["NumCacheNodes"] = json!(wanted);
+        let Wanted { nodes, shards, tls, .. } = self.wanted;
+        let (property, before) = shards.map_or(("NumCacheNodes", nodes), |shards| ("NumNodeGroups", shards));
+        let wanted = nodes / before * (before + 1);
+        self.screen.heading(&format!("Update: {property} from {before} to {}", before + 1));
+        properties[property] = json!(before + 1);
         let updated = self.update(created, &properties).await?;
-        let nodes = attribute(&updated, "Configuration.NumCacheNodes")?;
-        self.screen.check(&format!("nodes: {wanted}"), &wanted.to_string(), &nodes)?;
+        let found = attribute(&updated, "Configuration.NumCacheNodes")?;
+        self.screen.check(&format!("nodes: {wanted}"), &wanted.to_string(), &found)?;
+        if shards.is_some() {
+            return Ok(properties);
+        }
         let primary = endpoint(&updated, "PrimaryEndPoint")?;
-        expect_ok(
-            "SET on the primary",
-            set(cache.connect(&primary, self.wanted.tls).await, "greeting", "hello again").await,
-        )?;
+        expect_ok("SET on the primary", set(cache.connect(&primary, tls).await, "greeting", "hello again").await)?;
         let members = attribute(&updated, "Identifiers.MemberClusters")?;
         let newest = members.rsplit(',').next().unwrap_or_default().trim().to_owned();
         let address = self.member_endpoint(&newest)?;
@@ -247,7 +270,7 @@ impl Demo {
         self.screen.heading("Yours, until you press Enter");
         self.screen.fact("export AWS_ENDPOINT_URL", &self.endpoint);
         self.screen.fact("certificate to trust", &self.certificate.display().to_string());
-        self.screen.fact("primary", &endpoint(created, "PrimaryEndPoint").unwrap_or_default());
+        self.screen.fact("endpoint", &endpoint(created, self.wanted.first_endpoint()).unwrap_or_default());
         self.screen.fact("password", cache.password.as_deref().unwrap_or("none"));
         // A thread of its own: a pending read of the runtime would hold up the end after an interrupt.
         let (entered, enter) = tokio::sync::oneshot::channel();

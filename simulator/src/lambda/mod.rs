@@ -19,7 +19,7 @@ use tokio::sync::{Notify, oneshot};
 pub(crate) use invoke_api::Invoked;
 
 pub use delivery::{ByArn, Function, Invocation, RETRY_WAITS, deliver};
-pub use process::{Environment, Line, Process, Stream};
+pub use process::{Environment, Line, Process, Stream, Workers};
 
 /// Name of the function.
 pub const FUNCTION_NAME: &str = "elasticache-resource";
@@ -44,7 +44,8 @@ struct Inner {
 struct State {
     invocations: u64,
     queue: VecDeque<Pending>,
-    running: BTreeMap<String, Pending>,
+    /// With the address at which the process that has it reaches the Runtime API: each has its own.
+    running: BTreeMap<String, (String, Pending)>,
     failures: Vec<String>,
     attached: Option<Weak<dyn Function>>,
     /// Whether something has asked the Runtime API for events and not ended since.
@@ -109,15 +110,19 @@ impl Lambda {
         self.lock().failures.clone()
     }
 
-    /// The function's process is gone: what ran in it has failed.
-    pub fn runtime_exited(&self, how: &str) {
-        let running = {
+    /// The process that reached the Runtime API at this address is gone: what ran in it has failed.
+    pub fn runtime_exited(&self, api: &str, how: &str) {
+        let lost: Vec<Pending> = {
             let mut state = self.lock();
             state.served = false;
-            std::mem::take(&mut state.running)
+            let (lost, others) = std::mem::take(&mut state.running).into_iter().partition(|(_, (at, _))| at == api);
+            state.running = others;
+            let lost: BTreeMap<String, (String, Pending)> = lost;
+            lost.into_values().map(|(_, pending)| pending).collect()
         };
-        for (request_id, pending) in running {
-            self.finish(pending, Err(format!("RequestId: {request_id} Error: Runtime exited: {how}")));
+        for pending in lost {
+            let failure = format!("RequestId: {} Error: Runtime exited: {how}", pending.request_id);
+            self.finish(pending, Err(failure));
         }
     }
 

@@ -1,6 +1,7 @@
 //! A compiled function as a process, started as Lambda starts it.
 
 use std::io;
+use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
@@ -11,10 +12,15 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use super::{FUNCTION_NAME, Lambda};
+use crate::http::{self, Server};
+use crate::local_aws::LocalAws;
 use crate::world::REGION;
 
 /// Real time before a process that ended is started again, so that one that cannot start does not spin.
 const RESTART_PAUSE: Duration = Duration::from_millis(200);
+
+/// Where the runtime finds its API.
+const RUNTIME_API: &str = "AWS_LAMBDA_RUNTIME_API";
 
 /// What the process is started with.
 #[derive(Clone, Debug)]
@@ -25,6 +31,14 @@ pub struct Environment {
     pub poll_interval: Duration,
     /// Further variables, which win over the others.
     pub extra: Vec<(String, String)>,
+}
+
+impl Environment {
+    /// Where the process reaches the Runtime API.
+    fn runtime_api(&self) -> String {
+        let own = self.extra.iter().rev().find(|(name, _)| name == RUNTIME_API).map(|(_, api)| api.clone());
+        own.unwrap_or_else(|| self.endpoint.trim_start_matches("http://").trim_end_matches('/').to_owned())
+    }
 }
 
 /// One line that the process printed.
@@ -59,11 +73,48 @@ impl Process {
         environment: &Environment,
     ) -> io::Result<(Process, mpsc::UnboundedReceiver<Line>)> {
         let (lines, receiver) = mpsc::unbounded_channel();
+        Ok((Process::start_with(lambda, bootstrap, environment, lines)?, receiver))
+    }
+
+    fn start_with(
+        lambda: &Lambda,
+        bootstrap: &Path,
+        environment: &Environment,
+        lines: mpsc::UnboundedSender<Line>,
+    ) -> io::Result<Process> {
         let (lambda, bootstrap, environment) = (lambda.clone(), bootstrap.to_owned(), environment.clone());
         // The first start is not left to the supervisor: a wrong path is the caller's error.
         let first = spawn(&bootstrap, &environment, &lines)?;
-        let supervisor = tokio::spawn(supervise(lambda, bootstrap, environment, lines, first));
-        Ok((Process { supervisor }, receiver))
+        Ok(Process { supervisor: tokio::spawn(supervise(lambda, bootstrap, environment, lines, first)) })
+    }
+}
+
+/// Several processes of the function, as Lambda starts them when events come at the same time: each handles one at a time.
+#[derive(Debug)]
+pub struct Workers {
+    _processes: Vec<Process>,
+    // The Runtime API of each, by whose address it is known.
+    _servers: Vec<Server>,
+}
+
+impl Workers {
+    /// Starts `count` processes of `bootstrap`. The receiver gets every line that they print.
+    pub async fn start(
+        aws: &LocalAws,
+        bootstrap: &Path,
+        environment: &Environment,
+        count: usize,
+    ) -> io::Result<(Workers, mpsc::UnboundedReceiver<Line>)> {
+        let (lines, receiver) = mpsc::unbounded_channel();
+        let (mut processes, mut servers) = (Vec::new(), Vec::new());
+        for _ in 0..count {
+            let server = http::serve(aws.clone(), (Ipv4Addr::LOCALHOST, 0).into()).await?;
+            let mut environment = environment.clone();
+            environment.extra.push((RUNTIME_API.to_owned(), server.address.to_string()));
+            processes.push(Process::start_with(aws.lambda(), bootstrap, &environment, lines.clone())?);
+            servers.push(server);
+        }
+        Ok((Workers { _processes: processes, _servers: servers }, receiver))
     }
 }
 
@@ -81,7 +132,7 @@ async fn supervise(
     mut child: Child,
 ) {
     loop {
-        lambda.runtime_exited(&ended(child.wait().await));
+        lambda.runtime_exited(&environment.runtime_api(), &ended(child.wait().await));
         tokio::time::sleep(RESTART_PAUSE).await;
         match spawn(&bootstrap, &environment, &lines) {
             Ok(next) => child = next,
@@ -100,14 +151,14 @@ fn ended(status: io::Result<ExitStatus>) -> String {
 }
 
 fn spawn(bootstrap: &Path, environment: &Environment, lines: &mpsc::UnboundedSender<Line>) -> io::Result<Child> {
-    let api = environment.endpoint.trim_start_matches("http://").trim_end_matches('/');
+    let api = environment.runtime_api();
     let mut child = Command::new(bootstrap)
         .env_clear()
         .envs([
             ("PATH", "/usr/local/bin:/usr/bin:/bin"),
             ("LANG", "en_US.UTF-8"),
             ("TZ", ":UTC"),
-            ("AWS_LAMBDA_RUNTIME_API", api),
+            (RUNTIME_API, api.as_str()),
             ("AWS_REGION", REGION),
             ("AWS_DEFAULT_REGION", REGION),
             ("AWS_ACCESS_KEY_ID", "AKIDFUNCTION"),

@@ -18,7 +18,10 @@ impl Lambda {
     pub async fn runtime_api(&self, request: Request<Bytes>, _clock: &Clock) -> Response<Bytes> {
         let path: Vec<&str> = request.uri().path().strip_prefix(PREFIX).unwrap_or_default().split('/').collect();
         match (request.method(), path.as_slice()) {
-            (&Method::GET, ["invocation", "next"]) => self.next().await,
+            (&Method::GET, ["invocation", "next"]) => {
+                let host = request.headers().get(http::header::HOST).and_then(|host| host.to_str().ok());
+                self.next(host.unwrap_or_default()).await
+            }
             (&Method::POST, ["invocation", id, "response"]) => self.done(id, Ok(returned(request.body()))),
             (&Method::POST, ["invocation", id, "error"]) => self.done(id, Err(failure(request.body()))),
             (&Method::POST, ["init", "error"]) => self.init_failed(&failure(request.body())),
@@ -27,18 +30,18 @@ impl Lambda {
     }
 
     /// Hands out the next event.
-    async fn next(&self) -> Response<Bytes> {
+    async fn next(&self, api: &str) -> Response<Bytes> {
         self.lock().served = true;
         loop {
             let arrived = self.0.arrived.notified();
-            if let Some(response) = self.hand_out() {
+            if let Some(response) = self.hand_out(api) {
                 return response;
             }
             arrived.await;
         }
     }
 
-    fn hand_out(&self) -> Option<Response<Bytes>> {
+    fn hand_out(&self, api: &str) -> Option<Response<Bytes>> {
         let mut state = self.lock();
         let pending = state.queue.pop_front()?;
         let deadline = wall_clock() + MAX_TIMEOUT;
@@ -50,7 +53,7 @@ impl Lambda {
             .header("Content-Type", "application/json")
             .body(Bytes::from(pending.event.to_string()))
             .ok()?;
-        state.running.insert(pending.request_id.clone(), pending);
+        state.running.insert(pending.request_id.clone(), (api.to_owned(), pending));
         // A second process may wait for what is still in the queue.
         if !state.queue.is_empty() {
             self.0.arrived.notify_one();
@@ -59,7 +62,7 @@ impl Lambda {
     }
 
     fn done(&self, request_id: &str, result: Result<Value, String>) -> Response<Bytes> {
-        let Some(pending) = self.lock().running.remove(request_id) else {
+        let Some((_, pending)) = self.lock().running.remove(request_id) else {
             return refusal(StatusCode::BAD_REQUEST, "InvalidRequestID", request_id);
         };
         self.finish(pending, result);

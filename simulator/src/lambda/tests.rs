@@ -74,7 +74,7 @@ async fn a_call_that_waits_reaches_a_process() {
     let id = header(&event, "Lambda-Runtime-Aws-Request-Id");
     runtime(lambda, "POST", &format!("invocation/{id}/response"), r#"["a step"]"#).await;
     assert_eq!(call.answered().await.body(), r#"["a step"]"#);
-    lambda.runtime_exited("exit status: 1");
+    lambda.runtime_exited("", "exit status: 1");
     assert!(!lambda.is_served());
 }
 
@@ -110,7 +110,7 @@ async fn errors_and_a_lost_process_fail_the_invocation() {
 
     let invoked = Function::invoke(&lambda, json!(2));
     runtime(&lambda, "GET", "invocation/next", "").await;
-    lambda.runtime_exited("signal: 9");
+    lambda.runtime_exited("", "signal: 9");
     assert!(invoked.await.unwrap_err().ends_with("Runtime exited: signal: 9"));
 
     let invoked = Function::invoke(&lambda, json!(3));

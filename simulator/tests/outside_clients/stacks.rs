@@ -191,6 +191,9 @@ async fn a_stack_lives_as_the_aws_cli_shows_it() {
 
     // A replacement: the new thing first, then what depends on it, and the old thing last.
     account.begin("update-stack", "app", &template("two")).await.unwrap();
+    // Until that has happened the stack exports what it did.
+    let exports = account.cli.ok("cloudformation list-exports").await;
+    assert!(exports["Exports"].as_array().unwrap().iter().any(|export| export["Name"] == "the-note"), "{exports}");
     assert_eq!(account.ended("app").await.as_deref(), Some("UPDATE_COMPLETE"));
     let update = account.events("app").await.split_off(expected.len());
     let moves: Vec<(&str, &str)> = update.iter().map(|(id, status, _)| (id.as_str(), status.as_str())).collect();

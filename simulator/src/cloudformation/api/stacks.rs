@@ -182,7 +182,9 @@ impl CloudFormation {
 impl StackRecord {
     /// From now on the stack is to be this; its id.
     pub(super) fn begin_with(&mut self, deployed: Deployed, on_failure: OnStackFailure, status: &str) -> String {
-        self.deployed = deployed;
+        // What it gives and takes stays until the operation has brought other things.
+        let Deployed { outputs, imports, .. } = std::mem::replace(&mut self.deployed, Deployed::nothing());
+        self.deployed = Deployed { outputs, imports, ..deployed };
         self.on_failure = on_failure;
         self.is_deleted_early = false;
         status.clone_into(&mut self.status);

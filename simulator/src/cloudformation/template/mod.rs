@@ -16,6 +16,7 @@ use std::sync::LazyLock;
 
 use serde_json::{Map, Value};
 
+use super::native::without_behaviour;
 use super::stack::{RESOURCE_TYPE, SERVICE_TOKEN};
 pub(crate) use parameters::{Parameters, values};
 use references::{Reference, references};
@@ -105,7 +106,7 @@ fn cache_in(text: &str, given: &BTreeMap<&str, Value>) -> Result<(String, Value)
     given.insert("ServiceToken".to_owned(), SERVICE_TOKEN.to_owned());
     given.retain(|name, _| template.section("Parameters").contains_key(name));
     let parameters = values(&template, &given)?;
-    let (exports, known) = (|_: &str| Some(SERVICE_TOKEN.to_owned()), BTreeMap::new());
+    let exports = |_: &str| Some(SERVICE_TOKEN.to_owned());
     let names = StackNames { id: "", name: "" };
     let scope = Scope::new(&template, &parameters, names, &exports)?;
     let resources = template.resources(scope.conditions());
@@ -115,9 +116,22 @@ fn cache_in(text: &str, given: &BTreeMap<&str, Value>) -> Result<(String, Value)
         (Some(found), 0) => found,
         (Some(_), more) => return Err(format!("there are {} resources of type {RESOURCE_TYPE}, not one", more + 1)),
     };
-    let needed = template.dependencies(resource, scope.conditions());
+    // What has no behaviour is as good as made.
+    let (mut known, mut needed) = (BTreeMap::new(), Vec::new());
+    for name in template.dependencies(resource, scope.conditions()) {
+        let declared = &template.section("Resources")[&name];
+        let properties = scope.resolve(&declared["Properties"], &BTreeMap::new());
+        let made = properties.ok().and_then(|properties| {
+            without_behaviour(declared["Type"].as_str().unwrap_or_default(), &name, &properties)
+        });
+        match made {
+            Some((physical_id, attributes)) => {
+                known.insert(name, Known { physical_id, attributes, is_custom: false });
+            }
+            None => needed.push(name),
+        }
+    }
     if !needed.is_empty() {
-        let needed: Vec<&str> = needed.iter().map(String::as_str).collect();
         return Err(format!(
             "{logical_id} needs other resources of the template ({}): a whole template is deployed through the API of \
              CloudFormation, with local-aws serve",
@@ -127,7 +141,7 @@ fn cache_in(text: &str, given: &BTreeMap<&str, Value>) -> Result<(String, Value)
     Ok(((*logical_id).to_owned(), scope.resolve(&resource["Properties"], &known)?))
 }
 
-/// Names of the resources of a template beside one of them.
+/// Names of the resources of a template besides one of them.
 pub fn other_resources(path: &Path, logical_id: &str) -> Result<Vec<String>, String> {
     let all = read(path)?;
     let names = all["Resources"].as_object().into_iter().flat_map(Map::keys);

@@ -177,6 +177,7 @@ fn a_cache_that_needs_other_resources_is_not_taken_for_one_that_does_not() {
     let said = cache_in(
         &TEMPLATE
             .replace("Nodes: !Ref Nodes\n", "Nodes: !GetAtt Topic.Count\n")
+            .replace("  Topic: {Type: \"AWS::SNS::Topic\"", "  Topic: {Type: \"AWS::EC2::VPC\"")
             .replace(", Condition: IsProduction", ""),
         &given(),
     );
