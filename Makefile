@@ -92,7 +92,7 @@ test: lint-templates fmt clippy deny cdk $(STAMPS)/clients ## Run all checks and
 	VALKEY_SERVER=$(VALKEY_SERVER) REQUIRE_VALKEY=1 AWS_CLI=$(BIN)/aws REQUIRE_AWS_CLI=1 \
 		NODE=$(BIN)/node REQUIRE_CLIENTS=1 $(TESTS)
 	$(CARGO) test --workspace --locked --test it -- --ignored ledger::every_line_is_sent
-	$(MAKE) --no-print-directory doc
+	$(MAKE) --no-print-directory deployments doc
 
 # The first seed of the simulation, and how many there are. `make test` takes the first 300, always the same.
 SEED ?= random
@@ -164,6 +164,10 @@ release: $(STAMPS)/package-tools $(addprefix release-binary-,$(ARCHITECTURES)) #
 	mkdir -p cdk/function && rm -f cdk/function/*.zip && cp $(RELEASE)/function-*.zip cdk/function/
 	$(MAKE) --no-print-directory cdk
 	$(BIN)/python scripts/release.py $(RELEASE_BINARIES) --output $(RELEASE) --package cdk/dist/js/*.tgz cdk/dist/python/*.whl
+ifneq ($(filter x86_64,$(ARCHITECTURES)),)
+	$(CARGO) build --workspace --bins --locked
+	RELEASE=$(RELEASE) $(DEPLOY)
+endif
 
 BINARIES := $(addprefix release-binary-,x86_64 arm64)
 .PHONY: $(BINARIES)
@@ -175,6 +179,16 @@ $(BINARIES): release-binary-%: $(STAMPS)/package-tools
 		cargo lambda build --release --locked --package elasticache-resource --bin bootstrap --target $(TRIPLE_$*)
 	mkdir -p $(RELEASE_TARGET)/$* && cp $(RELEASE_TARGET)/lambda/bootstrap/bootstrap $(RELEASE_TARGET)/$*/bootstrap
 	$(BIN)/python scripts/glibc.py --newest $(NEWEST_GLIBC) --architecture $* $(RELEASE_TARGET)/$*/bootstrap
+
+.PHONY: deployments
+deployments: $(STAMPS)/cdk $(STAMPS)/venv ## Deploy the files of a release and the CDK's example on the local AWS
+	$(CARGO) build --workspace --bins --locked
+	$(BIN)/python scripts/release.py --binary x86_64=$(TARGET)/debug/bootstrap --output $(TARGET)/debug-release-files
+	RELEASE=$(TARGET)/debug-release-files $(DEPLOY)
+
+# In RELEASE are the files of a release.
+DEPLOY := LOCAL_AWS=$(TARGET)/debug/local-aws CDK_TEMPLATE=cdk/dist/example.template.json BIN=$(BIN) \
+	VALKEY_SERVER=$(VALKEY_SERVER) $(BIN)/python scripts/deployments.py
 
 .PHONY: bench
 bench: ## Measure start-up, time, memory and size of the release build beside a minimal handler

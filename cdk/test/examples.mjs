@@ -37,6 +37,8 @@ test("the example in TypeScript is synthesised with the package as npm gets it",
   execFileSync("tar", ["xzf", packed, "--strip-components=1", "--directory", join(modules, "elasticache-resource-cdk")]);
   for (const name of ["aws-cdk-lib", "constructs"]) symlinkSync(here(`../node_modules/${name}`), join(modules, name));
   typescript = synthesised(process.execPath, "app.ts", folder);
+  // For the test that deploys it on the local AWS.
+  cpSync(typescript, here("../dist/example.template.json"));
   const { Resources } = JSON.parse(readFileSync(typescript, "utf8"));
   assert.equal(Object.values(Resources).filter(({ Type }) => Type === "Custom::ElastiCache").length, 1);
   // W3005: dependencies that a reference brings already, which the CDK adds on purpose.

@@ -1,0 +1,213 @@
+#!/usr/bin/env python3
+"""Deploys what people get of this project on the local AWS, with the AWS CLI and the function as it is packed: the files of a
+release, as the README says, and the example of the CDK.
+
+Not among the tests that `unittest discover` finds, because it needs what is compiled and built: `make deployments`.
+"""
+
+import http.server
+import json
+import os
+import re
+import socket
+import ssl
+import subprocess
+import tempfile
+import threading
+import time
+import unittest
+import urllib.parse
+import zipfile
+from pathlib import Path
+
+PROJECT = Path(__file__).resolve().parent.parent
+LOCAL_AWS = os.environ["LOCAL_AWS"]
+# The folder that `make release` writes, and the template that the example of the CDK becomes.
+RELEASE = Path(os.environ["RELEASE"]).resolve()
+CDK_TEMPLATE = Path(os.environ["CDK_TEMPLATE"]).resolve()
+BIN = Path(os.environ["BIN"])
+
+# Every local AWS has this network.
+NETWORK = {
+    "VPC": "vpc-0a1b2c3d4e5f60001",
+    "SUBNETS": "subnet-0a000000000000001,subnet-0a000000000000002",
+    "APP": "sg-0a00000000000aa01",
+    "BUCKET": "my-bucket",
+}
+
+
+class Bucket(http.server.BaseHTTPRequestHandler):
+    """As much of S3 as `aws cloudformation package` needs; the local AWS has none."""
+
+    objects: dict[str, bytes] = {}
+    parts: dict[str, dict[int, bytes]] = {}
+
+    def do_HEAD(self) -> None:
+        self.answer(200 if self.path in self.objects else 404)
+
+    def do_PUT(self) -> None:
+        key, query = self.asked()
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        if "partNumber" in query:
+            self.parts.setdefault(key, {})[int(query["partNumber"][0])] = body
+        else:
+            self.objects[key] = body
+        self.answer(200)
+
+    def do_POST(self) -> None:
+        """Begins and ends the upload of a large object in parts."""
+        key, query = self.asked()
+        self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        if "uploads" in query:
+            self.answer(200, "<InitiateMultipartUploadResult><UploadId>any</UploadId></InitiateMultipartUploadResult>")
+        else:
+            self.objects[key] = b"".join(body for _, body in sorted(self.parts[key].items()))
+            self.answer(200, "<CompleteMultipartUploadResult><ETag>any</ETag></CompleteMultipartUploadResult>")
+
+    def asked(self) -> tuple[str, dict[str, list[str]]]:
+        url = urllib.parse.urlsplit(self.path)
+        return url.path, urllib.parse.parse_qs(url.query, keep_blank_values=True)
+
+    def answer(self, status: int, body: str = "") -> None:
+        self.send_response(status)
+        self.send_header("ETag", '"any"')
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body.encode())
+
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+
+class Deployments(unittest.TestCase):
+    maxDiff = None
+
+    @classmethod
+    def setUpClass(cls) -> None:
+        cls.folder = Path(cls.enterClassContext(tempfile.TemporaryDirectory()))
+        with zipfile.ZipFile(RELEASE / "function-x86_64.zip") as archive:
+            cls.assert_lambda_can_start(archive.getinfo("bootstrap"))
+            archive.extract("bootstrap", cls.folder)
+        (cls.folder / "bootstrap").chmod(0o755)
+        bucket = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Bucket)
+        threading.Thread(target=bucket.serve_forever, daemon=True).start()
+        cls.addClassCleanup(bucket.server_close)
+        cls.addClassCleanup(bucket.shutdown)
+        log = cls.enterClassContext((cls.folder / "log").open("w"))
+        cls.aws = subprocess.Popen(
+            [LOCAL_AWS, "serve", "--port", "0", "--speed", "600", "--nodes", "--bootstrap", cls.folder / "bootstrap"],
+            stdout=subprocess.PIPE, stderr=log, text=True)
+        cls.addClassCleanup(cls.end)
+        endpoint = re.search(r"http://\S+?(?=[,\s])", cls.aws.stdout.readline())[0]
+        cls.environment = {
+            "PATH": f"{BIN}:{os.environ['PATH']}", "HOME": str(cls.folder), **NETWORK,
+            "AWS_ENDPOINT_URL": endpoint, "AWS_ENDPOINT_URL_S3": f"http://127.0.0.1:{bucket.server_port}",
+            "AWS_ACCESS_KEY_ID": "AKIAIOSFODNN7EXAMPLE", "AWS_SECRET_ACCESS_KEY": "any", "AWS_DEFAULT_REGION": "us-east-1",
+            # Plain bytes in the bucket.
+            "AWS_REQUEST_CHECKSUM_CALCULATION": "when_required",
+        }
+        for line in cls.aws.stdout:
+            if found := re.search(r"AWS_ACCESS_KEY_ID=(\S+)", line):
+                cls.environment["AWS_ACCESS_KEY_ID"] = found[1]
+            if found := re.search(r"--certificate (\S+)", line):
+                cls.certificate = found[1]
+            if "Ctrl-C" in line:
+                break
+
+    @staticmethod
+    def assert_lambda_can_start(entry: zipfile.ZipInfo) -> None:
+        assert entry.external_attr >> 16 & 0o111 == 0o111, "bootstrap is not executable"
+
+    @classmethod
+    def end(cls) -> None:
+        cls.aws.terminate()
+        cls.aws.wait()
+        cls.aws.stdout.close()
+
+    def run_shell(self, script: str, cwd: Path) -> str:
+        run = subprocess.run(["bash", "-euc", script], cwd=cwd, env=self.environment, capture_output=True, text=True)
+        if run.returncode:
+            said = [line for line in run.stderr.splitlines() if "Uploading" not in line]
+            if events := re.search(r"^aws cloudformation describe-stack-events .*$", run.stderr, re.MULTILINE):
+                query = "StackEvents[?contains(ResourceStatus, 'FAILED')].[LogicalResourceId, ResourceStatusReason]"
+                said.append(self.run_shell(f'{events[0]} --query "{query}"', cwd))
+            log = (self.folder / "log").read_text().splitlines()[-5:]
+            self.fail("\n".join([script, *said, *log]))
+        return run.stdout
+
+    def stack(self, name: str) -> dict:
+        return json.loads(self.run_shell(f"aws cloudformation describe-stacks --stack-name {name}", PROJECT))["Stacks"][0]
+
+    def assert_deleted(self, name: str, delete: str) -> None:
+        """The waiter of the CLI looks every half minute only."""
+        stack_id = self.stack(name)["StackId"]
+        self.run_shell(delete, PROJECT)
+        status = "DELETE_IN_PROGRESS"
+        while status == "DELETE_IN_PROGRESS":
+            time.sleep(0.5)
+            status = self.stack(stack_id)["StackStatus"]
+        self.assertEqual(status, "DELETE_COMPLETE", name)
+
+    def test_a_release_is_installed_as_the_readme_says(self):
+        section = (PROJECT / "README.md").read_text().split("**(a) From the files of a release**")[1].split("For Graviton")[0]
+        blocks = re.findall(r"```sh\n(.*?)```", section, re.DOTALL)
+        self.assertEqual(len(blocks), 2)
+        for block in blocks:
+            self.run_shell(block, RELEASE)
+        packed = (RELEASE / "packaged.yaml")
+        self.addCleanup(packed.unlink)
+        zips = [body for body in Bucket.objects.values() if body == (RELEASE / "function-x86_64.zip").read_bytes()]
+        self.assertEqual(len(zips), 1)
+        for name in ("elasticache-resource", "my-cache"):
+            self.assertEqual(self.stack(name)["StackStatus"], "CREATE_COMPLETE", name)
+        [removal] = re.findall(r"```sh\n(aws cloudformation delete-stack.*?)```", (PROJECT / "README.md").read_text(), re.DOTALL)
+        self.assert_deleted("my-cache", "aws cloudformation delete-stack --stack-name my-cache")
+        self.assert_deleted("elasticache-resource", removal)
+
+    def test_the_example_of_the_cdk_is_deployed_updated_and_deleted(self):
+        template = self.folder / "template.json"
+        plain = json.loads(CDK_TEMPLATE.read_text())
+        # Says only which version of the CDK made the template, in the stack of its bucket.
+        plain.get("Parameters", {}).pop("BootstrapVersion", None)
+        plain.pop("Rules", None)
+        caches = [name for name, resource in plain["Resources"].items() if resource["Type"] == "Custom::ElastiCache"]
+        [counter] = [name for name in plain["Resources"] if re.fullmatch(r"Counter[0-9A-F]{8}", name)]
+        variables = plain["Resources"][counter]["Properties"]["Environment"]["Variables"]
+        plain["Outputs"] = {name.replace("_", ""): {"Value": value} for name, value in variables.items()}
+        deploy = f"aws cloudformation deploy --stack-name shop --template-file {template} --capabilities CAPABILITY_IAM"
+
+        template.write_text(json.dumps(plain))
+        self.run_shell(deploy, PROJECT)
+        stack = self.stack("shop")
+        self.assertEqual(stack["StackStatus"], "CREATE_COMPLETE")
+        outputs = {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
+        self.assertEqual(outputs["REDISTLS"], "true")
+        self.assertEqual(self.answers(outputs), ["+OK", "+PONG"])
+
+        plain["Resources"][caches[0]]["Properties"]["NodeType"] = "cache.t4g.medium"
+        template.write_text(json.dumps(plain))
+        self.run_shell(deploy, PROJECT)
+        self.assertEqual(self.stack("shop")["StackStatus"], "UPDATE_COMPLETE")
+        self.assertEqual(self.answers(outputs), ["+OK", "+PONG"])
+
+        self.assert_deleted("shop", "aws cloudformation delete-stack --stack-name shop")
+        left = json.loads(self.run_shell("aws elasticache describe-replication-groups", PROJECT))
+        self.assertEqual(left["ReplicationGroups"], [])
+
+    def answers(self, outputs: dict[str, str]) -> list[str]:
+        """What the cache says to an application that knows its environment alone."""
+        get = f"aws secretsmanager get-secret-value --secret-id {outputs['REDISSECRETARN']}"
+        secret = json.loads(json.loads(self.run_shell(get, PROJECT))["SecretString"])
+        password = secret[outputs["REDISSECRETKEY"]]
+        context = ssl.create_default_context(cafile=self.certificate)
+        # Host names of nodes lead to this machine only in the client of the local AWS.
+        where = ("127.0.0.1", int(outputs["REDISPORT"]))
+        with socket.create_connection(where, timeout=10) as plain:
+            tls = context.wrap_socket(plain, server_hostname=outputs["REDISHOST"])
+            tls.sendall(f"AUTH {password}\r\nPING\r\n".encode())
+            with tls.makefile("r") as lines:
+                return [lines.readline().strip(), lines.readline().strip()]
+
+
+if __name__ == "__main__":
+    unittest.main()
