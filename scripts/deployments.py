@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Deploys what people get of this project on the local AWS, with the AWS CLI and the function as it is packed: the files of a
-release, as the README says, and the example of the CDK.
+release, as docs/install.md says, and the example of the CDK.
 
 Not among the tests that `unittest discover` finds, because it needs what is compiled and built: `make deployments`.
 """
@@ -148,8 +148,9 @@ class Deployments(unittest.TestCase):
             status = self.stack(stack_id)["StackStatus"]
         self.assertEqual(status, "DELETE_COMPLETE", name)
 
-    def test_a_release_is_installed_as_the_readme_says(self):
-        section = (PROJECT / "README.md").read_text().split("**(a) From the files of a release**")[1].split("For Graviton")[0]
+    def test_a_release_is_installed_as_the_guide_says(self):
+        guide = (PROJECT / "docs" / "install.md").read_text()
+        section = guide.split("## From the files of a release")[1].split("For Graviton")[0]
         blocks = re.findall(r"```sh\n(.*?)```", section, re.DOTALL)
         self.assertEqual(len(blocks), 2)
         for block in blocks:
@@ -160,7 +161,7 @@ class Deployments(unittest.TestCase):
         self.assertEqual(len(zips), 1)
         for name in ("elasticache-resource", "my-cache"):
             self.assertEqual(self.stack(name)["StackStatus"], "CREATE_COMPLETE", name)
-        [removal] = re.findall(r"```sh\n(aws cloudformation delete-stack.*?)```", (PROJECT / "README.md").read_text(), re.DOTALL)
+        [removal] = re.findall(r"```sh\n(aws cloudformation delete-stack.*?)```", guide, re.DOTALL)
         self.assert_deleted("my-cache", "aws cloudformation delete-stack --stack-name my-cache")
         self.assert_deleted("elasticache-resource", removal)
 

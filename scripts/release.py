@@ -106,15 +106,16 @@ def main() -> int:
         sys.exit(f"there is no processor {', '.join(unknown)}: write {' or '.join(ARCHITECTURES)}")
     output: Path = arguments.output
     shutil.rmtree(output, ignore_errors=True)
-    (output / "examples").mkdir(parents=True)
+    output.mkdir(parents=True)
     for architecture, binary in binaries.items():
         write_zip(Path(binary), output / f"function-{architecture}.zip")
         suffix = "" if architecture == ARCHITECTURES[0] else f"-{architecture}"
         write_template(architecture, output / f"release-template{suffix}.yaml")
-    for name in ("README.md", "CHANGELOG.md", "LICENSE-APACHE", "LICENSE-MIT"):
-        shutil.copyfile(PROJECT / name, output / name)
-    for example in sorted((PROJECT / "examples").glob("*.yaml")):
-        shutil.copyfile(example, output / "examples" / example.name)
+    for pattern in ("README.md", "CHANGELOG.md", "LICENSE-*", "docs/*.md", "examples/*.yaml", "lint/*.*", "schema/[ct]*.json"):
+        for source in PROJECT.glob(pattern):
+            copy = output / source.relative_to(PROJECT)
+            copy.parent.mkdir(exist_ok=True)
+            shutil.copyfile(source, copy)
     for package in arguments.package:
         shutil.copyfile(package, output / package.name)
     sums = [f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.relative_to(output)}\n"
