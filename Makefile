@@ -166,7 +166,7 @@ release: $(STAMPS)/package-tools $(addprefix release-binary-,$(ARCHITECTURES)) #
 	$(BIN)/python scripts/release.py $(RELEASE_BINARIES) --output $(RELEASE) --package cdk/dist/js/*.tgz cdk/dist/python/*.whl
 ifneq ($(filter x86_64,$(ARCHITECTURES)),)
 	$(CARGO) build --workspace --bins --locked
-	RELEASE=$(RELEASE) $(DEPLOY)
+	RELEASE=$(abspath $(RELEASE)) $(DEPLOY)
 endif
 
 BINARIES := $(addprefix release-binary-,x86_64 arm64)
@@ -184,10 +184,10 @@ $(BINARIES): release-binary-%: $(STAMPS)/package-tools
 deployments: $(STAMPS)/cdk $(STAMPS)/venv ## Deploy the files of a release and the CDK's example on the local AWS
 	$(CARGO) build --workspace --bins --locked
 	$(BIN)/python scripts/release.py --binary x86_64=$(TARGET)/debug/bootstrap --output $(TARGET)/debug-release-files
-	RELEASE=$(TARGET)/debug-release-files $(DEPLOY)
+	RELEASE=$(abspath $(TARGET)/debug-release-files) $(DEPLOY)
 
 # In RELEASE are the files of a release.
-DEPLOY := LOCAL_AWS=$(TARGET)/debug/local-aws CDK_TEMPLATE=cdk/dist/example.template.json BIN=$(BIN) \
+DEPLOY := LOCAL_AWS=$(abspath $(TARGET)/debug/local-aws) CDK_TEMPLATE=$(abspath cdk/dist/example.template.json) BIN=$(BIN) \
 	VALKEY_SERVER=$(VALKEY_SERVER) $(BIN)/python scripts/deployments.py
 
 .PHONY: bench

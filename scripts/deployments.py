@@ -12,6 +12,7 @@ import re
 import socket
 import ssl
 import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -23,8 +24,8 @@ from pathlib import Path
 PROJECT = Path(__file__).resolve().parent.parent
 LOCAL_AWS = os.environ["LOCAL_AWS"]
 # The folder that `make release` writes, and the template that the example of the CDK becomes.
-RELEASE = Path(os.environ["RELEASE"]).resolve()
-CDK_TEMPLATE = Path(os.environ["CDK_TEMPLATE"]).resolve()
+RELEASE = Path(os.environ["RELEASE"])
+CDK_TEMPLATE = Path(os.environ["CDK_TEMPLATE"])
 BIN = Path(os.environ["BIN"])
 
 # Every local AWS has this network.
@@ -204,11 +205,18 @@ class Deployments(unittest.TestCase):
         # Host names of nodes lead to this machine only in the client of the local AWS.
         where = ("127.0.0.1", int(outputs["REDISPORT"]))
         with socket.create_connection(where, timeout=10) as plain:
-            tls = context.wrap_socket(plain, server_hostname=outputs["REDISHOST"])
-            tls.sendall(f"AUTH {password}\r\nPING\r\n".encode())
-            with tls.makefile("r") as lines:
+            with context.wrap_socket(plain, server_hostname=outputs["REDISHOST"]) as tls, tls.makefile("r") as lines:
+                tls.sendall(f"AUTH {password}\r\nPING\r\n".encode())
                 return [lines.readline().strip(), lines.readline().strip()]
 
 
+def main() -> int:
+    """Each test in a process of its own, at the same time: most of the time the AWS CLI waits."""
+    names = unittest.TestLoader().getTestCaseNames(Deployments)
+    tests = [subprocess.Popen([sys.executable, "-m", "unittest", f"deployments.Deployments.{name}"],
+                              cwd=Path(__file__).parent) for name in names]
+    return max(test.wait() for test in tests)
+
+
 if __name__ == "__main__":
-    unittest.main()
+    sys.exit(main())
