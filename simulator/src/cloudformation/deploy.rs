@@ -229,7 +229,7 @@ impl Context {
             Ok(outputs)
         })?;
         aws.with(|world, _| {
-            let exports = world.cloudformation.all_exports();
+            let exports = world.cloudformation.exports_of_stacks();
             for name in outputs.iter().filter_map(|output| output.export.as_ref()) {
                 if let Some((_, owner)) = exports.get(name).filter(|(_, owner)| *owner != self.stack_id) {
                     let owner = owner.split('/').nth(1).unwrap_or_default();

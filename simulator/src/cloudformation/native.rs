@@ -28,10 +28,11 @@ pub(super) type Made = (String, BTreeMap<String, String>);
 /// Types that are names and attributes: the property that may name them, what `Ref` gives, and the attributes that are
 /// there, with `{name}` for the name.
 type Opaque = (&'static str, &'static str, &'static str, &'static [(&'static str, &'static str)]);
-const OPAQUE: [Opaque; 21] = [
+const OPAQUE: [Opaque; 25] = [
     ("AWS::SSM::Parameter", "Name", "{name}", &[]),
     ("AWS::Lambda::Function", "FunctionName", "{name}", &[("Arn", "lambda:function:{name}")]),
     ("AWS::Lambda::Permission", "", "{name}", &[]),
+    ("AWS::Lambda::EventInvokeConfig", "", "{name}", &[]),
     ("AWS::CloudWatch::Alarm", "AlarmName", "{name}", &[("Arn", "cloudwatch:alarm:{name}")]),
     (
         "AWS::CloudFormation::WaitConditionHandle",
@@ -48,14 +49,17 @@ const OPAQUE: [Opaque; 21] = [
         "https://sqs.us-east-1.amazonaws.com/123456789012/{name}",
         &[("Arn", "sqs:{name}"), ("QueueName", "{name}")],
     ),
+    ("AWS::SQS::QueuePolicy", "", "{name}", &[("Id", "{name}")]),
     ("AWS::IAM::Role", "RoleName", "{name}", &[("Arn", "iam:role/{name}"), ("RoleId", "{name}")]),
     ("AWS::IAM::Policy", "", "{name}", &[]),
+    ("AWS::IAM::ManagedPolicy", "ManagedPolicyName", "arn:iam:policy/{name}", &[("PolicyArn", "iam:policy/{name}")]),
     ("AWS::Logs::LogGroup", "LogGroupName", "{name}", &[("Arn", "logs:log-group:{name}:*")]),
     ("AWS::KMS::Key", "", "{name}", &[("Arn", "kms:key/{name}"), ("KeyId", "{name}")]),
     ("AWS::ApplicationAutoScaling::ScalableTarget", "ResourceId", "{name}", &[("Id", "{name}")]),
     ("AWS::ApplicationAutoScaling::ScalingPolicy", "PolicyName", "arn:autoscaling:scalingPolicy:{name}", &[]),
     ("AWS::Route53::HostedZone", "", "{name}", &[("Id", "{name}")]),
     ("AWS::Route53::RecordSet", "Name", "{name}", &[]),
+    ("AWS::EC2::VPCEndpoint", "", "{name}", &[("Id", "{name}")]),
     ("AWS::EC2::InternetGateway", "", "{name}", &[("InternetGatewayId", "{name}")]),
     ("AWS::EC2::RouteTable", "", "{name}", &[("RouteTableId", "{name}")]),
     ("AWS::EC2::Route", "", "{name}", &[]),
@@ -190,6 +194,8 @@ fn make(world: &mut World, now: Time, made_up: &str, kind: &str, properties: &Va
             });
             let answer = call(world, now, Ec2::handle, "CreateSecurityGroup", params)?;
             let id = answer["groupId"].as_str().unwrap_or_default().to_owned();
+            // CloudFormation waits until EC2 knows it everywhere.
+            world.ec2.settle_security_group(&id, now);
             for rule in properties["SecurityGroupIngress"].as_array().into_iter().flatten() {
                 authorize(world, now, &id, rule)?;
             }

@@ -240,15 +240,20 @@ impl CloudFormation {
         self.lenient = true;
     }
 
-    /// Exports by name: value, and the stack that it is from.
+    /// Exports by name: value, and the stack that it is from. A stack here goes before what is given without one.
     pub(super) fn all_exports(&self) -> BTreeMap<String, (String, String)> {
         let given = self.exports.iter().map(|(name, value)| (name.clone(), (value.clone(), elsewhere())));
+        given.chain(self.exports_of_stacks()).collect()
+    }
+
+    /// Exports of the stacks here.
+    pub(super) fn exports_of_stacks(&self) -> BTreeMap<String, (String, String)> {
         let stacks = self.stacks.values().filter(|stack| stack.deleted.is_none());
         let made = stacks.flat_map(|stack| {
             let outputs = stack.deployed.outputs.iter();
             outputs.filter_map(|output| Some((output.export.clone()?, (output.value.clone(), stack.id.clone()))))
         });
-        given.chain(made).collect()
+        made.collect()
     }
 
     /// The record of a stack that runs in this process, made when it is first heard of.

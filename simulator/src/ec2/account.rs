@@ -115,6 +115,13 @@ impl Ec2 {
             .into_mut()
     }
 
+    /// From now on a security group is known everywhere, however young it is.
+    pub(crate) fn settle_security_group(&mut self, id: &str, now: Time) {
+        if let Some(group) = self.groups.get_mut(id) {
+            (group.visible_from, group.writable_from) = (now, now);
+        }
+    }
+
     /// Peers two VPCs, so that rules in one may name security groups of the other.
     pub fn peer(&mut self, vpc: &str, other: &str) {
         self.peerings.insert((vpc.into(), other.into()));
