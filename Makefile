@@ -191,7 +191,7 @@ DEPLOY := LOCAL_AWS=$(abspath $(TARGET)/debug/local-aws) CDK_TEMPLATE=$(abspath 
 	VALKEY_SERVER=$(VALKEY_SERVER) $(BIN)/python scripts/deployments.py
 
 .PHONY: bench
-bench: ## Measure start-up, time, memory and size of the release build beside a minimal handler
+bench: ## Measure start-up, time, memory and size of the release build, next to a minimal handler
 	$(CARGO) build --release --locked --package elasticache-resource --bin bootstrap
 	$(CARGO) build --release --locked --package simulator --bin local-aws
 	$(CARGO) build --release --locked --manifest-path bench/minimal-handler/Cargo.toml --target-dir $(TARGET)/bench

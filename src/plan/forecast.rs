@@ -98,7 +98,7 @@ impl Forecast {
                     }
                     forecast.rounds.push(steps);
                 }
-                Plan::Wait(_) => settle(&mut state),
+                Plan::Wait(_) => stabilize(&mut state),
                 Plan::Refuse(problems) => {
                     forecast.refused = problems;
                     break;
@@ -189,7 +189,7 @@ fn part(step: &Step) -> String {
 }
 
 /// Lets everything end that is under way.
-fn settle(observed: &mut Observed) {
+fn stabilize(observed: &mut Observed) {
     if let Some(group) = &mut observed.group {
         group.status = Status::Available;
         group.pending.clear();

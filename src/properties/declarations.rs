@@ -1,8 +1,8 @@
 //! Every property, declared once: its field here, its name in a template, how it is read, its default as people say it
 //! (or what to write where it is required), and what it means.
 //!
-//! From this come the reader, `schema/custom-elasticache.json`, `docs/properties.md` and the table of the README; `make
-//! reference` writes the last three.
+//! From this come the reader, the schemas and the tables of `docs/properties.md`; `make reference` writes the last two. What
+//! is a plain setting stands in [`Settings`] too, from which it is compared, sent and described.
 
 use super::choices::{ClusterMode, IpDiscovery, NetworkType, ReplacementPolicy, TransitEncryptionMode};
 use super::reader::{Empty, Presence, Reader};
@@ -338,7 +338,7 @@ macro_rules! settings {
 settings! {
     snapshot_retention_limit: i32 = "SnapshotRetentionLimit", "snapshot retention",
         |days: Option<i32>| days.or(Some(5)), |days: &i32| format!("{days} days");
-    snapshot_window: String = "SnapshotWindow", "snapshot window", as_given, String::clone;
+    snapshot_window: String = "SnapshotWindow", "snapshot window", std::convert::identity, String::clone;
     // AWS writes the day in lower case.
     maintenance_window: String = "MaintenanceWindow", "maintenance window",
         |window: Option<String>| window.map(|window| window.to_ascii_lowercase()), String::clone;
@@ -347,8 +347,4 @@ settings! {
     // No topic turns notifications off.
     notification_topic_arn: Option<String> = "NotificationTopicArn", "notifications",
         Some, |topic: &Option<String>| topic.clone().unwrap_or_else(|| "off".to_owned());
-}
-
-fn as_given<T>(value: Option<T>) -> Option<T> {
-    value
 }

@@ -272,13 +272,13 @@ async fn duplicate_deliveries_make_one_of_everything() {
     setup.stack.deliver_twice(true);
     let properties = json!({"Parameters": {"maxmemory-policy": "allkeys-lru"}});
     setup.created(with(production(), properties)).await;
-    setup.stack.settle().await;
+    setup.stack.wait_until_idle().await;
     assert_one_of_everything(&setup, PRODUCTION);
     let duplicates = setup.aws.answers().duplicates();
     assert!(!duplicates.is_empty() && duplicates.iter().all(|duplicate| duplicate.agrees), "{duplicates:?}");
     assert!(setup.invocations().iter().all(Result::is_ok), "{:?}", setup.invocations());
     setup.deleted().await;
-    setup.stack.settle().await;
+    setup.stack.wait_until_idle().await;
     setup.assert_nothing_left();
 }
 

@@ -263,7 +263,7 @@ async fn a_second_delete_finds_nothing_to_do() {
     setup.created(with(production(), json!({"Env": "duplicates"}))).await;
     setup.stack.deliver_twice(true);
     delete(&setup).await;
-    setup.stack.settle().await;
+    setup.stack.wait_until_idle().await;
     let duplicates = setup.aws.answers().duplicates();
     assert!(!duplicates.is_empty() && duplicates.iter().all(|duplicate| duplicate.agrees), "{duplicates:?}");
     setup.assert_nothing_left();

@@ -53,9 +53,9 @@ async fn duplicate_deliveries_make_one_set_and_answers_that_agree() {
         setup.created(base.clone()).await;
         let changes = json!({"NumCacheNodes": 3, "Description": "three", "Parameters": {"timeout": "9"}});
         setup.updated(with(base.clone(), changes)).await;
-        setup.stack.settle().await;
+        setup.stack.wait_until_idle().await;
         setup.deleted().await;
-        setup.stack.settle().await;
+        setup.stack.wait_until_idle().await;
         setup.assert_nothing_left();
         let duplicates = setup.aws.answers().duplicates();
         assert!(!duplicates.is_empty() && duplicates.iter().all(|duplicate| duplicate.agrees), "{duplicates:?}");
@@ -150,7 +150,7 @@ async fn a_delete_stops_the_create_that_it_supersedes() {
         assert!(delete.is_success(), "{wait}: {}", delete.reason());
         // Where the Delete was through before the Create could notice, it says so; nobody listens any more.
         assert!(create.is_err() || !create.unwrap().is_success(), "{wait}");
-        setup.stack.settle().await;
+        setup.stack.wait_until_idle().await;
         setup.assert_nothing_left();
     }
 }
@@ -165,7 +165,7 @@ async fn a_create_that_was_removed_meanwhile_leaves_nothing_behind() {
     let delete = after(&setup, Duration::from_millis(500), send(&setup, "Delete", gone));
     let (_, delete) = tokio::join!(create, delete);
     assert!(delete.is_success(), "{}", delete.reason());
-    setup.stack.settle().await;
+    setup.stack.wait_until_idle().await;
     assert!(setup.write_names().iter().filter(|name| *name == "CreateSecurityGroup").count() > 8);
     setup.assert_nothing_left();
 }
@@ -182,7 +182,7 @@ async fn a_create_that_was_removed_meanwhile_does_not_begin_anew_in_its_next_inv
     let delete = after(&setup, Duration::from_millis(500), send(&setup, "Delete", gone));
     let (_, delete) = tokio::join!(create, delete);
     assert!(delete.is_success(), "{}", delete.reason());
-    setup.stack.settle().await;
+    setup.stack.wait_until_idle().await;
     assert!(!calls(&setup.aws.journal(), "Invoke").is_empty());
     assert_eq!(calls(&setup.writes(), "CreateReplicationGroup").len(), 0);
     assert_eq!(setup.aws.leftovers(TAG_STACK_ID), Vec::<String>::new());

@@ -262,7 +262,7 @@ async fn calls_that_are_not_answered_hold_up_no_answer() {
         let answer = answer.unwrap_or_else(|error| panic!("{begins} of {service_timeout}: {error}"));
         let reason = answer.reason();
         assert!(reason.contains("not finished after") && reason.contains("waiting for"), "{reason}");
-        setup.stack.settle().await;
+        setup.stack.wait_until_idle().await;
         let invocations = setup.invocations();
         assert!(invocations.iter().all(Result::is_ok), "{begins} of {service_timeout}: {invocations:?}");
     }

@@ -149,7 +149,7 @@ async fn a_delete_that_comes_across_such_a_create_leaves_nothing() {
         };
         let (_, answer) = tokio::join!(create, delete);
         assert!(answer.unwrap().is_success(), "{seconds}");
-        setup.stack.settle().await;
+        setup.stack.wait_until_idle().await;
         assert_eq!(setup.aws.leftovers("elasticache-resource:stack-id"), Vec::<String>::new(), "{seconds}");
     }
 }

@@ -111,7 +111,7 @@ async fn tour(policy: Policy) -> (Setup, Result<(), String>) {
         let outcome = match stage {
             Stage::DeadLetter => {
                 setup.stack.deliver(&json!({"RequestType": "Create"}));
-                setup.stack.settle().await;
+                setup.stack.wait_until_idle().await;
                 if setup.aws.refusals().is_empty() {
                     assert_eq!(setup.aws.dead_letters().len(), 1, "an event without an address cannot be answered");
                     continue;

@@ -658,7 +658,7 @@ async fn a_replacement_that_is_delivered_twice_is_one_replacement() {
     setup.stack.deliver_twice(true);
     let (outcome, writes) = setup.updated(other_port("Snapshot")).await;
     assert_eq!(outcome.physical_id, SECOND);
-    setup.stack.settle().await;
+    setup.stack.wait_until_idle().await;
     assert_eq!(groups(&setup), [SECOND]);
     assert!(!writes.iter().any(|entry| entry.params.to_string().contains(THIRD)), "{:?}", names(&writes));
     setup.deleted().await;
@@ -672,7 +672,7 @@ async fn a_duplicate_that_is_late_makes_no_third_generation() {
         setup.stack.deliver_twice(true);
         setup.aws.fault(Fault::on("DescribeCacheParameterGroups", nth, Kind::Slow(Duration::from_secs(9))));
         setup.updated(other_port("Empty")).await;
-        setup.stack.settle().await;
+        setup.stack.wait_until_idle().await;
         assert_eq!(groups(&setup), [SECOND], "the slow call is number {nth}");
         let writes = setup.writes();
         let third = writes.iter().filter(|entry| entry.params.to_string().contains(THIRD));
@@ -694,7 +694,7 @@ async fn a_duplicate_takes_no_second_snapshot() {
         // The other one removes the snapshot and is not through for a while.
         setup.aws.fault(Fault::on("RemoveTagsFromResource", 1, Kind::Slow(Duration::from_secs(40))));
         setup.updated(other_port("Snapshot")).await;
-        setup.stack.settle().await;
+        setup.stack.wait_until_idle().await;
         let writes = setup.writes();
         let taken = calls(&writes, "CreateSnapshot").iter().filter(|call| call.outcome.is_ok()).count();
         assert_eq!(taken, 1, "the slow call is number {nth}");
@@ -743,7 +743,7 @@ async fn a_replacement_that_is_cancelled_at_its_beginning_leaves_nothing() {
         let with_parameters = with(other_port("Empty"), json!({"Parameters": {"timeout": "30"}}));
         let outcome = setup.stack.update_and_cancel(CACHE, with_parameters, after).await;
         assert_eq!(outcome.status, StackStatus::UpdateRollbackComplete, "{after:?}: {}", outcome.reason);
-        setup.stack.settle().await;
+        setup.stack.wait_until_idle().await;
         assert_eq!(outcome.physical_id, FIRST);
         let left = setup.aws.leftovers(elasticache_resource::domain::tags::TAG_STACK_ID);
         let of_second: Vec<&String> = left.iter().filter(|name| name.contains(SECOND)).collect();

@@ -169,7 +169,7 @@ impl Stack {
     }
 
     /// Waits until every delivery is over: retries and duplicates may run on after the answer.
-    pub async fn settle(&self) {
+    pub async fn wait_until_idle(&self) {
         self.deliveries.ended().await;
     }
 

@@ -160,7 +160,7 @@ async fn twins_of_an_event_answer_twice() {
     let (aws, stack) = stack([Act::Succeed("a"), Act::Succeed("a")]);
     stack.deliver_twice(true);
     stack.create("Cache", json!({})).await;
-    stack.settle().await;
+    stack.wait_until_idle().await;
     assert_eq!(aws.answers().duplicates().iter().map(|d| d.agrees).collect::<Vec<_>>(), [true]);
 }
 
