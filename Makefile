@@ -92,7 +92,7 @@ test: lint-templates fmt clippy deny cdk $(STAMPS)/clients ## Run all checks and
 	VALKEY_SERVER=$(VALKEY_SERVER) REQUIRE_VALKEY=1 AWS_CLI=$(BIN)/aws REQUIRE_AWS_CLI=1 \
 		NODE=$(BIN)/node REQUIRE_CLIENTS=1 $(TESTS)
 	$(CARGO) test --workspace --locked --test it -- --ignored ledger::every_line_is_sent
-	$(MAKE) --no-print-directory doc
+	$(MAKE) --no-print-directory deployments doc
 
 # The first seed of the simulation, and how many there are. `make test` takes the first 300, always the same.
 SEED ?= random
