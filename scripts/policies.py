@@ -3,7 +3,7 @@
 
 Each action exists and has something in its statement to work on; each resource is one that an action of its statement
 works on; each kind of resource that an action requires is allowed, and each action that AWS takes in the caller's name;
-each key of a condition is known for the actions beside it; and the policies are not too long for a role.
+each key of a condition is known for the actions next to it; and the policies are not too long for a role.
 """
 
 import argparse

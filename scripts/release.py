@@ -66,7 +66,7 @@ def application(readme: str) -> dict:
 
 
 def template(architecture: str) -> dict:
-    """The template of the project as SAM expands it, for one processor, with the zip beside it as code."""
+    """The template of the project as SAM expands it, for one processor, with the zip next to it as code."""
     source = yaml_parse((PROJECT / "template.yaml").read_text())
     properties = source["Resources"][FUNCTION]["Properties"]
     properties["CodeUri"] = "s3://bucket/key"

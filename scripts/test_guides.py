@@ -95,7 +95,7 @@ SEED_ROWS = {
 VALKEY_CLI = {"-h": True, "-p": True, "--tls": False, "--sni": True, "--cacert": True, "-c": False, "--bigkeys": False}
 VALKEY_CLI |= {"--memkeys": False, "--latency": False, "--scan": False, "--pattern": True, "--askpass": False}
 
-# Programs beside these that commands begin with.
+# Other programs that commands begin with.
 OTHER_PROGRAMS = {"cat", "cd", "cfn-lint", "date", "echo", "export", "jq", "make", "npm", "rm", "sed", "sha256sum", "sleep"}
 
 

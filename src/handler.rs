@@ -137,7 +137,7 @@ impl Function {
         let work = AssertUnwindSafe(Box::pin(rotation.run(&event)).instrument(span.clone())).catch_unwind();
         let result = metrics::metered(&meter, work).await.unwrap_or_else(|_| Err(PANICKED.to_owned()));
         let ending = Ending {
-            work: Work::Rotation { step: event.step.name(), secret: &event.secret, version: &event.version },
+            work: Work::Rotation { step: event.step.into(), secret: &event.secret, version: &event.version },
             outcome: *result.as_ref().unwrap_or(&Ended::Failed),
             elapsed: continuation.elapsed(now_epoch_ms) + now.elapsed(),
         };

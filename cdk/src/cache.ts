@@ -498,7 +498,7 @@ abstract class CacheBase extends Resource implements ICache {
     return this.metric('SwapUsage', { statistic: 'Maximum', ...props });
   }
 
-  /** Logins that were refused. */
+  /** Attempts to authenticate that were refused. */
   public metricAuthenticationFailures(props?: cloudwatch.MetricOptions): cloudwatch.Metric {
     return this.metric('AuthenticationFailures', { statistic: 'Sum', ...props });
   }

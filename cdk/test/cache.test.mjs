@@ -385,7 +385,7 @@ test("the policy is the one of the function's own template", () => {
   const own = bySid(Policies.find(({ PolicyName }) => PolicyName === "ElastiCacheResourceFunctionRolePolicy0").PolicyDocument.Statement);
   assert.ok(Object.keys(own).length > 20);
   assert.deepEqual(bySid(made), own);
-  // Beside it only what the CDK adds for the dead-letter queue, as the template does.
+  // In addition only what the CDK adds for the dead-letter queue, as the template does.
   assert.deepEqual(made.filter(({ Sid }) => !Sid).map(({ Action }) => Action), ["sqs:SendMessage"]);
 });
 

@@ -21,9 +21,9 @@ impl Cache {
     /// With the password.
     pub(crate) async fn connect(&self, endpoint: &str, tls: bool) -> RedisResult<MultiplexedConnection> {
         let scheme = if tls { "rediss" } else { "redis" };
-        let login = RedisConnectionInfo::default();
-        let login = self.password.iter().fold(login, RedisConnectionInfo::set_password);
-        let info = format!("{scheme}://{endpoint}").into_connection_info()?.set_redis_settings(login);
+        let credentials = RedisConnectionInfo::default();
+        let credentials = self.password.iter().fold(credentials, RedisConnectionInfo::set_password);
+        let info = format!("{scheme}://{endpoint}").into_connection_info()?.set_redis_settings(credentials);
         let certificates = TlsCertificates { client_tls: None, root_cert: Some(self.authority.clone().into_bytes()) };
         let client = if tls { Client::build_with_tls(info, certificates)? } else { Client::open(info)? };
         let config =

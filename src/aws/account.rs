@@ -117,7 +117,7 @@ impl Aws {
                 Some(snapshot) => Lookup::Found(FoundSnapshot {
                     arn: snapshot.arn().unwrap_or_default().to_owned(),
                     status: convert::status(snapshot.snapshot_status()),
-                    engine: snapshot.engine().and_then(Engine::parse),
+                    engine: snapshot.engine().and_then(|name| name.parse().ok()),
                     version: snapshot.engine_version().and_then(Version::parse),
                     shards: snapshot.num_node_groups(),
                     data_tiering: snapshot.data_tiering() == Some(&DataTieringStatus::Enabled),
@@ -130,9 +130,9 @@ impl Aws {
 
     /// The versions of an engine that are offered here and now.
     pub(crate) async fn engine_versions(&self, engine: Engine) -> Result<Vec<Version>, Fault> {
-        let call = self.elasticache.describe_cache_engine_versions().engine(engine.as_str());
+        let call = self.elasticache.describe_cache_engine_versions().engine(engine.to_string());
         let output = call.customize().config_override(once()).send().await;
-        let output = output.map_err(|e| Fault::new("elasticache:DescribeCacheEngineVersions", engine.as_str(), &e))?;
+        let output = output.map_err(|e| Fault::new("elasticache:DescribeCacheEngineVersions", engine.into(), &e))?;
         // Versions on further pages are not known then, and nothing is said about the wanted one.
         if output.marker().is_some_and(|marker| !marker.is_empty()) {
             return Ok(Vec::new());

@@ -8,7 +8,7 @@ use aws_smithy_types::DateTime;
 
 use super::convert_settings;
 use crate::desired::{LogDelivery, Source, Tls};
-use crate::domain::engine::{Engine, Version};
+use crate::domain::engine::Version;
 use crate::domain::tags::Tags;
 use crate::observed::{
     Endpoint, Group, IngressRule, Member, ParameterGroup, SecurityGroup, Shard, Status, Subnet, pending,
@@ -188,7 +188,7 @@ pub(super) fn member(cluster: &ec::CacheCluster) -> Member {
     let parameters = cluster.cache_parameter_group();
     Member {
         status: status(cluster.cache_cluster_status()),
-        engine: cluster.engine().and_then(Engine::parse),
+        engine: cluster.engine().and_then(|name| name.parse().ok()),
         version: cluster.engine_version().and_then(Version::parse),
         node_type: cluster.cache_node_type().unwrap_or_default().to_owned(),
         parameter_group: parameters.and_then(|p| p.cache_parameter_group_name()).unwrap_or_default().to_owned(),

@@ -147,7 +147,7 @@ impl Fault {
         self.class == Class::Denied && ALLOWED_BY_TAG.contains(&self.denied_action())
     }
 
-    /// The action that was denied: AWS's text names it where it is another one that the call needs besides its own.
+    /// The action that was denied: AWS's text names it where it is another one that the call needs in addition to its own.
     fn denied_action(&self) -> &str {
         let named = self.message.split_once(DENIED_ACTION).and_then(|(_, rest)| rest.split_whitespace().next());
         named.map(|action| action.trim_end_matches(['.', ','])).filter(|a| a.contains(':')).unwrap_or(self.action)

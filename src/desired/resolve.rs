@@ -12,7 +12,7 @@ use crate::domain::engine::{Engine, Version};
 use crate::domain::names::{self, Names};
 use crate::domain::problem::Problem;
 use crate::domain::tags::Owner;
-use crate::properties::{Parsed, Properties, ReplacementPolicy, Settings, TransitEncryptionMode};
+use crate::properties::{LogFormat, Parsed, Properties, ReplacementPolicy, Settings, TransitEncryptionMode};
 
 impl Desired {
     /// Reads, defaults and checks; all problems at once.
@@ -137,11 +137,11 @@ fn sources(groups: &[String], cidrs: &[String]) -> BTreeSet<Source> {
 
 fn log(item: crate::properties::LogDeliveryProperties) -> Option<(String, LogDelivery)> {
     let delivery = LogDelivery {
-        destination_type: item.destination_type?.to_owned(),
+        destination_type: item.destination_type?.to_string(),
         destination: item.destination?,
-        format: item.log_format.unwrap_or("json").to_owned(),
+        format: item.log_format.unwrap_or(LogFormat::Json).to_string(),
     };
-    Some((item.log_type?.to_owned(), delivery))
+    Some((item.log_type?.to_string(), delivery))
 }
 
 /// A description for people; whatever AWS refuses in one is left out.

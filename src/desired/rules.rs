@@ -10,7 +10,9 @@ use crate::domain::names;
 use crate::domain::problem::Problem;
 use crate::domain::tags::TAG_PREFIX;
 use crate::domain::window::Window;
-use crate::properties::{ClusterMode, IpDiscovery, NetworkType, Properties, TagProperties, TransitEncryptionMode};
+use crate::properties::{
+    ClusterMode, DestinationType, IpDiscovery, LogType, NetworkType, Properties, TagProperties, TransitEncryptionMode,
+};
 
 /// Tags that AWS allows on a resource, less those that we add ourselves.
 const MAX_TAGS: usize = 50 - 10;
@@ -490,8 +492,8 @@ fn versions(p: &Properties, problems: &mut Vec<Problem>) {
         ("UserGroupIds".to_owned(), !p.user_group_ids.is_empty(), "a user group", Feature::UserGroups, "use a token"),
     ];
     for (index, log) in p.log_delivery.iter().enumerate() {
-        let feature = if log.log_type == Some("slow-log") { Feature::SlowLog } else { Feature::EngineLog };
-        let name = log.log_type.unwrap_or_default();
+        let feature = if log.log_type == Some(LogType::SlowLog) { Feature::SlowLog } else { Feature::EngineLog };
+        let name = log.log_type.map_or("a log", Into::into);
         wanted.push((format!("LogDelivery[{index}].LogType"), log.log_type.is_some(), name, feature, "remove it"));
     }
     for (property, is_wanted, name, feature, otherwise) in wanted {
@@ -635,13 +637,13 @@ fn transit(p: &Properties, problems: &mut Vec<Problem>) {
         if let Some(mode) = p.transit_encryption_mode {
             let rule = "means nothing while TransitEncryptionEnabled is false";
             let fix = "set TransitEncryptionEnabled to true, or remove it";
-            problems.push(Problem::new("TransitEncryptionMode", rule, fix).with_value(mode.as_str()));
+            problems.push(Problem::new("TransitEncryptionMode", rule, fix).with_value(<&str>::from(mode)));
         }
     }
     if let (None, Some(mode), None) = (p.transit_encryption_enabled, p.transit_encryption_mode, first_auth) {
         let rule = "means nothing while TransitEncryptionEnabled is not set";
         let fix = "set TransitEncryptionEnabled to true";
-        problems.push(Problem::new("TransitEncryptionMode", rule, fix).with_value(mode.as_str()));
+        problems.push(Problem::new("TransitEncryptionMode", rule, fix).with_value(<&str>::from(mode)));
     }
     let engine = p.engine.unwrap_or(Engine::Valkey);
     if let (Some(TransitEncryptionMode::Preferred), Some(version)) =
@@ -759,8 +761,8 @@ fn is_arn_of(text: &str, service: &str) -> bool {
 
 /// Whether this can be the name of a log group (CloudWatch Logs, CreateLogGroup) or of a delivery stream (Firehose,
 /// CreateDeliveryStream).
-fn is_log_destination(name: &str, kind: Option<&str>) -> bool {
-    let (longest, signs) = if kind == Some("kinesis-firehose") { (64, "_.-") } else { (512, ".-_/#") };
+fn is_log_destination(name: &str, kind: Option<DestinationType>) -> bool {
+    let (longest, signs) = if kind == Some(DestinationType::KinesisFirehose) { (64, "_.-") } else { (512, ".-_/#") };
     name.len() <= longest && name.chars().all(|c| c.is_ascii_alphanumeric() || signs.contains(c))
 }
 
@@ -769,7 +771,7 @@ fn logs(p: &Properties, problems: &mut Vec<Problem>) {
         let before = &p.log_delivery[..index];
         if let Some(name) = item.destination.as_ref().filter(|name| !is_log_destination(name, item.destination_type)) {
             let (rule, fix) = match item.destination_type {
-                Some("kinesis-firehose") => (
+                Some(DestinationType::KinesisFirehose) => (
                     "must be the name of a delivery stream: 1 to 64 letters, digits and _ . -",
                     "write the stream's name",
                 ),
@@ -791,7 +793,7 @@ fn logs(p: &Properties, problems: &mut Vec<Problem>) {
         };
         if let Some(other) = before.iter().find(same) {
             let at = format!("LogDelivery[{index}].Destination");
-            let rule = format!("already receives the {}", other.log_type.unwrap_or("other log"));
+            let rule = format!("already receives the {}", other.log_type.map_or("other log", Into::into));
             let problem = Problem::new(at, rule, "use a destination of its own for each log type");
             problems.push(problem.with_value(item.destination.as_deref().unwrap_or_default()));
         }

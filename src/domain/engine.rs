@@ -7,8 +7,11 @@
 use std::cmp::Ordering;
 use std::fmt;
 
-/// The engine of a replication group.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+use strum::{Display, EnumString, IntoStaticStr, VariantArray};
+
+/// The engine of a replication group; its words are the API's, read in any case.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Display, EnumString, IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "lowercase", ascii_case_insensitive)]
 pub enum Engine {
     /// Valkey, the Linux Foundation's fork of Redis.
     Valkey,
@@ -17,25 +20,6 @@ pub enum Engine {
 }
 
 impl Engine {
-    /// As the API spells it.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Engine::Valkey => "valkey",
-            Engine::Redis => "redis",
-        }
-    }
-
-    /// The engine by its API name, in any case.
-    #[must_use]
-    pub fn parse(name: &str) -> Option<Engine> {
-        match name.to_ascii_lowercase().as_str() {
-            "valkey" => Some(Engine::Valkey),
-            "redis" => Some(Engine::Redis),
-            _ => None,
-        }
-    }
-
     /// Version used when the template names none.
     #[must_use]
     pub fn default_version(self) -> Version {
@@ -102,12 +86,6 @@ impl Engine {
             Engine::Valkey => "Valkey",
             Engine::Redis => "Redis OSS",
         }
-    }
-}
-
-impl fmt::Display for Engine {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
     }
 }
 

@@ -46,5 +46,5 @@ fn steps(pass: &Pass<'_>) -> Vec<Step> {
     };
     let parameter_group = parameter_groups::for_mode(pass, mode);
     let change = GroupChange::of(&group.id, true);
-    modify(GroupChange { cluster_mode: Some(mode.as_str()), parameter_group, ..change })
+    modify(GroupChange { cluster_mode: Some(mode.into()), parameter_group, ..change })
 }

@@ -7,7 +7,7 @@ use super::types::Transition;
 use crate::auth::token;
 use crate::desired::{Auth, Desired, Restore, Tls};
 use crate::observed::{Account, Observed};
-use crate::properties::{ClusterMode, IpDiscovery, NetworkType};
+use crate::properties::ClusterMode;
 use crate::step::Step;
 use crate::step::group::NewGroup;
 
@@ -40,7 +40,7 @@ pub(super) fn group(transition: Transition<'_>, observed: &Observed, account: &A
         // Nobody has been seen to make a group that is compatible: it is made without shards and changed afterwards.
         // Nor has anybody said the mode along with a layout, where shards and parameter group say it.
         cluster_mode: (desired.cluster_mode == ClusterMode::Enabled && desired.topology.layout().is_empty())
-            .then(|| desired.cluster_mode.as_str()),
+            .then(|| desired.cluster_mode.into()),
         automatic_failover: desired.automatic_failover,
         multi_az: desired.multi_az,
         preferred_zones: if again && !zone_per_node { Vec::new() } else { desired.preferred_zones.clone() },
@@ -48,8 +48,8 @@ pub(super) fn group(transition: Transition<'_>, observed: &Observed, account: &A
         parameter_group: parameter_groups::for_create(desired),
         subnet_group: desired.names.subnet_group(),
         security_groups: attached(desired, &security_group.id),
-        network_type: desired.network_type.map(NetworkType::as_str),
-        ip_discovery: desired.ip_discovery.map(IpDiscovery::as_str),
+        network_type: desired.network_type.map(Into::into),
+        ip_discovery: desired.ip_discovery.map(Into::into),
         at_rest_encryption: desired.at_rest_encryption,
         kms_key_id: desired.kms_key_id.clone(),
         transit_encryption: desired.tls != Tls::Off,

@@ -58,7 +58,7 @@ fn refused_change(property: &str, desired: &Desired, observed: &Observed) -> Opt
     match property {
         "EngineVersion" => change("EngineVersion", observed.first_member()?.version.as_ref()?, &desired.version),
         "ClusterMode" | "ApplyImmediately" | "ParameterGroupName" => {
-            change("ClusterMode", &group.cluster_mode.as_str(), &desired.cluster_mode.as_str())
+            change("ClusterMode", &group.cluster_mode, &desired.cluster_mode)
         }
         _ => None,
     }

@@ -295,7 +295,7 @@ fn create_only(transition: Transition<'_>, observed: &Observed, group: &Group, r
         let name = |durability: &Option<String>| durability.clone().unwrap_or_else(|| "off".to_owned());
         add("Durability", &name(&group.durability), &name(&desired.durability));
     }
-    let network = desired.network_type.map_or("ipv4", crate::properties::NetworkType::as_str);
+    let network = <&str>::from(desired.network_type.unwrap_or_default());
     if let Some(is) = group.network_type.as_deref().filter(|is| *is != network) {
         add("NetworkType", &is, &network);
     }
@@ -453,7 +453,7 @@ fn shape(desired: &Desired, group: &Group, observed: &Observed, obstacles: &mut 
             let rule =
                 "AWS changes neither engine version nor node type nor the number of nodes while it is compatible";
             let fix = "set it to enabled or disabled together with the change, or first";
-            obstacles.refused.push(Problem::new("ClusterMode", rule, fix).with_value(wanted.as_str()));
+            obstacles.refused.push(Problem::new("ClusterMode", rule, fix).with_value(<&str>::from(wanted)));
         }
         return;
     }
@@ -477,11 +477,11 @@ fn shape(desired: &Desired, group: &Group, observed: &Observed, obstacles: &mut 
     }
     if actual == ClusterMode::Enabled {
         let why = "AWS restores a snapshot taken with cluster mode only into a cluster with it";
-        let change = Replacing::irreversible("ClusterMode", &actual.as_str(), &wanted.as_str());
+        let change = Replacing::irreversible("ClusterMode", &actual, &wanted);
         obstacles.replacing.push(change.unrestorable(Some(why)).line(shards_line(group)));
     } else if !desired.version.has(desired.engine, Feature::ClusterModeChange) {
         let rule = "the cluster mode of a standing group changes from Valkey 7.2 and Redis OSS 7 on";
         let problem = Problem::new("ClusterMode", rule, "raise EngineVersion first");
-        obstacles.refused.push(problem.with_value(wanted.as_str()));
+        obstacles.refused.push(problem.with_value(<&str>::from(wanted)));
     }
 }

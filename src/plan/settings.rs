@@ -26,7 +26,7 @@ pub(super) fn steps(pass: &Pass<'_>) -> Vec<Step> {
     change.ip_discovery = desired
         .ip_discovery
         .or(default)
-        .map(IpDiscovery::as_str)
+        .map(Into::<&str>::into)
         .filter(|wanted| group.ip_discovery.as_deref().is_some_and(|actual| actual != *wanted));
     change.durability = desired
         .durability

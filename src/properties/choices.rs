@@ -1,16 +1,28 @@
 //! Properties that take one of a few words: pure.
+//!
+//! The words come from the names of the variants, so that the reader, the schemas and the calls to AWS write the same.
+
+use strum::{Display, EnumString, IntoStaticStr, VariantArray};
+
+/// One of a few words, which a template may write in any case.
+pub(super) trait Choice: Copy + Into<&'static str> + VariantArray {}
+
+impl<T: Copy + Into<&'static str> + VariantArray> Choice for T {}
 
 /// IP versions of the cluster's network.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Display, IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "snake_case")]
 #[allow(missing_docs, reason = "the variants are the API's values")]
 pub enum NetworkType {
+    #[default]
     Ipv4,
     Ipv6,
     DualStack,
 }
 
 /// IP version that discovery answers with.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Display, IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "snake_case")]
 #[allow(missing_docs, reason = "the variants are the API's values")]
 pub enum IpDiscovery {
     Ipv4,
@@ -18,7 +30,8 @@ pub enum IpDiscovery {
 }
 
 /// Whether the group speaks the cluster protocol.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Display, EnumString, IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "snake_case")]
 #[allow(missing_docs, reason = "the variants are the API's values")]
 pub enum ClusterMode {
     #[default]
@@ -28,7 +41,8 @@ pub enum ClusterMode {
 }
 
 /// Whether plain connections are accepted along with TLS.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Display, IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "snake_case")]
 #[allow(missing_docs, reason = "the variants are the API's values")]
 pub enum TransitEncryptionMode {
     Preferred,
@@ -36,7 +50,7 @@ pub enum TransitEncryptionMode {
 }
 
 /// What happens on a change that AWS cannot make in place.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Display, IntoStaticStr, VariantArray)]
 pub enum ReplacementPolicy {
     /// The update fails before anything is changed.
     Refuse,
@@ -46,48 +60,29 @@ pub enum ReplacementPolicy {
     Empty,
 }
 
-impl NetworkType {
-    /// As the API spells it.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            NetworkType::Ipv4 => "ipv4",
-            NetworkType::Ipv6 => "ipv6",
-            NetworkType::DualStack => "dual_stack",
-        }
-    }
+/// A log of the engine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Display, IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "kebab-case")]
+#[allow(missing_docs, reason = "the variants are the API's values")]
+pub enum LogType {
+    SlowLog,
+    EngineLog,
 }
 
-impl IpDiscovery {
-    /// As the API spells it.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            IpDiscovery::Ipv4 => "ipv4",
-            IpDiscovery::Ipv6 => "ipv6",
-        }
-    }
+/// What takes a log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Display, IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "kebab-case")]
+#[allow(missing_docs, reason = "the variants are the API's values")]
+pub enum DestinationType {
+    CloudwatchLogs,
+    KinesisFirehose,
 }
 
-impl ClusterMode {
-    /// As the API spells it.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            ClusterMode::Disabled => "disabled",
-            ClusterMode::Compatible => "compatible",
-            ClusterMode::Enabled => "enabled",
-        }
-    }
-}
-
-impl TransitEncryptionMode {
-    /// As the API spells it.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            TransitEncryptionMode::Preferred => "preferred",
-            TransitEncryptionMode::Required => "required",
-        }
-    }
+/// How the lines of a log are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Display, IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "kebab-case")]
+#[allow(missing_docs, reason = "the variants are the API's values")]
+pub enum LogFormat {
+    Text,
+    Json,
 }

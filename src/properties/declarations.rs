@@ -4,7 +4,10 @@
 //! From this come the reader, the schemas and the tables of `docs/properties.md`; `make reference` writes the last two. What
 //! is a plain setting stands in [`Settings`] too, from which it is compared, sent and described.
 
-use super::choices::{ClusterMode, IpDiscovery, NetworkType, ReplacementPolicy, TransitEncryptionMode};
+use super::choices::{
+    ClusterMode, DestinationType, IpDiscovery, LogFormat, LogType, NetworkType, ReplacementPolicy,
+    TransitEncryptionMode,
+};
 use super::reader::{Empty, Presence, Reader};
 use crate::cfn::request::MAX_SERVICE_TIMEOUT;
 use crate::domain::engine::Engine;
@@ -86,18 +89,16 @@ properties! {
             "Further security groups of the nodes, in addition to the one that is made.";
         port: Option<i32> = "Port", integer(1..=65535), Default("6379"),
             "Port of all endpoints. Cannot be changed in place.";
-        network_type: Option<NetworkType> = "NetworkType", choice(&[("ipv4", NetworkType::Ipv4), ("ipv6",
-            NetworkType::Ipv6), ("dual_stack", NetworkType::DualStack)]), Default("`ipv4`"),
+        network_type: Option<NetworkType> = "NetworkType", choice(), Default("`ipv4`"),
             "With IPv6 every subnet needs an IPv6 block. Cannot be changed in place.";
-        ip_discovery: Option<IpDiscovery> = "IpDiscovery", choice(&[("ipv4", IpDiscovery::Ipv4), ("ipv6",
-            IpDiscovery::Ipv6)]), Default("`ipv4`"),
+        ip_discovery: Option<IpDiscovery> = "IpDiscovery", choice(), Default("`ipv4`"),
             "Addresses that discovery answers with; must fit NetworkType.";
         preferred_availability_zones: Vec<String> = "PreferredAvailabilityZones", strings().unwrap_or_default(),
             Default("none"),
             "One zone per node, at creation only.";
     }
     "Engine" {
-        engine: Option<Engine> = "Engine", choice(&[("valkey", Engine::Valkey), ("redis", Engine::Redis)]),
+        engine: Option<Engine> = "Engine", choice(),
             Default("`valkey`"),
             "Redis OSS can be moved to Valkey in place.";
         engine_version: Option<String> = "EngineVersion", string(), Default("Valkey 8.2, Redis OSS 7.1"),
@@ -129,8 +130,7 @@ properties! {
             objects("NodeGroupId, Slots, ReplicaCount, PrimaryAvailabilityZone and ReplicaAvailabilityZones",
             Empty::Counts, NodeGroupProperties::read).filter(|shards| !shards.is_empty()), Default("none"),
             "Shards one by one, at creation.";
-        cluster_mode: Option<ClusterMode> = "ClusterMode", choice(&[("disabled", ClusterMode::Disabled),
-            ("compatible", ClusterMode::Compatible), ("enabled", ClusterMode::Enabled)]), Default("derived"),
+        cluster_mode: Option<ClusterMode> = "ClusterMode", choice(), Default("derived"),
             "From the shard properties and the parameter group, unless it is given.";
         data_tiering_enabled: Option<bool> = "DataTieringEnabled", boolean(), Default("none"),
             "For node types with SSD. Cannot be changed in place.";
@@ -145,8 +145,7 @@ properties! {
         transit_encryption_enabled: Option<bool> = "TransitEncryptionEnabled", boolean(),
             Default("false; true with a token or user group"),
             "TLS.";
-        transit_encryption_mode: Option<TransitEncryptionMode> = "TransitEncryptionMode", choice(&[("preferred",
-            TransitEncryptionMode::Preferred), ("required", TransitEncryptionMode::Required)]), Default("`required`"),
+        transit_encryption_mode: Option<TransitEncryptionMode> = "TransitEncryptionMode", choice(), Default("`required`"),
             "Whether plain connections are accepted too.";
         auth_token_enabled: Option<bool> = "AuthTokenEnabled", boolean(), Default("false"),
             "A token is generated and kept in Secrets Manager.";
@@ -207,9 +206,7 @@ properties! {
     "Safety" {
         deletion_protection: Option<bool> = "DeletionProtection", boolean(), Default("false"),
             "Makes a Delete fail; not the rollback of a failed Create.";
-        replacement_policy: Option<ReplacementPolicy> = "ReplacementPolicy", choice(&[("Refuse",
-            ReplacementPolicy::Refuse), ("Snapshot", ReplacementPolicy::Snapshot), ("Empty",
-            ReplacementPolicy::Empty)]), Default("`Refuse`"),
+        replacement_policy: Option<ReplacementPolicy> = "ReplacementPolicy", choice(), Default("`Refuse`"),
             "What to do about a change that AWS cannot make in place: refuse it; replace the cluster by one \
              with its data, through a snapshot; or by an empty one. Only a change of the template replaces; a \
              rollback never does.";
@@ -254,15 +251,14 @@ properties! {
     /// One item of `LogDelivery`.
     #[derive(Clone, Debug, Default, PartialEq, Eq)]
     LogDeliveryProperties of "LogDelivery";
-    log_type: Option<&'static str> = "LogType", choice(&[("slow-log", "slow-log"), ("engine-log", "engine-log")]),
+    log_type: Option<LogType> = "LogType", choice(),
         Required("write slow-log or engine-log"),
         "Which log.";
-    destination_type: Option<&'static str> = "DestinationType", choice(&[("cloudwatch-logs", "cloudwatch-logs"),
-        ("kinesis-firehose", "kinesis-firehose")]), Required("write cloudwatch-logs or kinesis-firehose"),
+    destination_type: Option<DestinationType> = "DestinationType", choice(), Required("write cloudwatch-logs or kinesis-firehose"),
         "Kind of destination.";
     destination: Option<String> = "Destination", string(), Required("name the log group or the delivery stream"),
         "Name of the log group or delivery stream.";
-    log_format: Option<&'static str> = "LogFormat", choice(&[("text", "text"), ("json", "json")]),
+    log_format: Option<LogFormat> = "LogFormat", choice(),
         Default("`json`"),
         "Format of the lines.";
 }

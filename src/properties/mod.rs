@@ -13,7 +13,10 @@ use serde_json::Map;
 
 use crate::cfn::resource_properties::ResourceProperties;
 use crate::domain::problem::Problem;
-pub use choices::{ClusterMode, IpDiscovery, NetworkType, ReplacementPolicy, TransitEncryptionMode};
+pub use choices::{
+    ClusterMode, DestinationType, IpDiscovery, LogFormat, LogType, NetworkType, ReplacementPolicy,
+    TransitEncryptionMode,
+};
 pub use declarations::{LogDeliveryProperties, NodeGroupProperties, Properties, Settings, TagProperties};
 use reader::Reader;
 pub use reader::{Field, Kind};

@@ -7,6 +7,7 @@ use std::ops::RangeInclusive;
 
 use serde_json::{Map, Value};
 
+use super::choices::Choice;
 use crate::cfn::resource_properties::{is_invisible, is_unset, trimmed};
 use crate::cfn::unresolved::Unresolved;
 use crate::domain::problem::{Problem, nearest};
@@ -229,15 +230,15 @@ impl<'a> Reader<'a> {
     }
 
     /// One of a few words, in any case.
-    pub(super) fn choice<T: Copy>(&mut self, name: &'static str, choices: &[(&'static str, T)]) -> Option<T> {
-        self.note(name, || Kind::Choice(choices.iter().map(|(word, _)| *word).collect()));
+    pub(super) fn choice<T: Choice>(&mut self, name: &'static str) -> Option<T> {
+        let words = T::VARIANTS.iter().map(|choice| (*choice).into()).collect::<Vec<&'static str>>();
+        self.note(name, || Kind::Choice(words.clone()));
         let value = self.get(name)?;
         let text = scalar(value);
-        let chosen = text.as_deref().and_then(|t| choices.iter().find(|(word, _)| word.eq_ignore_ascii_case(t)));
-        if let Some((_, choice)) = chosen {
-            return Some(*choice);
+        let chosen = text.as_deref().and_then(|t| words.iter().position(|word| word.eq_ignore_ascii_case(t)));
+        if let Some(index) = chosen {
+            return Some(T::VARIANTS[index]);
         }
-        let words: Vec<&str> = choices.iter().map(|(word, _)| *word).collect();
         let list = words.join(", ");
         let fix = match text.as_deref().and_then(|t| nearest(t, &words)) {
             Some(word) => format!("write {word}"),

@@ -35,7 +35,7 @@ const GAPS: u32 = 3;
 const SNAPSHOT_NAMES: u32 = 20;
 
 impl Run<'_> {
-    /// Settles under which name the secret is: the next free one where the secret of another, deleted stack still has the
+    /// Decides under which name the secret is: the next free one where the secret of another, deleted stack still has the
     /// usual one, and for good where it was made so before. `is_new` says that a secret of a deleted stack of our name may
     /// be taken over, because no group stands.
     ///

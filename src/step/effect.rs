@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::desired::{Tls, Topology};
-use crate::domain::engine::{Engine, Version};
+use crate::domain::engine::Version;
 use crate::domain::secret::{AuthToken, SecretContent};
 use crate::domain::tags::Tags;
 use crate::observed::{
@@ -190,7 +190,7 @@ fn create(new: &NewGroup, observed: &mut Observed) {
         (true, Some(_)) => Tls::Preferred,
         (true, None) => Tls::Required,
     };
-    let address_kind = if new.network_type == Some(NetworkType::Ipv6.as_str()) { "ipv6" } else { "ipv4" };
+    let address_kind = if new.network_type == Some(NetworkType::Ipv6.into()) { "ipv6" } else { "ipv4" };
     observed.group = Some(Group {
         id: new.id.clone(),
         arn: format!("replication group {}", new.id),
@@ -229,7 +229,7 @@ fn create(new: &NewGroup, observed: &mut Observed) {
     });
     let member = Member {
         status: Status::Available,
-        engine: Engine::parse(&new.engine),
+        engine: new.engine.parse().ok(),
         version: Version::parse(&new.version),
         node_type: new.node_type.clone(),
         parameter_group: new.parameter_group.clone(),
@@ -349,9 +349,8 @@ fn modify(change: &GroupChange, group: &mut Group, members: &mut BTreeMap<String
     set(&mut group.ip_discovery, ip_discovery.map(|discovery| Some(discovery.to_owned())).as_ref());
     set(&mut group.durability, durability.clone().map(Some).as_ref());
     if let Some(mode) = cluster_mode {
-        let modes = [ClusterMode::Disabled, ClusterMode::Compatible, ClusterMode::Enabled];
-        group.cluster_mode = modes.into_iter().find(|known| known.as_str() == *mode).unwrap_or_default();
-        group.cluster_enabled = *mode == ClusterMode::Enabled.as_str();
+        group.cluster_mode = mode.parse().unwrap_or_default();
+        group.cluster_enabled = *mode == <&str>::from(ClusterMode::Enabled);
     }
     for member in members.values_mut() {
         set(&mut member.security_groups, security_groups.as_ref());
@@ -369,7 +368,7 @@ fn modify(change: &GroupChange, group: &mut Group, members: &mut BTreeMap<String
     for member in members.values_mut() {
         set(&mut member.parameter_group, parameter_group.as_ref());
         set(&mut member.node_type, node_type.as_ref());
-        set(&mut member.engine, engine.as_deref().map(Engine::parse).as_ref());
+        set(&mut member.engine, engine.as_deref().map(|name| name.parse().ok()).as_ref());
         set(&mut member.version, version.as_deref().map(Version::parse).as_ref());
     }
 }

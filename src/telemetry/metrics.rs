@@ -8,13 +8,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use strum::{IntoStaticStr, VariantArray};
 use tokio::time::Instant;
 
 /// Lines of this target are the message alone: CloudWatch reads metrics only from a line that is nothing else.
 pub const TARGET: &str = "elasticache_resource::telemetry::metrics::line";
 /// Where CloudWatch keeps the metrics.
 pub const NAMESPACE: &str = "ElastiCacheResource";
-/// Each set of dimensions makes its own metrics: by outcome for alarms, and by both for a closer look.
+/// Each set of dimensions makes its own metrics: by outcome for alarms, and by both for detail.
 const DIMENSIONS: [&[&str]; 2] = [&["Outcome"], &["RequestType", "Outcome"]];
 /// A step of a rotation that fails is tried again, and no stack fails with it: it does not count for the alarms.
 const DIMENSIONS_OF_ROTATION: [&[&str]; 2] = [&["RequestType", "Outcome"], &["RequestType", "Step", "Outcome"]];
@@ -24,29 +25,18 @@ tokio::task_local! {
 }
 
 /// What the time of an invocation goes into. Phases may overlap: an observation that pauses before a retry counts for both.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+/// Its word is the name of its metric.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, IntoStaticStr, VariantArray)]
+#[strum(suffix = "Duration")]
 pub enum Phase {
-    /// Looking at what is there.
+    /// Reading what is there.
     Observe,
-    /// Taking steps.
+    /// Applying steps.
     Act,
     /// Pausing between polls and tries.
     Wait,
     /// Sending the answer.
     Answer,
-}
-
-impl Phase {
-    const ALL: [Phase; 4] = [Phase::Observe, Phase::Act, Phase::Wait, Phase::Answer];
-
-    fn metric(self) -> &'static str {
-        match self {
-            Phase::Observe => "ObserveDuration",
-            Phase::Act => "ActDuration",
-            Phase::Wait => "WaitDuration",
-            Phase::Answer => "AnswerDuration",
-        }
-    }
 }
 
 /// The counts of one invocation.
@@ -193,7 +183,7 @@ impl Meter {
             ("Throttles", "Count", json!(counts.throttles)),
         ];
         let phase = |phase: Phase| counts.phases.get(&phase).map(Stopwatch::read).unwrap_or_default();
-        values.extend(Phase::ALL.into_iter().map(|p| (p.metric(), "Milliseconds", ms(phase(p)))));
+        values.extend(Phase::VARIANTS.iter().map(|p| (p.into(), "Milliseconds", ms(phase(*p)))));
         let outcome = match ending.outcome {
             Ended::Success => "SUCCESS",
             Ended::Failed => "FAILED",

@@ -267,10 +267,10 @@ pub(crate) async fn connect(
     password: Option<&str>,
     root: &str,
 ) -> RedisResult<MultiplexedConnection> {
-    let login = RedisConnectionInfo::default();
-    let login = password.map_or(login.clone(), |password| login.set_password(password));
+    let credentials = RedisConnectionInfo::default();
+    let credentials = password.map_or(credentials.clone(), |password| credentials.set_password(password));
     let scheme = if tls { "rediss" } else { "redis" };
-    let info = format!("{scheme}://{endpoint}").into_connection_info()?.set_redis_settings(login);
+    let info = format!("{scheme}://{endpoint}").into_connection_info()?.set_redis_settings(credentials);
     let root_cert = Some(root.as_bytes().to_vec());
     let client = if tls {
         Client::build_with_tls(info, TlsCertificates { client_tls: None, root_cert })?

@@ -56,7 +56,7 @@ async fn another_region_has_its_own_price() {
 #[tokio::test(start_paused = true)]
 async fn a_type_without_a_built_in_price_is_looked_up() {
     let setup = account_in("us-east-1");
-    // Besides the node itself, the list has what an old version of this engine costs on top.
+    // Apart from the node itself, the list has what an old version of this engine costs on top.
     let redis = with(larger(), json!({"Engine": "redis"}));
     let (monthly, basis) = estimate(&setup, redis.clone()).await;
     assert_eq!(monthly, "319.01");

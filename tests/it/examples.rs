@@ -26,7 +26,7 @@ pub(crate) fn parameters() -> BTreeMap<&'static str, Value> {
         ("AppSecurityGroupId", json!(APPS[0])),
         // What is protected could not be deleted here.
         ("Protected", json!("false")),
-        // Resources beside the cache, which are not made here.
+        // Resources next to the cache, which are not made here.
         ("SlowLog", json!("/elasticache/staging-logged/slow")),
         ("EngineLog", json!("/elasticache/staging-logged/engine")),
     ])

@@ -186,7 +186,7 @@ async fn a_token_that_comes_later_and_goes_has_the_other_name_too() {
         let left = waiting(&setup.aws);
         assert!(left.len() == 2 && left.contains(&theirs[0]) && left[1].contains(&name), "{round}: {left:?}");
     }
-    // A rollback of its incoming takes it away, too.
+    // A rollback of its arrival takes it away, too.
     setup.aws.fault(Fault::on(
         "ModifyReplicationGroup",
         1,

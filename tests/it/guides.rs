@@ -1,4 +1,4 @@
-//! What the guides take from the code. What they show besides is checked by `scripts/test_guides.py` and `make guides`.
+//! What the guides take from the code. What else they show is checked by `scripts/test_guides.py` and `make guides`.
 
 use std::fmt::Write;
 use std::path::Path;

@@ -138,7 +138,7 @@ async fn a_token_that_does_not_open_the_cache_fails_the_test_step() {
     }
 }
 
-/// A client that reads the secret once a second, connects anew for every command, and keeps one connection besides.
+/// A client that reads the secret once a second, connects anew for every command, and keeps one connection open.
 struct Client {
     stop: Arc<AtomicBool>,
     commands: Arc<AtomicUsize>,

@@ -179,7 +179,7 @@ fn settings() -> impl Strategy<Value = Map<String, Value>> {
         ("NotificationTopicArn", vec![json!(topic)]),
         ("LogDelivery", vec![json!([log("slow-log")]), json!([log("engine-log")])]),
         ("Tags", vec![json!([{"Key": "Team", "Value": "shop"}]), json!([{"Key": "Team", "Value": "search"}])]),
-        ("SecretName", vec![json!("elasticache/login")]),
+        ("SecretName", vec![json!("elasticache/other")]),
     ];
     let strategies: Vec<_> = choices
         .into_iter()

@@ -208,7 +208,7 @@ fn denied(setup: &Setup, rights: fn(&World, &Call) -> Vec<Right>, action: &str, 
 }
 
 /// A group without our tag, and one that does not exist, cannot be changed, whatever is asked of it. What the calls name
-/// besides needs no tag.
+/// in addition needs no tag.
 #[tokio::test(start_paused = true)]
 async fn groups_of_others_are_out_of_reach() {
     let setup = Setup::new();

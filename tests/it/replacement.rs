@@ -419,7 +419,7 @@ async fn a_token_that_went_with_a_replacement_comes_back_with_the_old_generation
 #[tokio::test(start_paused = true)]
 async fn a_generation_has_its_own_secret_and_groups() {
     let setup = Setup::new();
-    let base = with(production(), json!({"SecretName": "elasticache/cache-login", "Parameters": {"timeout": "30"}}));
+    let base = with(production(), json!({"SecretName": "elasticache/cache-token", "Parameters": {"timeout": "30"}}));
     let created = setup.created(base.clone()).await;
     let old_tokens = setup.tokens(&created.physical_id);
     let (outcome, _) = setup.updated(with(base, json!({"Port": 6380, "ReplacementPolicy": "Snapshot"}))).await;
@@ -432,7 +432,7 @@ async fn a_generation_has_its_own_secret_and_groups() {
     ] {
         assert_ne!(created.get_att(key), outcome.get_att(key), "{key}");
     }
-    let secret = setup.secret("elasticache/cache-login-2");
+    let secret = setup.secret("elasticache/cache-token-2");
     let tokens = setup.tokens(&outcome.physical_id);
     assert_eq!(tokens, [secret["password"].as_str().unwrap()]);
     assert_ne!(tokens, old_tokens);
@@ -444,12 +444,12 @@ async fn a_generation_has_its_own_secret_and_groups() {
 #[tokio::test(start_paused = true)]
 async fn a_renamed_generation_does_not_share_a_secret_with_the_old_one() {
     let setup = Setup::new();
-    let base = with(production(), json!({"SecretName": "elasticache/cache-login", "ReplicationGroupId": "first"}));
+    let base = with(production(), json!({"SecretName": "elasticache/cache-token", "ReplicationGroupId": "first"}));
     setup.created(base.clone()).await;
     let renamed = with(base, json!({"ReplicationGroupId": "second", "ReplacementPolicy": "Empty"}));
     let (outcome, _) = setup.updated(renamed).await;
     assert_eq!(outcome.physical_id, "second-2");
-    assert_eq!(setup.tokens("second-2"), [setup.secret("elasticache/cache-login-2")["password"].as_str().unwrap()]);
+    assert_eq!(setup.tokens("second-2"), [setup.secret("elasticache/cache-token-2")["password"].as_str().unwrap()]);
     setup.deleted().await;
 }
 
@@ -457,11 +457,11 @@ async fn a_renamed_generation_does_not_share_a_secret_with_the_old_one() {
 #[tokio::test(start_paused = true)]
 async fn a_renamed_generation_keeps_its_secret_when_the_old_one_had_none() {
     let setup = Setup::new();
-    let base = with(quick_start(), json!({"SecretName": "elasticache/cache-login"}));
+    let base = with(quick_start(), json!({"SecretName": "elasticache/cache-token"}));
     setup.created(base.clone()).await;
     let change = json!({"ProjectId": "shop", "AuthTokenEnabled": true, "ReplacementPolicy": "Empty"});
     let (outcome, _) = setup.updated(with(base, change)).await;
-    let secret = setup.secret("elasticache/cache-login-2");
+    let secret = setup.secret("elasticache/cache-token-2");
     assert_eq!(setup.tokens(&outcome.physical_id), [secret["password"].as_str().unwrap()]);
     setup.deleted().await;
 }
@@ -637,7 +637,7 @@ async fn a_replacement_that_follows_an_unfinished_one_is_handed_on() {
 
 /// Deletion protection keeps the old generation; the new one is not touched by its Delete.
 #[tokio::test(start_paused = true)]
-async fn a_protected_generation_stays_beside_the_new_one() {
+async fn a_protected_generation_stays_next_to_the_new_one() {
     let setup = Setup::new();
     setup.created(with(quick_start(), json!({"DeletionProtection": true}))).await;
     let change = with(other_port("Empty"), json!({"DeletionProtection": true}));

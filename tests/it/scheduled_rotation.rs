@@ -82,7 +82,7 @@ fn auth_change_tag(setup: &Setup) -> Option<String> {
 
 /// Step by step: who can log in, and what readers get.
 #[tokio::test(start_paused = true)]
-async fn the_four_steps_bring_in_a_token_beside_the_old_one() {
+async fn the_four_steps_bring_in_a_token_in_addition_to_the_old_one() {
     let setup = scheduled(production()).await;
     let (old, version) = (password(&setup), announced(&setup));
     let count = setup.writes().len();

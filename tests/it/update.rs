@@ -312,7 +312,7 @@ async fn notifications_go_on_and_off() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn further_security_groups_are_attached_beside_the_own_one() {
+async fn further_security_groups_are_attached_in_addition_to_the_own_one() {
     let setup = quick().await;
     let (outcome, writes) = setup.updated(with(quick_start(), json!({"SecurityGroupIds": [APPS[1]]}))).await;
     let own = outcome.get_att("Security.SecurityGroupId").unwrap();

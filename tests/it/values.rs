@@ -303,7 +303,7 @@ async fn a_delete_reads_its_properties_by_the_same_rules() {
 
 /// Where CloudFormation's own time-out stands, and with what around it, makes no difference.
 #[tokio::test(start_paused = true)]
-async fn the_time_out_counts_with_blanks_and_beside_one_that_is_not_set() {
+async fn the_time_out_counts_with_blanks_and_next_to_one_that_is_not_set() {
     let with_timeout = |value: Value| with(quick_start(), json!({"ServiceTimeout": value}));
     let mut hollow = quick_start();
     hollow["ServiceTimeout"] = json!(" ");

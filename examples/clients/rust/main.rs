@@ -28,10 +28,10 @@ impl Cache {
         let value = self.secrets.get_secret_value().secret_id(&self.secret_id).send().await?;
         let secret: serde_json::Value = serde_json::from_str(value.secret_string().unwrap_or_default())?;
         let text = |key: &str| secret[key].as_str().unwrap_or_default();
-        let login = RedisConnectionInfo::default().set_username(text("username")).set_password(text("password"));
+        let credentials = RedisConnectionInfo::default().set_username(text("username")).set_password(text("password"));
         // `rediss` checks certificate and host name.
         let place = format!("rediss://{}:{}", text("host"), secret["port"]);
-        let client = Client::open(place.into_connection_info()?.set_redis_settings(login))?;
+        let client = Client::open(place.into_connection_info()?.set_redis_settings(credentials))?;
         Ok(client.get_multiplexed_async_connection().await?)
     }
 
@@ -61,7 +61,7 @@ impl Cache {
     }
 }
 
-/// A refused login comes with a rotation, a broken connection with a failover.
+/// A refused password comes with a rotation, a broken connection with a failover.
 fn needs_new_connection(failure: &(dyn Error + 'static)) -> bool {
     let failure = failure.downcast_ref::<RedisError>();
     failure.is_some_and(|error| {

@@ -195,7 +195,7 @@ fn make(world: &mut World, now: Time, made_up: &str, kind: &str, properties: &Va
             let answer = call(world, now, Ec2::handle, "CreateSecurityGroup", params)?;
             let id = answer["groupId"].as_str().unwrap_or_default().to_owned();
             // CloudFormation waits until EC2 knows it everywhere.
-            world.ec2.settle_security_group(&id, now);
+            world.ec2.show_security_group(&id, now);
             for rule in properties["SecurityGroupIngress"].as_array().into_iter().flatten() {
                 authorize(world, now, &id, rule)?;
             }

@@ -156,7 +156,7 @@ async fn a_crashed_invocation_is_retried_after_one_and_two_minutes() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn twins_of_an_event_answer_twice() {
+async fn pairs_of_an_event_answer_twice() {
     let (aws, stack) = stack([Act::Succeed("a"), Act::Succeed("a")]);
     stack.deliver_twice(true);
     stack.create("Cache", json!({})).await;

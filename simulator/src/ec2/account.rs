@@ -76,7 +76,7 @@ impl Ec2 {
         self.vpcs.get(id).map(|vpc| vpc.cidr.as_str())
     }
 
-    /// Adds a subnet with as many free addresses as its block has besides the five that AWS keeps.
+    /// Adds a subnet with as many free addresses as its block has apart from the five that AWS keeps.
     pub fn add_subnet(&mut self, id: &str, vpc: &str, zone: &str, cidr: &str) -> &mut Subnet {
         let prefix: u32 = cidr.rsplit_once('/').and_then(|(_, bits)| bits.parse().ok()).unwrap_or(24);
         let free_addresses = 2_u32.saturating_pow(32_u32.saturating_sub(prefix)).saturating_sub(5);
@@ -116,7 +116,7 @@ impl Ec2 {
     }
 
     /// From now on a security group is known everywhere, however young it is.
-    pub(crate) fn settle_security_group(&mut self, id: &str, now: Time) {
+    pub(crate) fn show_security_group(&mut self, id: &str, now: Time) {
         if let Some(group) = self.groups.get_mut(id) {
             (group.visible_from, group.writable_from) = (now, now);
         }

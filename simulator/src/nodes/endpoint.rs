@@ -134,8 +134,8 @@ async fn connect(server: SocketAddr, admit_with: Option<&str>) -> io::Result<Tcp
     let mut server = TcpStream::connect(server).await?;
     server.set_nodelay(true)?;
     if let Some(password) = admit_with {
-        let login = format!("*2\r\n$4\r\nAUTH\r\n${}\r\n{password}\r\n", password.len());
-        server.write_all(login.as_bytes()).await?;
+        let auth = format!("*2\r\n$4\r\nAUTH\r\n${}\r\n{password}\r\n", password.len());
+        server.write_all(auth.as_bytes()).await?;
         let mut reply = [0; 5];
         server.read_exact(&mut reply).await?;
         if reply != *b"+OK\r\n" {

@@ -50,13 +50,13 @@ impl Cache {
 
     async fn plain(&self, address: SocketAddr, password: Option<&str>) -> RedisResult<MultiplexedConnection> {
         let addr = ConnectionAddr::Tcp(address.ip().to_string(), address.port());
-        Client::open(addr.into_connection_info()?.set_redis_settings(login(password)))?
+        Client::open(addr.into_connection_info()?.set_redis_settings(credentials(password)))?
             .get_multiplexed_async_connection()
             .await
     }
 
     async fn tls(&self, address: SocketAddr, password: Option<&str>) -> RedisResult<MultiplexedConnection> {
-        let url = format!("rediss://{address}").into_connection_info()?.set_redis_settings(login(password));
+        let url = format!("rediss://{address}").into_connection_info()?.set_redis_settings(credentials(password));
         let root_cert = Some(self.authority.pem().as_bytes().to_vec());
         Client::build_with_tls(url, TlsCertificates { client_tls: None, root_cert })?
             .get_multiplexed_async_connection()
@@ -64,9 +64,9 @@ impl Cache {
     }
 }
 
-fn login(password: Option<&str>) -> RedisConnectionInfo {
-    let login = RedisConnectionInfo::default();
-    password.map_or(login.clone(), |password| login.set_password(password))
+fn credentials(password: Option<&str>) -> RedisConnectionInfo {
+    let credentials = RedisConnectionInfo::default();
+    password.map_or(credentials.clone(), |password| credentials.set_password(password))
 }
 
 async fn set(connection: RedisResult<MultiplexedConnection>, value: &str) -> RedisResult<()> {

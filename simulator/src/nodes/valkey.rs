@@ -121,11 +121,11 @@ impl Server {
 }
 
 async fn connect(address: SocketAddr) -> RedisResult<MultiplexedConnection> {
-    let login = RedisConnectionInfo::default().set_username(DRIVER).set_password(DRIVER_PASSWORD);
+    let credentials = RedisConnectionInfo::default().set_username(DRIVER).set_password(DRIVER_PASSWORD);
     let info = ConnectionAddr::Tcp(address.ip().to_string(), address.port()).into_connection_info()?;
     let config =
         AsyncConnectionConfig::new().set_connection_timeout(Some(PATIENCE)).set_response_timeout(Some(PATIENCE));
-    let client = Client::open(info.set_redis_settings(login))?;
+    let client = Client::open(info.set_redis_settings(credentials))?;
     client.get_multiplexed_async_connection_with_config(&config).await
 }
 

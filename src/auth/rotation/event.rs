@@ -1,24 +1,29 @@
 //! What Secrets Manager asks a rotation function for: pure.
 
-use serde_json::{Value, json};
+use std::str::FromStr;
 
-/// One step of a rotation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+use serde_json::{Value, json};
+use strum::{EnumString, IntoStaticStr};
+
+/// One step of a rotation, with its name in an event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, EnumString, IntoStaticStr)]
 pub enum RotationStep {
     /// Make the new token, pending.
+    #[strum(serialize = "createSecret")]
     Create,
     /// Have the cache take it in addition to the old one.
+    #[strum(serialize = "setSecret")]
     Set,
     /// See that the cache takes it.
+    #[strum(serialize = "testSecret")]
     Test,
     /// Give it to readers.
+    #[strum(serialize = "finishSecret")]
     Finish,
     /// Have the cache take no other one. Not of Secrets Manager: the function sends it to itself for the time after.
+    #[strum(serialize = "retireOldToken")]
     Retire,
 }
-
-/// Name of [`RotationStep::Retire`] in an event.
-const RETIRE: &str = "retireOldToken";
 
 /// A step to take.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,20 +36,6 @@ pub struct RotationEvent {
     pub step: RotationStep,
     /// How long after it was asked for it is to be taken, in milliseconds; only of [`RotationStep::Retire`].
     pub after_ms: u64,
-}
-
-impl RotationStep {
-    /// Its name in an event.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            RotationStep::Create => "createSecret",
-            RotationStep::Set => "setSecret",
-            RotationStep::Test => "testSecret",
-            RotationStep::Finish => "finishSecret",
-            RotationStep::Retire => RETIRE,
-        }
-    }
 }
 
 impl RotationEvent {
@@ -60,14 +51,7 @@ impl RotationEvent {
             _ => Err(format!("a rotation event without {name}")),
         };
         let read = || {
-            let step = match step {
-                "createSecret" => RotationStep::Create,
-                "setSecret" => RotationStep::Set,
-                "testSecret" => RotationStep::Test,
-                "finishSecret" => RotationStep::Finish,
-                RETIRE => RotationStep::Retire,
-                _ => return Err("a rotation event with an unknown Step".to_owned()),
-            };
+            let step = RotationStep::from_str(step).map_err(|_| "a rotation event with an unknown Step".to_owned())?;
             let after_ms = event["AfterMs"].as_u64().unwrap_or_default();
             Ok(RotationEvent { secret: text("SecretId")?, version: text("ClientRequestToken")?, step, after_ms })
         };
@@ -80,7 +64,7 @@ impl RotationEvent {
         json!({
             "SecretId": self.secret,
             "ClientRequestToken": self.version,
-            "Step": RETIRE,
+            "Step": <&str>::from(RotationStep::Retire),
             "AfterMs": after_ms,
         })
     }
@@ -100,7 +84,7 @@ mod tests {
             ("finishSecret", RotationStep::Finish),
         ] {
             assert_eq!(RotationEvent::read(&event(name)).unwrap().unwrap().step, step);
-            assert_eq!(step.name(), name);
+            assert_eq!(<&str>::from(step), name);
         }
         assert!(RotationEvent::read(&event("else")).unwrap().is_err());
         assert!(RotationEvent::read(&json!({"Step": "setSecret", "SecretId": "arn"})).unwrap().is_err());

@@ -119,7 +119,7 @@ async fn run(seed: u64) -> Totals {
         id: GROUP.to_owned(),
         now: None,
         tokens: BTreeSet::new(),
-        besides: BTreeSet::new(),
+        extra_ids: BTreeSet::new(),
         retains: schedule.retains,
         outcomes: Vec::new(),
         refused: 0,
@@ -164,7 +164,7 @@ struct StackLife {
     now: Option<Value>,
     tokens: BTreeSet<String>,
     /// Ids of generations that CloudFormation lost track of.
-    besides: BTreeSet<String>,
+    extra_ids: BTreeSet<String>,
     /// Whether CloudFormation keeps what an Update replaces.
     retains: bool,
     outcomes: Vec<Outcome>,
@@ -206,7 +206,7 @@ impl StackLife {
                 let outcome = stack.update(CACHE, to.clone()).await;
                 let elsewhere = *fails_elsewhere && Some(to) != self.now.as_ref();
                 if self.retains && outcome.status == StackStatus::UpdateComplete && outcome.physical_id != self.id {
-                    self.besides.insert(json!(self.id).to_string());
+                    self.extra_ids.insert(json!(self.id).to_string());
                 }
                 self.judge(outcome, StackStatus::UpdateComplete, elsewhere, texts, before);
                 Some(to.clone())
@@ -275,10 +275,10 @@ impl StackLife {
         let failed: BTreeSet<String> = failed.map(|answer| json!(answer.physical_id).to_string()).collect();
         given_up.retain(|id| failed.contains(id));
         if outcome.status == StackStatus::UpdateRollbackFailed {
-            self.besides.extend(outcome.requests.iter().map(|request| request["PhysicalResourceId"].to_string()));
+            self.extra_ids.extend(outcome.requests.iter().map(|request| request["PhysicalResourceId"].to_string()));
         }
         if outcome.status == StackStatus::DeleteComplete {
-            given_up.append(&mut self.besides);
+            given_up.append(&mut self.extra_ids);
         }
         for id in given_up {
             self.host.aws.clear_faults();
@@ -339,7 +339,7 @@ impl StackLife {
                 Vec::<String>::new(),
                 "after {operation:?}"
             );
-            if self.besides.is_empty() {
+            if self.extra_ids.is_empty() {
                 promises::assert_one_of_each(&self.host.aws);
             }
         }

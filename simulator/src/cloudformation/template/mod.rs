@@ -141,7 +141,7 @@ fn cache_in(text: &str, given: &BTreeMap<&str, Value>) -> Result<(String, Value)
     Ok(((*logical_id).to_owned(), scope.resolve(&resource["Properties"], &known)?))
 }
 
-/// Names of the resources of a template besides one of them.
+/// Names of the resources of a template without one of them.
 pub fn other_resources(path: &Path, logical_id: &str) -> Result<Vec<String>, String> {
     let all = read(path)?;
     let names = all["Resources"].as_object().into_iter().flat_map(Map::keys);

@@ -33,7 +33,7 @@ pub(crate) struct StackNames<'a> {
     pub(crate) name: &'a str,
 }
 
-/// What functions can refer to besides resources. `null` stands for `AWS::NoValue`: what has it goes.
+/// What functions can refer to apart from resources. `null` stands for `AWS::NoValue`: what has it goes.
 pub(crate) struct Scope<'a> {
     template: &'a Template,
     parameters: &'a Parameters,

@@ -16,7 +16,7 @@ fn subnets_in_use_stay() {
 }
 
 #[test]
-fn parameters_are_checked_and_settle_before_a_reset() {
+fn parameters_are_checked_and_take_effect_before_a_reset() {
     let mut account = Account::new();
     account.ok(
         "CreateCacheParameterGroup",
