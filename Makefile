@@ -180,9 +180,11 @@ $(BINARIES): release-binary-%: $(STAMPS)/package-tools
 	mkdir -p $(RELEASE_TARGET)/$* && cp $(RELEASE_TARGET)/lambda/bootstrap/bootstrap $(RELEASE_TARGET)/$*/bootstrap
 	$(BIN)/python scripts/glibc.py --newest $(NEWEST_GLIBC) --architecture $* $(RELEASE_TARGET)/$*/bootstrap
 
+# With everything that tests need, because these have been built already: the binaries alone, with fewer features of crates,
+# would be another build of the whole SDK.
 .PHONY: deployments
 deployments: $(STAMPS)/cdk $(STAMPS)/venv ## Deploy the files of a release and the CDK's example on the local AWS
-	$(CARGO) build --workspace --bins --locked
+	$(CARGO) build --workspace --all-targets --locked
 	$(BIN)/python scripts/release.py --binary x86_64=$(TARGET)/debug/bootstrap --output $(TARGET)/debug-release-files
 	RELEASE=$(abspath $(TARGET)/debug-release-files) $(DEPLOY)
 
@@ -249,7 +251,7 @@ $(STAMPS)/clients: requirements-clients.txt $(NODE_CLIENT)/package.json $(NODE_C
 	@cd $(NODE_CLIENT) && PATH="$(BIN):$$PATH" npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
 	@touch $@
 
-# Beside the pinned one, whose dependencies it shares.
+# Next to the pinned one, whose dependencies it shares.
 $(STAMPS)/oldest: requirements-oldest.txt $(STAMPS)/venv
 	@rm -rf $(OLDEST_CFN_LINT) && $(PIP_INSTALL) --target $(OLDEST_CFN_LINT) --requirement $<
 	@touch $@
