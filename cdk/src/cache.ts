@@ -20,6 +20,7 @@ import {
 } from './options';
 import { ElastiCacheProvider, IElastiCacheProvider } from './provider';
 import { problems } from './rules';
+import { CacheSettings, settingsProperties } from './settings';
 import { Topology } from './topology';
 
 /** Type of the resource. */
@@ -134,7 +135,7 @@ export interface CacheAttributes {
 /**
  * Properties of a cache. Each is passed on to the function as it is; what is left out has the function's default.
  */
-export interface CacheProps {
+export interface CacheProps extends CacheSettings {
   /** VPC of the nodes. Cannot be changed in place. */
   readonly vpc: ec2.IVpc;
 
@@ -325,20 +326,6 @@ export interface CacheProps {
    * @default - `<environment>-<project>-final`
    */
   readonly finalSnapshotName?: string;
-
-  /**
-   * When AWS may maintain the nodes, in UTC: at least an hour, such as `sun:05:00-sun:07:00`.
-   *
-   * @default - chosen by AWS
-   */
-  readonly maintenanceWindow?: string;
-
-  /**
-   * Whether minor versions are installed in the maintenance window.
-   *
-   * @default true
-   */
-  readonly autoMinorVersionUpgrade?: boolean;
 
   /**
    * Topic for the events of ElastiCache.
@@ -689,8 +676,7 @@ export class Cache extends CacheBase implements ITaggable {
       SnapshotName: props.snapshotName,
       SnapshotArns: props.snapshotArns,
       FinalSnapshotIdentifier: takesSnapshot ? props.finalSnapshotName ?? finalSnapshot(props) : undefined,
-      MaintenanceWindow: props.maintenanceWindow,
-      AutoMinorVersionUpgrade: props.autoMinorVersionUpgrade,
+      ...settingsProperties(props),
       NotificationTopicArn: props.notificationTopic?.topicArn,
       ApplyImmediately: props.applyImmediately,
       LogDelivery: props.logs?.map((log) => log._render()),

@@ -5,4 +5,5 @@ export * from './engine';
 export * from './logs';
 export * from './options';
 export * from './provider';
+export { CacheSettings } from './settings';
 export * from './topology';

@@ -17,6 +17,7 @@ import secretsmanager from "aws-cdk-lib/aws-secretsmanager";
 import sns from "aws-cdk-lib/aws-sns";
 import nag from "cdk-nag";
 import * as elasticache from "../lib/index.js";
+import { settingsProperties } from "../lib/settings.js";
 import { template as functionTemplate } from "../scripts/assets.mjs";
 
 const { Auth, Cache, CacheLog, ElastiCacheProvider, Engine, LogDestination, Topology } = elasticache.default;
@@ -57,6 +58,16 @@ test("a cache with nothing but what is required", () => {
   assert.equal(SecurityGroupIds.length, 1);
 });
 
+/** A value for each option that is a property as it stands, so that a new one needs none here. */
+function settings() {
+  const sample = (name) => {
+    const { type, enum: words, minimum } = schema.properties[name].anyOf[0];
+    return words ? false : type.includes("integer") ? minimum : "sample";
+  };
+  const option = (name) => name[0].toLowerCase() + name.slice(1);
+  return Object.fromEntries(Object.keys(settingsProperties({})).map((name) => [option(name), sample(name)]));
+}
+
 /** Sets of properties that together use every option of every class. */
 function everything({ stack, vpc }) {
   const group = (id) => ec2.SecurityGroup.fromSecurityGroupId(stack, id, `sg-${id}`);
@@ -65,6 +76,7 @@ function everything({ stack, vpc }) {
   return [
     {
       ...common,
+      ...settings(),
       vpcSubnets: { subnetType: ec2.SubnetType.PRIVATE_ISOLATED },
       replicationGroupId: "mine",
       description: "Mine",
@@ -88,7 +100,6 @@ function everything({ stack, vpc }) {
       kmsKey: key,
       backup: { retention: Duration.days(1), window: "03:00-05:00" },
       maintenanceWindow: "sun:05:00-sun:07:00",
-      autoMinorVersionUpgrade: false,
       notificationTopic: sns.Topic.fromTopicArn(stack, "Topic", "arn:aws:sns:us-east-1:123456789012:topic"),
       applyImmediately: false,
       logs: [

@@ -191,7 +191,7 @@ properties! {
     }
     "Operations" {
         maintenance_window: Option<String> = "MaintenanceWindow", string(), Default("chosen by AWS"),
-            "UTC, at least an hour, such as `sun:05:00-sun:07:00`.";
+            "When AWS may maintain the nodes, in UTC: at least an hour, such as `sun:05:00-sun:07:00`.";
         auto_minor_version_upgrade: Option<bool> = "AutoMinorVersionUpgrade", boolean(), Default("true"),
             "Minor versions are installed in the maintenance window.";
         notification_topic_arn: Option<String> = "NotificationTopicArn", string(), Default("none"),
@@ -284,6 +284,9 @@ macro_rules! settings {
         }
 
         impl Settings {
+            /// Their names in a template.
+            pub const PROPERTIES: &[&str] = &[$($property),*];
+
             /// What the properties ask for, with defaults.
             #[must_use]
             pub fn of(properties: &Properties) -> Settings {

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use elasticache_resource::attributes::ATTRIBUTES;
 use elasticache_resource::domain::problem::listed;
 use elasticache_resource::preview;
-use elasticache_resource::properties::{Field, Kind, Properties};
+use elasticache_resource::properties::{Field, Kind, Properties, Settings};
 use serde_json::{Map, Value, json};
 use simulator::cloudformation::{RESOURCE_TYPE, template};
 
@@ -78,6 +78,49 @@ fn the_property_reference_is_what_the_code_declares() {
         writeln!(tables, "| `{name}` | {} | {default} | {meaning} |", kind(&field.kind)).unwrap();
     }
     assert_generated("docs/properties.md", &tables);
+}
+
+/// Settings that the construct of the CDK takes as its own kinds of things: a topic, the options of backups.
+const SHAPED_BY_THE_CONSTRUCT: &[&str] = &["SnapshotRetentionLimit", "SnapshotWindow", "NotificationTopicArn"];
+
+fn camel_case(name: &str) -> String {
+    name[..1].to_ascii_lowercase() + &name[1..]
+}
+
+/// The settings as options of the construct, whose names and types are those of the properties.
+fn options() -> String {
+    let mut options = Vec::new();
+    let mut properties = String::new();
+    for name in Settings::PROPERTIES.iter().filter(|name| !SHAPED_BY_THE_CONSTRUCT.contains(name)) {
+        let Field { kind, default, meaning, .. } = fields().into_iter().find(|field| field.name == *name).unwrap();
+        let kind = match kind {
+            Kind::String => "string",
+            Kind::Boolean => "boolean",
+            Kind::Integer(_) => "number",
+            kind => panic!("{name} needs a type of its own in cdk/src/cache.ts, being {}", self::kind(&kind)),
+        };
+        let value = default.parse::<i64>().is_ok() || ["true", "false"].contains(&default);
+        let default = if value { default.to_owned() } else { format!("- {default}") };
+        let option = camel_case(name);
+        options.push(format!(
+            "  /**\n   * {meaning}\n   *\n   * @default {default}\n   */\n  readonly {option}?: {kind};\n"
+        ));
+        writeln!(properties, "    {name}: settings.{option},").unwrap();
+    }
+    format!(
+        "// Written by `make reference` from the declarations of the properties.\n\n\
+         /**\n * Settings of a cache that are properties of the resource as they stand.\n */\n\
+         export interface CacheSettings {{\n{}}}\n\n\
+         /** The properties that the settings are. */\n\
+         export function settingsProperties(settings: CacheSettings): {{ [name: string]: any }} {{\n  \
+         return {{\n{properties}  }};\n}}\n",
+        options.join("\n")
+    )
+}
+
+#[test]
+fn the_construct_takes_every_setting() {
+    assert_current("cdk/src/settings.ts", &options());
 }
 
 #[tokio::test(start_paused = true)]
