@@ -106,7 +106,7 @@ simulate: ## Simulate faults, kills and duplicates from random seeds (SEEDS=2000
 .PHONY: terraform
 terraform: ## Try Terraform's AWS provider on the local AWS (TERRAFORM_PLUGINS=folder that mirrors it)
 	TERRAFORM_PLUGINS="$(TERRAFORM_PLUGINS)" REQUIRE_TERRAFORM=1 \
-		$(CARGO) test --package simulator --locked --test outside_clients -- --nocapture terraform
+		$(CARGO) test --workspace --locked --test outside_clients -- --nocapture terraform
 
 .PHONY: check
 check: fmt clippy deny ## Run the checks and the short tests, for every change
@@ -120,7 +120,7 @@ doc: ## Build the documentation of the code and run its examples
 
 .PHONY: reference
 reference: ## Write the schemas and the tables of the references and of the guides from the code
-	UPDATE_REFERENCE=1 $(CARGO) test --quiet --locked --package elasticache-resource --test it -- --test-threads 1 reference:: prices_in_the_guide
+	UPDATE_REFERENCE=1 $(CARGO) test --quiet --locked --workspace --test it -- --test-threads 1 reference:: prices_in_the_guide
 
 .PHONY: fmt
 fmt: ## Check the formatting
