@@ -113,11 +113,12 @@ impl Fault {
 
     /// Whether AWS refuses a SET because no ROTATE comes before it. The guide allows a SET with two tokens, or with one that
     /// clients may leave out, so that the token is the only one already. AWS's words are not known: it has to speak of
-    /// the strategies, and of nothing else that a SET may be refused for.
+    /// the strategies, and of nothing else that a SET may be refused for, in one of the two codes that ElastiCache has for
+    /// values that do not fit.
     pub(crate) fn says_only_token(&self) -> bool {
         let words = self.message.to_ascii_lowercase();
         let says = |parts: &[&str]| parts.iter().any(|part| words.contains(part));
-        self.class == Class::Invalid
+        matches!(self.code.as_str(), "InvalidParameterValue" | "InvalidParameterCombination")
             && says(&["rotate", "rotation", "strategy"])
             && !says(&["latest", "match", "transit", "user group"])
     }
