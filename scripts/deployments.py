@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Deploys what people get of this project on the local AWS, with the AWS CLI and the function as it is packed: the files of a
-release, as docs/install.md says, and the example of the CDK.
+release, as docs/install.md says and as the acceptance test takes them, and the example of the CDK.
 
 Not among the tests that `unittest discover` finds, because it needs what is compiled and built: `make deployments`.
 """
@@ -195,6 +195,19 @@ class Deployments(unittest.TestCase):
         self.assert_deleted("shop", "aws cloudformation delete-stack --stack-name shop")
         left = json.loads(self.run_shell("aws elasticache describe-replication-groups", PROJECT))
         self.assertEqual(left["ReplicationGroups"], [])
+
+    def test_the_acceptance_test_deploys_a_function_of_its_own(self):
+        packaged, report = self.folder / "packaged.yaml", self.folder / "report.md"
+        self.run_shell("aws cloudformation package --template-file release-template.yaml --s3-bucket $BUCKET "
+                       f"--output-template-file {packaged}", RELEASE)
+        acceptance = Path(LOCAL_AWS).parent / "acceptance"
+        place = "--vpc $VPC --subnets $SUBNETS,subnet-0a000000000000003 --clients $APP,sg-0a00000000000aa02"
+        said = self.run_shell(f"AWS_REGION=us-east-1 {acceptance} run --yes --pause 0.2 --only rollback {place} "
+                              f"--function {packaged} --report {report}", PROJECT)
+        self.assertIn("rollback: delete: well", said)
+        self.assertIn("| `elasticache DeleteReplicationGroup ReplicationGroupId` | held |", report.read_text())
+        stacks = json.loads(self.run_shell("aws cloudformation describe-stacks", PROJECT))["Stacks"]
+        self.assertEqual([stack["StackName"] for stack in stacks], [])
 
     def answers(self, outputs: dict[str, str]) -> list[str]:
         """What the cache says to an application that knows its environment alone."""

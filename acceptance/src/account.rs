@@ -11,6 +11,9 @@ use aws_types::SdkConfig;
 /// Tag on every stack that is made here, with the id of the run.
 pub const TAG: &str = "elasticache-resource-acceptance";
 
+/// Label of a password that the cache does not take yet.
+pub(crate) const PENDING: &str = "AWSPENDING";
+
 /// Clients of one account in one region.
 #[derive(Clone, Debug)]
 pub struct Account {
@@ -18,6 +21,8 @@ pub struct Account {
     pub(crate) elasticache: aws_sdk_elasticache::Client,
     pub(crate) ec2: aws_sdk_ec2::Client,
     pub(crate) secrets: aws_sdk_secretsmanager::Client,
+    /// Sends what the function would send, on a local AWS as the function does.
+    pub(crate) secrets_as_function: aws_sdk_secretsmanager::Client,
     /// Between two looks at a stack.
     pub(crate) pause: Duration,
 }
@@ -81,6 +86,7 @@ impl Account {
             elasticache: aws_sdk_elasticache::Client::new(config),
             ec2: aws_sdk_ec2::Client::new(config),
             secrets: aws_sdk_secretsmanager::Client::new(config),
+            secrets_as_function: aws_sdk_secretsmanager::Client::new(config),
             pause,
         }
     }
@@ -189,6 +195,17 @@ impl Account {
         let found = found.map_err(|e| Failure::of(&format!("cannot look at the secret {secret}"), &e))?;
         let versions = found.version_ids_to_stages().into_iter().flatten();
         Ok(versions.map(|(version, labels)| (version.clone(), labels.clone())).collect())
+    }
+
+    /// Stores something that nobody gets in a secret, as the next password is stored, and takes its label away.
+    pub(crate) async fn give_up_version(&self, secret: &str) -> Result<(), Failure> {
+        let (version, secrets) = (format!("{:032x}", fastrand::u128(..)), &self.secrets_as_function);
+        let put = secrets.put_secret_value().secret_id(secret).client_request_token(&version).secret_string("given up");
+        let put = put.version_stages(PENDING).send().await;
+        put.map_err(|e| Failure::of(&format!("secretsmanager:PutSecretValue on {secret}"), &e))?;
+        let taken = secrets.update_secret_version_stage().secret_id(secret).version_stage(PENDING);
+        let taken = taken.remove_from_version_id(version).send().await;
+        taken.map(drop).map_err(|e| Failure::of(&format!("secretsmanager:UpdateSecretVersionStage on {secret}"), &e))
     }
 
     /// When the token of a group changed last, as AWS says.

@@ -13,7 +13,9 @@ const TRIES: usize = 60;
 /// Removes everything that carries the tag, of one run or of all; says what it removes, and fails with what it could not.
 pub async fn clean(account: &Account, run: Option<&str>, say: impl Fn(&str)) -> Result<(), Failure> {
     let mut left = Vec::new();
-    for (id, status) in stacks(account, run).await? {
+    // The caches of the other stacks need the function.
+    let (functions, others): (Vec<_>, Vec<_>) = stacks(account, run).await?.into_iter().partition(is_function);
+    for (id, status) in others.into_iter().chain(functions) {
         say(&format!("deleting the stack {id}"));
         if let Err(failure) = delete_stack(account, &id, &status).await {
             left.push(failure.0);
@@ -44,6 +46,10 @@ pub async fn clean(account: &Account, run: Option<&str>, say: impl Fn(&str)) -> 
         tokio::time::sleep(account.pause * 4).await;
     }
     if left.is_empty() { Ok(()) } else { Err(Failure(left.join("\n"))) }
+}
+
+fn is_function((id, _): &(String, StackStatus)) -> bool {
+    id.split('/').any(|part| part.starts_with("acceptance-") && part.ends_with(&format!("-{}", crate::function::NAME)))
 }
 
 async fn stacks(account: &Account, run: Option<&str>) -> Result<Vec<(String, StackStatus)>, Failure> {

@@ -19,18 +19,9 @@ pub enum Verdict {
     Held,
     /// AWS did not take it, in these words.
     DidNotHold(Vec<String>),
-    /// It was sent, but a refusal would not show: the function goes on without it.
-    Unseen,
     /// Nothing was found: no step that sends it was played, or none ended well.
     NotReached,
 }
-
-/// Lines without which the function goes on: it warns of a parameter that AWS does not reset, and takes a refused SET for one
-/// that has happened before.
-pub const UNSEEN: [&str; 2] = [
-    "elasticache ModifyReplicationGroup AuthToken AuthTokenUpdateStrategy=SET",
-    "elasticache ResetCacheParameterGroup CacheParameterGroupName ParameterNameValues[ParameterName ParameterValue]",
-];
 
 /// A scenario: what it does, and how it ended.
 #[derive(Clone, Debug)]
@@ -85,7 +76,6 @@ pub fn verdicts(lines: &[String], cases: &[Case<'_>]) -> Vec<Verdict> {
     blame(&unexplained, &held, &mut broken);
     let verdict = |line: usize| match broken.get(&line) {
         Some(words) => Verdict::DidNotHold(words.iter().cloned().collect()),
-        None if held.contains(&line) && UNSEEN.contains(&lines[line].as_str()) => Verdict::Unseen,
         None if held.contains(&line) => Verdict::Held,
         None => Verdict::NotReached,
     };

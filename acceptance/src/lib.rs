@@ -13,6 +13,7 @@
 pub mod account;
 pub mod clean;
 pub mod diagnosis;
+pub mod function;
 pub mod local;
 pub mod play;
 pub mod report;

@@ -126,7 +126,8 @@ impl Local {
         let by_arn = ByArn(move |arn: String, event: Value| invoke(function.clone(), arn, event));
         let function: Arc<dyn Function> = Arc::new(by_arn);
         aws.lambda().attach(&function);
-        let account = Account::new(&config(&aws, ADMINISTRATOR_KEY).0, PAUSE);
+        let mut account = Account::new(&config(&aws, ADMINISTRATOR_KEY).0, PAUSE);
+        account.secrets_as_function = aws_sdk_secretsmanager::Client::new(&own);
         aws.with(|world, _| {
             for (number, id) in SUBNETS.iter().enumerate() {
                 if let Some(subnet) = world.ec2.subnet_mut(id) {

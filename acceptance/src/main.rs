@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,6 +11,7 @@ use std::time::Duration;
 use acceptance::account::{Account, Failure};
 use acceptance::clean::clean;
 use acceptance::diagnosis::{Case, Verdict, verdicts};
+use acceptance::function;
 use acceptance::local::{self, Local, RehearsedStep};
 use acceptance::play::{Played, play};
 use acceptance::report::{Head, announcement, report};
@@ -68,6 +69,9 @@ struct Options {
     /// ARN of the function [default: what its stack exports]
     #[arg(long, value_name = "ARN")]
     service_token: Option<String>,
+    /// Deploy the function from this, which `aws cloudformation package` wrote, and remove it at the end
+    #[arg(long, value_name = "PATH", conflicts_with = "service_token")]
+    function: Option<PathBuf>,
     /// ARN of an SNS topic, for notifications
     #[arg(long, value_name = "ARN")]
     topic: Option<String>,
@@ -197,10 +201,13 @@ async fn place(options: &Options, account: &Account) -> Result<Place, Failure> {
     if options.subnets.len() != 3 || options.clients.len() != 2 {
         return Err(Failure("--subnets needs three subnets, --clients two security groups".to_owned()));
     }
-    let service_token = match &options.service_token {
-        Some(arn) => arn.clone(),
-        None => account.export(EXPORT).await?.ok_or_else(|| {
-            Failure(format!("nothing exports {EXPORT}: deploy the function, or name it with --service-token"))
+    let service_token = match (&options.service_token, &options.function) {
+        (Some(arn), _) => arn.clone(),
+        // Known when it is deployed.
+        (None, Some(_)) => String::new(),
+        (None, None) => account.export(EXPORT).await?.ok_or_else(|| {
+            let way_out = "deploy the function, or name it with --service-token, or its template with --function";
+            Failure(format!("nothing exports {EXPORT}: {way_out}"))
         })?,
     };
     let zones = account.zones(&options.subnets).await?;
@@ -224,6 +231,7 @@ async fn place(options: &Options, account: &Account) -> Result<Place, Failure> {
 async fn play_all(options: &Options, id: &str, rehearsed: &Rehearsed) -> Result<ExitCode, Failure> {
     let (account, (region, endpoint)) = account(options.looks)?;
     let place = place(options, &account).await?;
+    let function = options.function.as_deref().map(read_template).transpose()?;
     let scenarios: Vec<Scenario> = all(&place, id).into_iter().filter(|s| is_meant(options, s)).collect();
     if let Some(unknown) = options.only.iter().find(|name| !scenarios.iter().any(|s| s.name == *name)) {
         return Err(Failure(format!("there is no scenario {unknown}: `acceptance list` has them all")));
@@ -239,10 +247,17 @@ async fn play_all(options: &Options, id: &str, rehearsed: &Rehearsed) -> Result<
         return Ok(ExitCode::FAILURE);
     }
     let (account, say) = (&account, |said: &str| println!("{said}"));
-    let playing = stream::iter(able.iter().copied())
-        .map(|scenario| play(account, id, scenario, || 0, say))
-        .buffer_unordered(options.at_once.max(1))
-        .collect::<Vec<Played>>();
+    let playing = async {
+        let mut place = place;
+        if let Some(template) = &function {
+            say("deploying the function");
+            place.service_token = function::deploy(account, id, template).await?;
+        }
+        let able: Vec<Scenario> =
+            all(&place, id).into_iter().filter(|s| is_meant(options, s) && s.lacks(&place).is_empty()).collect();
+        let playing = stream::iter(&able).map(|scenario| play(account, id, scenario, || 0, say));
+        Ok::<_, Failure>(playing.buffer_unordered(options.at_once.max(1)).collect::<Vec<Played>>().await)
+    };
     let played = tokio::select! {
         played = playing => played,
         _ = tokio::signal::ctrl_c() => {
@@ -253,6 +268,7 @@ async fn play_all(options: &Options, id: &str, rehearsed: &Rehearsed) -> Result<
     };
     // What a stack left, such as a final snapshot.
     let cleaned = clean(account, Some(id), say).await;
+    let played = played?;
 
     let ledger = local::ledger(&options.ledger).map_err(Failure)?;
     let cases: Vec<Case<'_>> =
@@ -267,6 +283,10 @@ async fn play_all(options: &Options, id: &str, rehearsed: &Rehearsed) -> Result<
     cleaned?;
     let broken = verdicts.iter().any(|verdict| matches!(verdict, Verdict::DidNotHold(_)));
     Ok(if broken { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+fn read_template(path: &Path) -> Result<String, Failure> {
+    std::fs::read_to_string(path).map_err(|e| Failure(format!("cannot read {}: {e}", path.display())))
 }
 
 fn agreed() -> Result<bool, Failure> {

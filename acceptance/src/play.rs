@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::account::{Account, Failure};
+use crate::account::{Account, Failure, PENDING};
 use crate::scenarios::{Act, Scenario, Step, template};
 
 /// How long a rotation may take.
@@ -115,6 +115,11 @@ impl Life<'_> {
 
     /// What failed that should not have.
     async fn try_step(&mut self, step: &Step) -> Result<Vec<String>, Failure> {
+        if step.act == Act::GiveUp {
+            let id = self.id.as_deref().ok_or_else(|| Failure("there is no stack".to_owned()))?;
+            self.account.give_up_version(&self.secret(id).await?).await?;
+            return Ok(Vec::new());
+        }
         let Some(template) = template(&step.act) else { return self.delete().await };
         let (is_new, since) = match &self.id {
             Some(id) => (false, self.account.events(id).await?.len()),
@@ -150,8 +155,16 @@ impl Life<'_> {
             // Nothing but a deletion is possible from there.
             Act::Fail(_) if is_new => self.delete().await,
             Act::Rotate(_) => self.rotate(&id).await,
-            _ => Ok(Vec::new()),
+            _ => Ok(self.refused_silently(&id).await),
         }
+    }
+
+    /// What AWS did not take although the stack went well: a warning of the function says so.
+    async fn refused_silently(&self, id: &str) -> Vec<String> {
+        let warnings = self.account.output(id, "Warnings").await.unwrap_or_default();
+        let is_meant = |warning: &&str| warning.contains("does not reset these parameters");
+        let warnings = warnings.split(';').filter(is_meant);
+        warnings.map(|warning| format!("elasticache:ResetCacheParameterGroup on {id}: {}", warning.trim())).collect()
     }
 
     async fn secret(&self, id: &str) -> Result<String, Failure> {
@@ -166,7 +179,7 @@ impl Life<'_> {
         let (began, pause) = (tokio::time::Instant::now(), Duration::from_millis(500).min(self.account.pause));
         loop {
             let labels = self.account.labels(&secret).await?;
-            let waits = labels.iter().any(|(_, labels)| labels.len() == 1 && labels[0] == "AWSPENDING");
+            let waits = labels.iter().any(|(_, labels)| labels.len() == 1 && labels[0] == PENDING);
             if waits || began.elapsed() > ROTATION {
                 break;
             }

@@ -104,19 +104,17 @@ pub fn report(
     let _ = writeln!(
         text,
         "# Acceptance test of {}\n\nPlayed in {place}, run {}. Of {} shapes of `docs/aws-calls.md` {} held, {broken} did not \
-         hold, {} were sent and would not show a refusal, and {} were not reached.\n",
+         hold, and {} were not reached.\n",
         head.date,
         head.run,
         verdicts.len(),
         count(|verdict| *verdict == Verdict::Held),
-        count(|verdict| *verdict == Verdict::Unseen),
         count(|verdict| *verdict == Verdict::NotReached),
     );
     let _ = writeln!(text, "## Shapes\n\n| Shape | Verdict |\n| --- | --- |");
     for (line, verdict) in lines.iter().zip(verdicts) {
         let verdict = match verdict {
             Verdict::Held => "held".to_owned(),
-            Verdict::Unseen => "sent; the function would go on without it".to_owned(),
             Verdict::NotReached => "not reached".to_owned(),
             Verdict::DidNotHold(words) => format!("**did not hold**: {}", cell(&words.join("; "))),
         };
