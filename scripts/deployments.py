@@ -209,6 +209,14 @@ class Deployments(unittest.TestCase):
         stacks = json.loads(self.run_shell("aws cloudformation describe-stacks", PROJECT))["Stacks"]
         self.assertEqual([stack["StackName"] for stack in stacks], [])
 
+    def test_sam_deploys_an_example(self):
+        deploy = ("SAM_CLI_TELEMETRY=0 sam deploy --template-file examples/quick-start.yaml --stack-name sam "
+                  "--no-confirm-changeset --parameter-overrides VpcId=$VPC SubnetIds=$SUBNETS AppSecurityGroupId=$APP")
+        self.run_shell(deploy, PROJECT)
+        self.assertEqual(self.stack("sam")["StackStatus"], "CREATE_COMPLETE")
+        self.assertIn("No changes to deploy", self.run_shell(f"{deploy} --no-fail-on-empty-changeset 2>&1", PROJECT))
+        self.assert_deleted("sam", "aws cloudformation delete-stack --stack-name sam")
+
     def answers(self, outputs: dict[str, str]) -> list[str]:
         """What the cache says to an application that knows its environment alone."""
         get = f"aws secretsmanager get-secret-value --secret-id {outputs['REDISSECRETARN']}"
