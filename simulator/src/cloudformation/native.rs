@@ -1,5 +1,5 @@
-//! Resources without a function behind them: those of EC2 and Secrets Manager are made in the account, where the function
-//! finds them; the others are names and attributes without behaviour.
+//! Resources without a function behind them: those of EC2, Secrets Manager and ElastiCache are made in the account, where
+//! the function finds them; the others are names and attributes without behaviour.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -12,8 +12,10 @@ use super::operation::Operation;
 use super::state::Resource;
 use crate::clock::Time;
 use crate::ec2::Ec2;
+use crate::elasticache::names::arn;
+use crate::elasticache::{Authentication, User};
 use crate::secrets_manager::{SecretsManager, rotate_with};
-use crate::world::{ACCOUNT, Answer, Call, REGION, World};
+use crate::world::{ACCOUNT, Answer, AwsError, Call, REGION, World};
 
 /// How long such a resource takes to be made, changed or removed. Simulated time.
 const DURATION: Duration = Duration::from_secs(2);
@@ -65,13 +67,15 @@ const OPAQUE: [Opaque; 25] = [
     ("AWS::EC2::Route", "", "{name}", &[]),
     ("AWS::EC2::SubnetRouteTableAssociation", "", "{name}", &[("Id", "{name}")]),
 ];
-const MADE: [&str; 6] = [
+const MADE: [&str; 8] = [
     "AWS::EC2::VPC",
     "AWS::EC2::Subnet",
     "AWS::EC2::SecurityGroup",
     "AWS::EC2::SecurityGroupIngress",
     "AWS::SecretsManager::Secret",
     "AWS::SecretsManager::RotationSchedule",
+    "AWS::ElastiCache::User",
+    "AWS::ElastiCache::UserGroup",
 ];
 
 /// Whether resources of this type can be made here.
@@ -212,6 +216,20 @@ fn make(world: &mut World, now: Time, made_up: &str, kind: &str, properties: &Va
             let id = schedule(world, now, properties)?;
             Ok(made(&id, &[("Id", &id)]))
         }
+        "AWS::ElastiCache::User" => {
+            let id = required(properties, "UserId")?;
+            if world.elasticache.users.contains_key(&id) {
+                return Err(said(AwsError::new("UserAlreadyExists", format!("User {id} already exists."))));
+            }
+            put_user(world, properties)
+        }
+        "AWS::ElastiCache::UserGroup" => {
+            let id = required(properties, "UserGroupId")?;
+            if world.elasticache.user_groups.contains_key(&id) {
+                return Err(said(AwsError::new("UserGroupAlreadyExists", format!("User group {id} already exists."))));
+            }
+            put_user_group(world, properties)
+        }
         _ => Ok(opaque(kind, made_up, properties)),
     }
 }
@@ -223,6 +241,8 @@ fn replaced(kind: &str, from: &Value, to: &Value) -> bool {
         "AWS::EC2::Subnet" => &["VpcId", "CidrBlock", "AvailabilityZone"],
         "AWS::EC2::SecurityGroup" => &["GroupName", "GroupDescription", "VpcId"],
         "AWS::SecretsManager::Secret" => &["Name"],
+        "AWS::ElastiCache::User" => &["UserId", "UserName"],
+        "AWS::ElastiCache::UserGroup" => &["UserGroupId"],
         "AWS::EC2::SecurityGroupIngress" => return from != to,
         _ => OPAQUE.iter().find(|(known, ..)| *known == kind).map_or(&[], |(_, name, ..)| std::slice::from_ref(name)),
     };
@@ -251,6 +271,8 @@ fn change(world: &mut World, now: Time, from: &Resource, properties: &Value) -> 
             }
         }
         "AWS::SecretsManager::RotationSchedule" => drop(schedule(world, now, properties)?),
+        "AWS::ElastiCache::User" => drop(put_user(world, properties)?),
+        "AWS::ElastiCache::UserGroup" => drop(put_user_group(world, properties)?),
         kind if OPAQUE.iter().any(|(known, ..)| *known == kind) => {
             let (_, attributes) = opaque(kind, &name_of(from), properties);
             return Ok((id.to_owned(), attributes));
@@ -296,8 +318,42 @@ fn remove(world: &mut World, now: Time, id: &str, resource: &Resource) -> Result
             }
             Ok(())
         }
+        "AWS::ElastiCache::User" => {
+            world.elasticache.remove_user(id);
+            Ok(())
+        }
+        "AWS::ElastiCache::UserGroup" => world.elasticache.remove_user_group(id).map_err(said),
         _ => Ok(()),
     }
+}
+
+fn put_user(world: &mut World, properties: &Value) -> Result<Made, String> {
+    let mode = &properties["AuthenticationMode"];
+    let passwords = |of: &Value| {
+        let all = of["Passwords"].as_array().into_iter().flatten();
+        all.filter_map(Value::as_str).map(str::to_owned).collect::<Vec<_>>()
+    };
+    let no_password = text(properties, "NoPasswordRequired").as_deref() == Some("true");
+    let authentication = match text(mode, "Type").as_deref() {
+        Some("iam") => Authentication::Iam,
+        Some("password") => Authentication::Passwords(passwords(mode)),
+        Some("no-password-required") => Authentication::NoPassword,
+        Some(other) => return Err(format!("Properties validation failed: {other} is not a valid enum value")),
+        None if no_password => Authentication::NoPassword,
+        None => Authentication::Passwords(passwords(properties)),
+    };
+    let id = required(properties, "UserId")?;
+    let (name, engine) = (required(properties, "UserName")?, required(properties, "Engine")?);
+    world.elasticache.put_user(User { id: id.clone(), name, engine, authentication }).map_err(said)?;
+    Ok(made(&id, &[("Arn", &arn("user", &id)), ("Status", "active")]))
+}
+
+fn put_user_group(world: &mut World, properties: &Value) -> Result<Made, String> {
+    let (id, engine) = (required(properties, "UserGroupId")?, required(properties, "Engine")?);
+    let users = properties["UserIds"].as_array().into_iter().flatten();
+    let users = users.filter_map(Value::as_str).map(str::to_owned).collect();
+    world.elasticache.put_user_group(&id, &engine, users).map_err(said)?;
+    Ok(made(&id, &[("Arn", &arn("usergroup", &id)), ("Status", "active")]))
 }
 
 fn make_subnet(world: &mut World, now: Time, properties: &Value) -> Result<Made, String> {
@@ -403,7 +459,12 @@ fn call(
     params: Value,
 ) -> Result<Value, String> {
     let answer = service(world, &Call { action: action.to_owned(), params, now });
-    answer.map_err(|error| format!("{} (Status Code: {}, Error Code: {})", error.message, error.status, error.code))
+    answer.map_err(said)
+}
+
+/// What the history of a stack says of a refusal.
+fn said(error: AwsError) -> String {
+    format!("{} (Status Code: {}, Error Code: {})", error.message, error.status, error.code)
 }
 
 /// A thing of which only its names are known.

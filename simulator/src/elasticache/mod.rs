@@ -34,7 +34,7 @@ pub use replication_groups::{MemberStatus, ReplicationGroup, Status};
 pub use snapshots::Snapshot;
 pub use subnet_groups::SubnetGroup;
 pub use transitions::Pace;
-pub use user_groups::UserGroup;
+pub use user_groups::{Authentication, User, UserGroup};
 
 use crate::clock::Time;
 use crate::nodes::{NodeSpec, ShardCopy};
@@ -54,6 +54,8 @@ pub struct ElastiCache {
     pub parameter_groups: BTreeMap<String, ParameterGroup>,
     /// Snapshots by name.
     pub snapshots: BTreeMap<String, Snapshot>,
+    /// Users by id, but for the one that is there from the beginning.
+    pub users: BTreeMap<String, User>,
     /// User groups by id.
     pub user_groups: BTreeMap<String, UserGroup>,
     /// Events, oldest first.
@@ -99,6 +101,7 @@ impl Default for ElastiCache {
             subnet_groups: BTreeMap::new(),
             parameter_groups: parameter_groups::defaults(),
             snapshots: BTreeMap::new(),
+            users: BTreeMap::new(),
             user_groups: BTreeMap::new(),
             events: Vec::new(),
             service_linked_role: false,

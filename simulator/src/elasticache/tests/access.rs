@@ -90,3 +90,71 @@ fn access_control_holds_encryption_still() {
     let unchanged = account.modify("a", json!({ "TransitEncryptionEnabled": "true" })).unwrap_err();
     assert!(unchanged.message.contains("not supported for access control enabled clusters"), "{unchanged}");
 }
+
+fn user(id: &str, name: &str, engine: &str, authentication: Authentication) -> User {
+    User { id: id.to_owned(), name: name.to_owned(), engine: engine.to_owned(), authentication }
+}
+
+fn passwords(all: &[&str]) -> Authentication {
+    Authentication::Passwords(all.iter().map(|one| (*one).to_owned()).collect())
+}
+
+#[test]
+fn users_have_what_their_engine_and_their_authentication_need() {
+    let mut account = Account::new();
+    let cache = &mut account.world.elasticache;
+    let put = |cache: &mut ElastiCache, user| cache.put_user(user).map_err(|refusal| refusal.code);
+    let combination = Err("InvalidParameterCombination".to_owned());
+    let value = Err("InvalidParameterValue".to_owned());
+    assert_eq!(put(cache, user("a", "b", "valkey", Authentication::Iam)), combination);
+    assert_eq!(put(cache, user("a", "b", "valkey", Authentication::NoPassword)), value);
+    assert_eq!(put(cache, user("a", "b", "redis", passwords(&["short"]))), value);
+    assert_eq!(put(cache, user("a", "b", "redis", passwords(&[TOKEN_A; 3]))), value);
+    for well in [
+        user("app", "app", "valkey", Authentication::Iam),
+        user("again", "app", "valkey", passwords(&[TOKEN_A])),
+        user("open", "open", "redis", Authentication::NoPassword),
+        user("own-default", "default", "redis", passwords(&[TOKEN_A, TOKEN_B])),
+    ] {
+        assert_eq!(put(cache, well), Ok(()));
+    }
+
+    let mut group = |engine: &str, users: &[&str]| {
+        let users = users.iter().map(|user| (*user).to_owned()).collect();
+        cache.put_user_group("People", engine, users).map_err(|refusal| refusal.code)
+    };
+    for (engine, users, refusal) in [
+        ("valkey", vec!["nobody"], "UserNotFound"),
+        ("valkey", vec!["open"], "InvalidParameterCombination"),
+        ("valkey", vec!["default"], "InvalidParameterCombination"),
+        ("valkey", vec!["app", "again"], "DuplicateUserName"),
+        ("redis", vec!["open"], "DefaultUserRequired"),
+        ("redis", vec!["default", "app"], "InvalidParameterCombination"),
+        ("redis", vec!["default", "own-default"], "DuplicateUserName"),
+    ] {
+        assert_eq!(group(engine, &users), Err(refusal.to_owned()), "{engine} {users:?}");
+    }
+    for (engine, users) in
+        [("valkey", vec!["app"]), ("valkey", vec!["own-default"]), ("redis", vec!["default", "open"])]
+    {
+        assert_eq!(group(engine, &users), Ok(()), "{engine} {users:?}");
+    }
+}
+
+#[test]
+fn a_group_follows_its_users_and_stays_while_a_cache_has_it() {
+    let mut account = Account::new();
+    let cache = &mut account.world.elasticache;
+    cache.put_user(user("own", "default", "redis", passwords(&[TOKEN_A]))).unwrap();
+    cache.put_user_group("people", "redis", vec!["own".to_owned()]).unwrap();
+    encrypted(&mut account, json!({ "UserGroupIds": { "member": ["people"] } }));
+    assert_eq!(tokens(&account), (vec![TOKEN_A.to_owned()], false));
+    let cache = &mut account.world.elasticache;
+    cache.put_user(user("own", "default", "redis", passwords(&[TOKEN_B]))).unwrap();
+    assert_eq!(cache.remove_user_group("people").unwrap_err().code, "InvalidUserGroupState");
+    assert_eq!(tokens(&account), (vec![TOKEN_B.to_owned()], false));
+    account.call("DeleteReplicationGroup", json!({ "ReplicationGroupId": "a" })).unwrap();
+    account.wait(3600);
+    account.world.elasticache.remove_user_group("people").unwrap();
+    assert!(account.world.elasticache.user_groups.is_empty());
+}
