@@ -219,14 +219,14 @@ fn make(world: &mut World, now: Time, made_up: &str, kind: &str, properties: &Va
         "AWS::ElastiCache::User" => {
             let id = required(properties, "UserId")?;
             if world.elasticache.users.contains_key(&id) {
-                return Err(said(AwsError::new("UserAlreadyExists", format!("User {id} already exists."))));
+                return Err(said(&AwsError::new("UserAlreadyExists", format!("User {id} already exists."))));
             }
             put_user(world, properties)
         }
         "AWS::ElastiCache::UserGroup" => {
             let id = required(properties, "UserGroupId")?;
             if world.elasticache.user_groups.contains_key(&id) {
-                return Err(said(AwsError::new("UserGroupAlreadyExists", format!("User group {id} already exists."))));
+                return Err(said(&AwsError::new("UserGroupAlreadyExists", format!("User group {id} already exists."))));
             }
             put_user_group(world, properties)
         }
@@ -322,7 +322,7 @@ fn remove(world: &mut World, now: Time, id: &str, resource: &Resource) -> Result
             world.elasticache.remove_user(id);
             Ok(())
         }
-        "AWS::ElastiCache::UserGroup" => world.elasticache.remove_user_group(id).map_err(said),
+        "AWS::ElastiCache::UserGroup" => world.elasticache.remove_user_group(id).map_err(|error| said(&error)),
         _ => Ok(()),
     }
 }
@@ -344,7 +344,7 @@ fn put_user(world: &mut World, properties: &Value) -> Result<Made, String> {
     };
     let id = required(properties, "UserId")?;
     let (name, engine) = (required(properties, "UserName")?, required(properties, "Engine")?);
-    world.elasticache.put_user(User { id: id.clone(), name, engine, authentication }).map_err(said)?;
+    world.elasticache.put_user(User { id: id.clone(), name, engine, authentication }).map_err(|error| said(&error))?;
     Ok(made(&id, &[("Arn", &arn("user", &id)), ("Status", "active")]))
 }
 
@@ -352,7 +352,7 @@ fn put_user_group(world: &mut World, properties: &Value) -> Result<Made, String>
     let (id, engine) = (required(properties, "UserGroupId")?, required(properties, "Engine")?);
     let users = properties["UserIds"].as_array().into_iter().flatten();
     let users = users.filter_map(Value::as_str).map(str::to_owned).collect();
-    world.elasticache.put_user_group(&id, &engine, users).map_err(said)?;
+    world.elasticache.put_user_group(&id, &engine, users).map_err(|error| said(&error))?;
     Ok(made(&id, &[("Arn", &arn("usergroup", &id)), ("Status", "active")]))
 }
 
@@ -459,11 +459,11 @@ fn call(
     params: Value,
 ) -> Result<Value, String> {
     let answer = service(world, &Call { action: action.to_owned(), params, now });
-    answer.map_err(said)
+    answer.map_err(|error| said(&error))
 }
 
 /// What the history of a stack says of a refusal.
-fn said(error: AwsError) -> String {
+fn said(error: &AwsError) -> String {
     format!("{} (Status Code: {}, Error Code: {})", error.message, error.status, error.code)
 }
 
