@@ -92,7 +92,7 @@ test: lint-templates fmt clippy deny cdk $(STAMPS)/clients ## Run all checks and
 	VALKEY_SERVER=$(VALKEY_SERVER) REQUIRE_VALKEY=1 AWS_CLI=$(BIN)/aws REQUIRE_AWS_CLI=1 \
 		NODE=$(BIN)/node REQUIRE_CLIENTS=1 $(TESTS)
 	$(CARGO) test --workspace --locked --test it -- --ignored ledger::every_line_is_sent
-	$(MAKE) --no-print-directory deployments doc
+	$(MAKE) --no-print-directory deployments guides doc
 
 # The first seed of the simulation, and how many there are. `make test` takes the first 300, always the same.
 SEED ?= random
@@ -187,6 +187,11 @@ deployments: $(STAMPS)/cdk $(STAMPS)/venv ## Deploy the files of a release and t
 	$(CARGO) build --workspace --all-targets --locked
 	$(BIN)/python scripts/release.py --binary x86_64=$(TARGET)/debug/bootstrap --output $(TARGET)/debug-release-files
 	RELEASE=$(abspath $(TARGET)/debug-release-files) $(DEPLOY)
+
+.PHONY: guides
+guides: $(STAMPS)/clients ## Run the commands and the clients that the guides show, on the local AWS with real Valkey servers
+	$(CARGO) build --workspace --all-targets --locked
+	BUILT=$(abspath $(TARGET)/debug) BIN=$(BIN) VALKEY_SERVER=$(VALKEY_SERVER) $(BIN)/python scripts/try_guides.py
 
 # In RELEASE are the files of a release.
 DEPLOY := LOCAL_AWS=$(abspath $(TARGET)/debug/local-aws) CDK_TEMPLATE=$(abspath cdk/dist/example.template.json) BIN=$(BIN) \

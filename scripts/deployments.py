@@ -21,6 +21,8 @@ import urllib.parse
 import zipfile
 from pathlib import Path
 
+from local_aws import LocalAws
+
 PROJECT = Path(__file__).resolve().parent.parent
 LOCAL_AWS = os.environ["LOCAL_AWS"]
 # The folder that `make release` writes, and the template that the example of the CDK becomes.
@@ -95,35 +97,19 @@ class Deployments(unittest.TestCase):
         cls.addClassCleanup(bucket.server_close)
         cls.addClassCleanup(bucket.shutdown)
         log = cls.enterClassContext((cls.folder / "log").open("w"))
-        cls.aws = subprocess.Popen(
-            [LOCAL_AWS, "serve", "--port", "0", "--speed", "600", "--nodes", "--bootstrap", cls.folder / "bootstrap"],
-            stdout=subprocess.PIPE, stderr=log, text=True)
-        cls.addClassCleanup(cls.end)
-        endpoint = re.search(r"http://\S+?(?=[,\s])", cls.aws.stdout.readline())[0]
+        aws = LocalAws(LOCAL_AWS, cls.folder / "bootstrap", log)
+        cls.addClassCleanup(aws.end)
+        cls.certificate = aws.certificate
         cls.environment = {
-            "PATH": f"{BIN}:{os.environ['PATH']}", "HOME": str(cls.folder), **NETWORK,
-            "AWS_ENDPOINT_URL": endpoint, "AWS_ENDPOINT_URL_S3": f"http://127.0.0.1:{bucket.server_port}",
-            "AWS_ACCESS_KEY_ID": "AKIAIOSFODNN7EXAMPLE", "AWS_SECRET_ACCESS_KEY": "any", "AWS_DEFAULT_REGION": "us-east-1",
+            "PATH": f"{BIN}:{os.environ['PATH']}", "HOME": str(cls.folder), **NETWORK, **aws.environment,
+            "AWS_ENDPOINT_URL_S3": f"http://127.0.0.1:{bucket.server_port}",
             # Plain bytes in the bucket.
             "AWS_REQUEST_CHECKSUM_CALCULATION": "when_required",
         }
-        for line in cls.aws.stdout:
-            if found := re.search(r"AWS_ACCESS_KEY_ID=(\S+)", line):
-                cls.environment["AWS_ACCESS_KEY_ID"] = found[1]
-            if found := re.search(r"--certificate (\S+)", line):
-                cls.certificate = found[1]
-            if "Ctrl-C" in line:
-                break
 
     @staticmethod
     def assert_lambda_can_start(entry: zipfile.ZipInfo) -> None:
         assert entry.external_attr >> 16 & 0o111 == 0o111, "bootstrap is not executable"
-
-    @classmethod
-    def end(cls) -> None:
-        cls.aws.terminate()
-        cls.aws.wait()
-        cls.aws.stdout.close()
 
     def run_shell(self, script: str, cwd: Path) -> str:
         run = subprocess.run(["bash", "-euc", script], cwd=cwd, env=self.environment, capture_output=True, text=True)

@@ -95,8 +95,12 @@ SEED_ROWS = {
 VALKEY_CLI = {"-h": True, "-p": True, "--tls": False, "--sni": True, "--cacert": True, "-c": False, "--bigkeys": False}
 VALKEY_CLI |= {"--memkeys": False, "--latency": False, "--scan": False, "--pattern": True, "--askpass": False}
 
+# What version 2 of the AWS CLI alone has; the one that is installed is version 1.
+VERSION_2 = {("configure", "export-credentials")}
+
 # Other programs that commands begin with.
-OTHER_PROGRAMS = {"cat", "cd", "cfn-lint", "date", "echo", "export", "jq", "make", "npm", "rm", "sed", "sha256sum", "sleep"}
+OTHER_PROGRAMS = {"cat", "cd", "cfn-lint", "date", "echo", "eval", "export", "jq", "local-aws", "make", "npm", "rm", "sed"}
+OTHER_PROGRAMS |= {"sha256sum", "sleep"}
 
 
 class Text(unittest.TestCase):
@@ -199,6 +203,7 @@ class Commands(unittest.TestCase):
 
     def test_commands_have_the_options_of_the_installed_aws_cli(self):
         ours = [(block, words[1:]) for block, words in self.all if words[0].split("/")[-1] == "aws"]
+        ours = [(block, words) for block, words in ours if tuple(words[:2]) not in VERSION_2]
         self.assertGreater(len(ours), 30)
         for block, words in ours:
             with self.subTest(place=block.place, command=" ".join(words)):

@@ -272,13 +272,13 @@ async fn a_template_of_ones_own_is_deployed_changed_and_deleted() {
     assert_eq!(networks, 0);
 }
 
-/// The indented lines of a section of the README, as a shell reads them.
+/// The commands in a section of the README, as a shell reads them.
 fn commands(section: &str) -> Vec<String> {
     let text = std::fs::read_to_string(project_file("README.md")).unwrap();
     let (_, rest) = text.split_once(&format!("## {section}\n")).unwrap();
     let section = rest.split_once("\n## ").unwrap().0;
-    let lines = section.lines().filter_map(|line| line.strip_prefix("    "));
-    lines.map(str::to_owned).collect()
+    let blocks = section.split("```sh\n").skip(1).filter_map(|rest| rest.split("```").next());
+    blocks.flat_map(str::lines).map(str::to_owned).collect()
 }
 
 /// "Try it" in the README, word for word: it ends with a cache that answers, and Ctrl-C leaves nothing.
