@@ -20,7 +20,8 @@ pub struct Entry {
     pub at: Time,
     /// Who called.
     pub caller: Caller,
-    /// Signing name of the service: `elasticache`, `ec2`, `secretsmanager`, `lambda`, `pricing`, `cloudformation`.
+    /// Prefix of the service's IAM actions: `elasticache`, `ec2`, `secretsmanager`, `cloudwatch`, `lambda`, `pricing`,
+    /// `cloudformation`.
     pub service: String,
     /// Operation.
     pub action: String,

@@ -270,6 +270,7 @@ fn signing_name(title: &str) -> Option<&'static str> {
         "ElastiCache" => Some("elasticache"),
         "EC2" => Some("ec2"),
         "Secrets Manager" => Some("secretsmanager"),
+        "CloudWatch" => Some("cloudwatch"),
         "Lambda" => Some("lambda"),
         _ => None,
     }

@@ -1,7 +1,7 @@
 //! A local AWS for the `Custom::ElastiCache` resource.
 //!
-//! It speaks the wire protocols of ElastiCache, EC2 and CloudFormation (query/XML), Secrets Manager, Lambda and the Price
-//! List (JSON), the Lambda Runtime API, and it plays CloudFormation. The same state machine runs in two ways:
+//! It speaks the wire protocols of ElastiCache, EC2 and CloudFormation (query/XML), CloudWatch (CBOR and JSON), Secrets
+//! Manager, Lambda and the Price List (JSON), the Lambda Runtime API, and it plays CloudFormation. The same state machine runs in two ways:
 //!
 //! * over loopback HTTP ([`http`]), in real time that may be sped up, for compiled binaries and the AWS CLI;
 //! * in process ([`in_process`]), under the real SDK client with tokio's virtual time, for tests.
@@ -9,7 +9,7 @@
 //! ```text
 //! http ───────┐                                            ┌─> elasticache ──wanted nodes──> nodes (real Valkey)
 //!             ├─> gateway: service, rights, faults, journal ├─> ec2
-//! in_process ─┘        (policy)  (faults)  (journal)        ├─> secrets_manager, price_list
+//! in_process ─┘        (policy)  (faults)  (journal)        ├─> secrets_manager, cloudwatch, price_list
 //!                                                           └─> lambda, cloudformation (response URL)
 //! ```
 //!
@@ -19,6 +19,7 @@
 pub mod aws_cli;
 pub mod clock;
 pub mod cloudformation;
+pub mod cloudwatch;
 pub mod ec2;
 pub mod elasticache;
 pub mod faults;

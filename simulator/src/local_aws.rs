@@ -249,7 +249,7 @@ impl LocalAws {
     pub fn leftovers(&self, tag_key: &str) -> Vec<String> {
         self.with(|world, _| {
             let tagged = world.ec2.tagged(tag_key).into_iter().chain(world.secrets.tagged(tag_key));
-            let tagged = tagged.chain(world.elasticache.tagged(tag_key));
+            let tagged = tagged.chain(world.elasticache.tagged(tag_key)).chain(world.cloudwatch.tagged(tag_key));
             tagged.map(|(name, _)| name).collect()
         })
     }

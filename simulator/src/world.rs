@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use crate::clock::Time;
 use crate::cloudformation::CloudFormation;
+use crate::cloudwatch::CloudWatch;
 use crate::ec2::Ec2;
 use crate::elasticache::ElastiCache;
 use crate::price_list::PriceList;
@@ -83,6 +84,8 @@ pub struct World {
     pub ec2: Ec2,
     /// Secrets Manager.
     pub secrets: SecretsManager,
+    /// CloudWatch: alarms.
+    pub cloudwatch: CloudWatch,
     /// The Price List.
     pub prices: PriceList,
     /// What CloudFormation's API tells.

@@ -8,6 +8,7 @@ use http::{Request, Response};
 use serde_json::Value;
 
 use crate::cloudformation::{self, CloudFormation};
+use crate::cloudwatch::CloudWatch;
 use crate::ec2::Ec2;
 use crate::elasticache::ElastiCache;
 use crate::faults::{Kind, Met};
@@ -77,12 +78,12 @@ impl Exchange<'_> {
         let request_id = self.aws.checks().next_request_id();
         let (action, params) = match self.service.decode(request) {
             Ok(decoded) => decoded,
-            Err(error) => return Ok(self.service.encode("", &Err(error), &request_id)),
+            Err(error) => return Ok(self.service.encode(request, "", &Err(error), &request_id)),
         };
         let fault = match self.caller {
             Caller::Function => {
                 let now = self.aws.clock().now();
-                self.aws.checks().faults.meet(now, self.service.signing_name(), &action)
+                self.aws.checks().faults.meet(now, self.service.prefix(), &action)
             }
             Caller::Administrator => None,
         };
@@ -93,6 +94,7 @@ impl Exchange<'_> {
                 Service::ElastiCache => ElastiCache::handle(world, &call),
                 Service::Ec2 => Ec2::handle(world, &call),
                 Service::CloudFormation => CloudFormation::handle(world, &call),
+                Service::CloudWatch => CloudWatch::handle(world, &call),
                 Service::SecretsManager => SecretsManager::handle(world, &call),
                 Service::PriceList => PriceList::handle(world, &call),
                 Service::Sts => sts::handle(&call, self.caller),
@@ -110,7 +112,7 @@ impl Exchange<'_> {
                 (_, Ok(_)) => Ok(Value::Null),
                 (_, Err(error)) => Err(error.code.clone()),
             };
-            let service = self.service.signing_name().into();
+            let service = self.service.prefix().into();
             // Written while the state is locked, so that the journal has the order in which calls took effect.
             self.aws.checks().record(Entry {
                 at: now,
@@ -137,7 +139,7 @@ impl Exchange<'_> {
         match invoked {
             // Waited for here, where the state is not locked: the function makes calls of its own.
             Some(invoked) => Ok(invoked.answered().await),
-            None => Ok(self.service.encode(&action, &answer, &request_id)),
+            None => Ok(self.service.encode(request, &action, &answer, &request_id)),
         }
     }
 
@@ -156,7 +158,7 @@ impl Exchange<'_> {
         if self.caller == Caller::Administrator {
             return Ok(());
         }
-        self.aws.checks().admit_shape(self.service.signing_name(), call)?;
+        self.aws.checks().admit_shape(self.service.prefix(), call)?;
         match fault.map(|met| &met.kind) {
             Some(Kind::Error { status, code, message }) => {
                 return Err(AwsError { status: *status, code: code.clone(), message: message.clone() });
@@ -167,7 +169,7 @@ impl Exchange<'_> {
             }
             Some(Kind::Denied) => {
                 let needed = self.rights(world, call).into_iter().next();
-                let fallback = || Right::new(format!("{}:{}", self.service.signing_name(), call.action), "*");
+                let fallback = || Right::new(format!("{}:{}", self.service.prefix(), call.action), "*");
                 return Err(self.service.denied(&needed.unwrap_or_else(fallback)));
             }
             // Never sent on: what the service would say does not matter.
@@ -190,6 +192,7 @@ impl Exchange<'_> {
             Service::ElastiCache => ElastiCache::rights(world, call),
             Service::Ec2 => Ec2::rights(world, call),
             Service::CloudFormation => CloudFormation::rights(call),
+            Service::CloudWatch => CloudWatch::rights(world, call),
             Service::SecretsManager => SecretsManager::rights(world, call),
             Service::PriceList => PriceList::rights(call),
             Service::Sts => Vec::new(),

@@ -107,8 +107,7 @@ async fn an_unknown_service_is_refused_in_the_protocol_of_the_request() {
     let (kind, _, body) = answer(form).await;
     assert!(kind.starts_with("text/xml") && body.starts_with(b"<ErrorResponse"), "{body:?}");
     assert!(answer(signed("K", "s3")).await.2.starts_with(b"<ErrorResponse"));
-    let cbor =
-        signed("K", "monitoring").header("content-type", "application/cbor").header("smithy-protocol", "rpc-v2-cbor");
+    let cbor = signed("K", "oam").header("content-type", "application/cbor").header("smithy-protocol", "rpc-v2-cbor");
     let (kind, _, body) = answer(cbor).await;
     assert_eq!((kind.as_str(), body[0]), ("application/cbor", 0xa2));
 }

@@ -21,6 +21,8 @@ pub enum Service {
     ElastiCache,
     /// Query protocol.
     CloudFormation,
+    /// RPC v2 with CBOR, or JSON 1.0.
+    CloudWatch,
     /// EC2's dialect of the query protocol.
     Ec2,
     /// JSON 1.1.
@@ -44,6 +46,7 @@ impl Service {
         match name {
             "elasticache" => Some(Service::ElastiCache),
             "cloudformation" => Some(Service::CloudFormation),
+            "monitoring" => Some(Service::CloudWatch),
             "ec2" => Some(Service::Ec2),
             "secretsmanager" => Some(Service::SecretsManager),
             "pricing" => Some(Service::PriceList),
@@ -53,12 +56,14 @@ impl Service {
         }
     }
 
-    /// Its name in a SigV4 credential scope, which is also the prefix of its IAM actions.
+    /// The prefix of its IAM actions, which is also its name in a SigV4 credential scope, but for CloudWatch, which signs
+    /// as `monitoring`.
     #[must_use]
-    pub fn signing_name(self) -> &'static str {
+    pub fn prefix(self) -> &'static str {
         match self {
             Service::ElastiCache => "elasticache",
             Service::CloudFormation => "cloudformation",
+            Service::CloudWatch => "cloudwatch",
             Service::Ec2 => "ec2",
             Service::SecretsManager => "secretsmanager",
             Service::PriceList => "pricing",
@@ -74,21 +79,26 @@ impl Service {
                 query::decode(request.uri().query(), request.body())
             }
             Service::SecretsManager => json::decode(request, "secretsmanager"),
+            Service::CloudWatch if cbor::is_spoken(request) => cbor::decode(request, CLOUDWATCH),
+            Service::CloudWatch => json::decode(request, CLOUDWATCH),
             Service::PriceList => json::decode(request, "AWSPriceListService"),
             Service::Lambda => json::decode_invoke(request),
         }
     }
 
-    /// The HTTP response that carries `answer`.
+    /// The HTTP response to `request` that carries `answer`.
     #[must_use]
-    pub fn encode(self, action: &str, answer: &Answer, request_id: &str) -> Response<Bytes> {
+    pub fn encode(self, request: &Request<Bytes>, action: &str, answer: &Answer, request_id: &str) -> Response<Bytes> {
+        if self == Service::CloudWatch {
+            return cloudwatch(request, answer, request_id);
+        }
         let (status, body) = match answer {
             Ok(tree) => (200, self.success(action, tree, request_id)),
             Err(error) => (error.status, self.failure(error, request_id)),
         };
         let content_type = match self {
             Service::ElastiCache | Service::CloudFormation | Service::Ec2 | Service::Sts => "text/xml;charset=UTF-8",
-            Service::SecretsManager | Service::PriceList => "application/x-amz-json-1.1",
+            Service::SecretsManager | Service::PriceList | Service::CloudWatch => "application/x-amz-json-1.1",
             Service::Lambda => "application/json",
         };
         let mut response = plain(status, content_type, body);
@@ -110,7 +120,7 @@ impl Service {
             Service::CloudFormation => xml::query_response(xml::CLOUDFORMATION, action, tree, request_id),
             Service::Sts => xml::query_response(xml::STS, action, tree, request_id),
             Service::Ec2 => xml::ec2_response(action, tree, request_id),
-            Service::SecretsManager | Service::PriceList | Service::Lambda => tree.to_string(),
+            Service::SecretsManager | Service::PriceList | Service::CloudWatch | Service::Lambda => tree.to_string(),
         }
     }
 
@@ -120,7 +130,7 @@ impl Service {
             Service::CloudFormation => xml::query_error(xml::CLOUDFORMATION, error, request_id),
             Service::Sts => xml::query_error(xml::STS, error, request_id),
             Service::Ec2 => xml::ec2_error(error, request_id),
-            Service::SecretsManager | Service::PriceList => {
+            Service::SecretsManager | Service::PriceList | Service::CloudWatch => {
                 json!({"__type": error.code, "Message": error.message}).to_string()
             }
             Service::Lambda => json!({"Type": "User", "message": error.message}).to_string(),
@@ -131,7 +141,9 @@ impl Service {
     #[must_use]
     pub fn throttled(self) -> AwsError {
         let (status, code, message) = match self {
-            Service::ElastiCache | Service::CloudFormation | Service::Sts => (400, "Throttling", "Rate exceeded"),
+            Service::ElastiCache | Service::CloudFormation | Service::CloudWatch | Service::Sts => {
+                (400, "Throttling", "Rate exceeded")
+            }
             Service::Ec2 => (503, "RequestLimitExceeded", "Request limit exceeded."),
             Service::SecretsManager | Service::PriceList => (400, "ThrottlingException", "Rate exceeded"),
             Service::Lambda => (429, "TooManyRequestsException", "Rate Exceeded."),
@@ -145,7 +157,7 @@ impl Service {
     #[must_use]
     pub fn signed_late(self, turn: usize) -> AwsError {
         let codes: &[(u16, &str)] = match self {
-            Service::ElastiCache | Service::CloudFormation | Service::Sts => &[
+            Service::ElastiCache | Service::CloudFormation | Service::CloudWatch | Service::Sts => &[
                 (400, "RequestExpired"),
                 (403, "SignatureDoesNotMatch"),
                 (403, "ExpiredToken"),
@@ -186,7 +198,9 @@ impl Service {
              identity-based policy allows the {action} action"
         );
         let (status, code, message) = match self {
-            Service::ElastiCache | Service::CloudFormation | Service::Sts => (403, "AccessDenied", reason),
+            Service::ElastiCache | Service::CloudFormation | Service::CloudWatch | Service::Sts => {
+                (403, "AccessDenied", reason)
+            }
             Service::Ec2 => {
                 (403, "UnauthorizedOperation", format!("You are not authorized to perform this operation. {reason}"))
             }
@@ -197,6 +211,40 @@ impl Service {
     }
 }
 
+/// The name of CloudWatch in its protocols.
+const CLOUDWATCH: &str = "GraniteServiceVersion20100801";
+
+/// An answer of CloudWatch, in the protocol of the request. A header has the code that the error had in the query protocol,
+/// which the SDKs prefer.
+fn cloudwatch(request: &Request<Bytes>, answer: &Answer, request_id: &str) -> Response<Bytes> {
+    let (status, tree) = match answer {
+        Ok(tree) => (200, tree.clone()),
+        Err(error) => (error.status, json!({"__type": error.code, "message": error.message})),
+    };
+    let mut response = if cbor::is_spoken(request) {
+        in_cbor(status, &tree)
+    } else {
+        plain(status, "application/x-amz-json-1.0", tree.to_string())
+    };
+    let mut add = |name: &'static str, value: &str| {
+        if let Ok(value) = header::HeaderValue::from_str(value) {
+            response.headers_mut().insert(name, value);
+        }
+    };
+    add("x-amzn-requestid", request_id);
+    if let Err(error) = answer {
+        let side = if error.status < 500 { "Sender" } else { "Receiver" };
+        add("x-amzn-query-error", &format!("{};{side}", error.code));
+    }
+    response
+}
+
+fn in_cbor(status: u16, tree: &Value) -> Response<Bytes> {
+    let mut response = plain(status, "application/cbor", cbor::encode(tree));
+    response.headers_mut().insert("smithy-protocol", header::HeaderValue::from_static("rpc-v2-cbor"));
+    response
+}
+
 /// Services that are not here and speak REST with XML; the other REST services speak JSON.
 const REST_XML: [&str; 3] = ["cloudfront", "route53", "s3"];
 
@@ -205,11 +253,8 @@ const REST_XML: [&str; 3] = ["cloudfront", "route53", "s3"];
 pub(crate) fn refusal(request: &Request<Bytes>, service: &str, error: &AwsError, request_id: &str) -> Response<Bytes> {
     let header = |name: &str| request.headers().get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let kind = header("content-type");
-    let mut response = if header("smithy-protocol") == "rpc-v2-cbor" {
-        let body = cbor::text_map(&[("__type", &error.code), ("message", &error.message)]);
-        let mut response = plain(error.status, "application/cbor", body);
-        response.headers_mut().insert("smithy-protocol", header::HeaderValue::from_static("rpc-v2-cbor"));
-        response
+    let mut response = if cbor::is_spoken(request) {
+        in_cbor(error.status, &json!({"__type": error.code, "message": error.message}))
     } else if service == "ec2" {
         plain(error.status, "text/xml;charset=UTF-8", xml::ec2_error(error, request_id))
     } else if kind.starts_with("application/x-www-form-urlencoded") || REST_XML.contains(&service) {

@@ -64,13 +64,27 @@ async fn the_aws_cli_reads_answers_and_refusals() {
     let cli = Cli { program, endpoint: server.endpoint() };
 
     assert_eq!(cli.ok("sts get-caller-identity").await["Account"], "123456789012");
-    // Services that are not here: JSON 1.1, REST with JSON, the query protocol, and CBOR in newer clients.
-    for unknown in
-        ["logs describe-log-groups", "scheduler list-schedules", "sqs list-queues", "cloudwatch list-metrics"]
-    {
+    // Services that are not here: JSON 1.1, REST with JSON, and the query protocol.
+    for unknown in ["logs describe-log-groups", "scheduler list-schedules", "sqs list-queues"] {
         let refusal = cli.refused(unknown).await;
         assert!(refusal.contains("the local AWS has no service"), "{unknown}: {refusal}");
     }
+
+    let refusal = cli.refused("cloudwatch list-metrics").await;
+    assert!(refusal.contains("the local AWS does not know ListMetrics"), "{refusal}");
+    cli.ok(
+        "cloudwatch put-metric-alarm --alarm-name a/b --namespace AWS/ElastiCache --metric-name SwapUsage --statistic Maximum \
+         --period 60 --evaluation-periods 5 --threshold 0.5 --comparison-operator GreaterThanThreshold --tags Key=k,Value=v",
+    )
+    .await;
+    let found = cli.ok("cloudwatch describe-alarms --alarm-names a/b").await;
+    let alarm = &found["MetricAlarms"][0];
+    assert_eq!((&alarm["Threshold"], &alarm["StateValue"]), (&json!(0.5), &json!("INSUFFICIENT_DATA")));
+    assert!(!alarm["AlarmConfigurationUpdatedTimestamp"].is_null(), "{alarm}");
+    let tags = format!("cloudwatch list-tags-for-resource --resource-arn {}", alarm["AlarmArn"].as_str().unwrap());
+    assert_eq!(cli.ok(&tags).await["Tags"], json!([{"Key": "k", "Value": "v"}]));
+    assert!(cli.refused("cloudwatch delete-alarms --alarm-names a/c").await.contains("ResourceNotFound"));
+    cli.ok("cloudwatch delete-alarms --alarm-names a/b").await;
 
     let out = tempfile::tempdir().unwrap();
     let out = out.path().join("out.json");
