@@ -24,6 +24,9 @@ SOURCE = "docs/properties.md of elasticache-resource"
 Where = List[Union[str, int]]
 # Longest part of a bad value that is worth repeating.
 SHOWN_CHARACTERS = 60
+# Numbers as the function reads them.
+WHOLE = r"[+-]?\d+"
+NUMBER = r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?"
 # Names that a message can list.
 FEW = 10
 
@@ -124,9 +127,10 @@ def check_scalar(schema: dict, kind: dict, value: Any, name: str, where: Where) 
     elif "minimum" in kind:
         low, high = kind["minimum"], kind["maximum"]
         fix = f"write a number from {low} to {high}"
-        if text is None or not re.fullmatch(r"[+-]?\d+", text):
-            yield Found(where, problem(name, value, "must be a whole number", fix))
-        elif not low <= int(text) <= high:
+        whole = "integer" in kind["type"]
+        if text is None or not re.fullmatch(WHOLE if whole else NUMBER, text):
+            yield Found(where, problem(name, value, "must be a whole number" if whole else "must be a number", fix))
+        elif not low <= float(text) <= high:
             yield Found(where, problem(name, value, f"must be between {low} and {high}", fix))
     elif known := words(schema):
         if str(text).lower() not in (word.lower() for word in known):

@@ -61,7 +61,7 @@ pub enum Kind {
 }
 
 /// Every variable that the process reads.
-pub const VARIABLES: [(&str, Kind); 35] = [
+pub const VARIABLES: [(&str, Kind); 36] = [
     ("AWS_LAMBDA_RUNTIME_API", Kind::Needed),
     ("AWS_LAMBDA_FUNCTION_NAME", Kind::Needed),
     ("AWS_LAMBDA_FUNCTION_VERSION", Kind::Needed),
@@ -75,6 +75,7 @@ pub const VARIABLES: [(&str, Kind); 35] = [
     ("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", Kind::Flag),
     ("AWS_ENDPOINT_URL", Kind::Endpoint),
     ("AWS_ENDPOINT_URL_CLOUDFORMATION", Kind::Endpoint),
+    ("AWS_ENDPOINT_URL_CLOUDWATCH", Kind::Endpoint),
     ("AWS_ENDPOINT_URL_EC2", Kind::Endpoint),
     ("AWS_ENDPOINT_URL_ELASTICACHE", Kind::Endpoint),
     ("AWS_ENDPOINT_URL_LAMBDA", Kind::Endpoint),

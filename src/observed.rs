@@ -5,9 +5,10 @@ use std::fmt;
 
 use crate::auth::token_state::InForce;
 use crate::desired::{Desired, LogDelivery, Source, Tls};
+use crate::domain::alarm::Alarm;
 use crate::domain::engine::{Engine, Version};
 use crate::domain::secret::{AuthToken, SecretContent};
-use crate::domain::tags::{Owner, TAG_CREATING, TAG_KEPT_VERSION, TAG_REPLACED_BY, TAG_REPLACES, Tags};
+use crate::domain::tags::{Owner, TAG_ALARMS, TAG_CREATING, TAG_KEPT_VERSION, TAG_REPLACED_BY, TAG_REPLACES, Tags};
 use crate::properties::{ClusterMode, Settings};
 
 /// Everything under one generation's names, and what its properties point at.
@@ -40,6 +41,13 @@ pub struct Observed {
     pub required_version: Option<String>,
     /// Our snapshot from which a new generation is made, when one is looked for.
     pub transfer_snapshot: Option<FoundSnapshot>,
+    /// The alarms under this generation's name; none are looked for where there can be none, or where nothing is done about
+    /// them yet.
+    pub alarms: BTreeMap<String, Alarm>,
+    /// Why alarms are left as they are for the rest of this request.
+    pub alarm_trouble: Option<String>,
+    /// What the engine does when its memory is full, where a parameter group of the user's says so and it counts.
+    pub maxmemory_policy: Option<String>,
     /// When the request that observes was asked for, in milliseconds since the epoch.
     pub asked_epoch_ms: Option<u64>,
 }
@@ -533,6 +541,12 @@ impl Observed {
     #[must_use]
     pub fn kept_version(&self) -> Option<&str> {
         self.subnet_group.as_ref().and_then(|group| group.tags.get(TAG_KEPT_VERSION)).map(String::as_str)
+    }
+
+    /// Whether there may be alarms, as this generation itself says.
+    #[must_use]
+    pub fn may_have_alarms(&self) -> bool {
+        self.subnet_group.as_ref().is_some_and(|group| group.tags.contains_key(TAG_ALARMS))
     }
 
     /// Whether there is nothing under any of this generation's names that a new one would collide with. A secret that

@@ -16,7 +16,7 @@ import { Endpoint } from './endpoint';
 import { Engine } from './engine';
 import { CacheLog } from './logs';
 import {
-  BackupOptions, ClusterMode, Durability, IpDiscovery, NetworkType, ReplacementPolicy, TransitEncryption,
+  AlarmOptions, BackupOptions, ClusterMode, Durability, IpDiscovery, NetworkType, ReplacementPolicy, TransitEncryption,
 } from './options';
 import { ElastiCacheProvider, IElastiCacheProvider } from './provider';
 import { problems } from './rules';
@@ -347,6 +347,13 @@ export interface CacheProps extends CacheSettings {
    * @default - none
    */
   readonly logs?: CacheLog[];
+
+  /**
+   * Alarms on every node, kept with the nodes: `{}` for those with the default thresholds.
+   *
+   * @default - none
+   */
+  readonly alarms?: AlarmOptions;
 
   /**
    * Makes a deletion fail.
@@ -680,6 +687,7 @@ export class Cache extends CacheBase implements ITaggable {
       NotificationTopicArn: props.notificationTopic?.topicArn,
       ApplyImmediately: props.applyImmediately,
       LogDelivery: props.logs?.map((log) => log._render()),
+      Alarms: props.alarms && renderedAlarms(props.alarms),
       DeletionProtection: props.deletionProtection,
       ReplacementPolicy: props.replacementPolicy,
     };
@@ -689,6 +697,21 @@ export class Cache extends CacheBase implements ITaggable {
     const tags: { key: string; value: string }[] = this.tags.renderTags() ?? [];
     return tags.map(({ key, value }) => ({ Key: key, Value: value }));
   }
+}
+
+function renderedAlarms(alarms: AlarmOptions): { [name: string]: any } {
+  return {
+    Actions: alarms.topics?.map((topic) => topic.topicArn),
+    OkActions: alarms.okTopics?.map((topic) => topic.topicArn),
+    Memory: alarms.memory,
+    EngineCpu: alarms.engineCpu,
+    Cpu: alarms.cpu,
+    Connections: alarms.connections,
+    ReplicationLag: alarms.replicationLag,
+    Swap: alarms.swap,
+    Evictions: alarms.evictions,
+    AuthenticationFailures: alarms.authenticationFailures,
+  };
 }
 
 /** The name of the last snapshot: legal, as far as it is known. */

@@ -1,4 +1,5 @@
 import { Duration } from 'aws-cdk-lib';
+import * as sns from 'aws-cdk-lib/aws-sns';
 
 /**
  * TLS between clients and nodes.
@@ -89,4 +90,79 @@ export interface BackupOptions {
    * @default - chosen by AWS
    */
   readonly window?: string;
+}
+
+/**
+ * Alarms on every node. A threshold of 0 is none of that kind; what is left out has the default.
+ */
+export interface AlarmOptions {
+  /**
+   * Topics that hear of an alarm, 5 at most.
+   *
+   * @default - none
+   */
+  readonly topics?: sns.ITopic[];
+
+  /**
+   * Topics that hear that an alarm is over, 5 at most.
+   *
+   * @default - none
+   */
+  readonly okTopics?: sns.ITopic[];
+
+  /**
+   * Memory that data takes, in percent, twice 5 minutes.
+   *
+   * @default - 80; none when the engine may evict any key
+   */
+  readonly memory?: number;
+
+  /**
+   * Processor of the engine, in percent, 5 minutes; on nodes with 4 vCPUs and more.
+   *
+   * @default 90
+   */
+  readonly engineCpu?: number;
+
+  /**
+   * Processor of the host, in percent, 5 minutes; on smaller nodes.
+   *
+   * @default - 90 divided by the vCPUs
+   */
+  readonly cpu?: number;
+
+  /**
+   * Connections, 10 minutes.
+   *
+   * @default 52000
+   */
+  readonly connections?: number;
+
+  /**
+   * Seconds that a replica is behind, 15 minutes; on nodes that are replicas or may become one.
+   *
+   * @default 30
+   */
+  readonly replicationLag?: number;
+
+  /**
+   * Swap space, in megabytes of 1024 x 1024 bytes, 5 minutes.
+   *
+   * @default 50
+   */
+  readonly swap?: number;
+
+  /**
+   * Keys that were removed for want of memory, in 5 minutes.
+   *
+   * @default - none
+   */
+  readonly evictions?: number;
+
+  /**
+   * Attempts to authenticate that were refused, in 5 minutes.
+   *
+   * @default - none
+   */
+  readonly authenticationFailures?: number;
 }

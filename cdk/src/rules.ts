@@ -35,6 +35,8 @@ const VALKEY_ONLY_FAMILIES = ['cache.m8g.', 'cache.r8g.', 'cache.c8gn.'];
 const MAX_TAGS = 40;
 const MAX_SUBNETS = 20;
 const MAX_NODES = 500;
+/** Most actions that CloudWatch takes for one state of an alarm. */
+const MAX_ACTIONS = 5;
 
 /** A value of CloudFormation that only the deployment knows. */
 function isFunction(value: any): boolean {
@@ -85,6 +87,7 @@ class Rules {
     this.transit();
     this.backup();
     this.logs();
+    this.alarms();
     const sorted = this.found.sort((a, b) => compare(a[0], b[0]) || compare(a[1], b[1]) || compare(a[2], b[2]));
     return [...new Set(sorted.map(([, , said]) => said))];
   }
@@ -122,6 +125,8 @@ class Rules {
     const { properties } = JSON.parse(readFileSync(join(__dirname, '..', 'assets', 'custom-elasticache.json'), 'utf8'));
     for (const [name, schema] of Object.entries<any>(properties)) {
       this.range(name, name, schema, this.p);
+      Object.entries<any>(schema.anyOf[0]?.properties ?? {}).forEach(([field, inner]) =>
+        this.range(`${name}.${field}`, field, inner, this.p[name] ?? {}));
       const item = schema.anyOf[0]?.items?.anyOf?.[0];
       if (item) {
         this.list(name).forEach((entry, index) => Object.entries<any>(item.properties).forEach(([field, inner]) =>
@@ -131,12 +136,12 @@ class Rules {
   }
 
   private range(property: string, name: string, schema: any, of: Properties): void {
-    const { minimum, maximum } = schema.anyOf[0];
+    const { minimum, maximum, type } = schema.anyOf[0];
     const value = of[name];
     if (minimum === undefined || typeof value !== 'number') {
       return;
     }
-    const isWhole = Number.isInteger(value);
+    const isWhole = type.includes('number') || Number.isInteger(value);
     if (!isWhole || value < minimum || value > maximum) {
       const rule = isWhole ? `must be between ${minimum} and ${maximum}` : 'must be a whole number';
       this.add(property, rule, `write a number from ${minimum} to ${maximum}`, value);
@@ -594,6 +599,16 @@ class Rules {
         this.add(`LogDelivery[${index}].Destination`, `already receives the ${same.LogType}`, fix, log.Destination);
       }
     });
+  }
+
+  /** Topics have ARNs; there may be too many. */
+  private alarms(): void {
+    for (const name of ['Actions', 'OkActions']) {
+      const actions = this.p.Alarms?.[name];
+      if (Array.isArray(actions) && actions.length > MAX_ACTIONS) {
+        this.add(`Alarms.${name}`, `must have at most ${MAX_ACTIONS} items`, 'let one topic notify several subscribers', actions.length);
+      }
+    }
   }
 }
 

@@ -106,6 +106,11 @@ function everything({ stack, vpc }) {
         CacheLog.slow(LogDestination.logGroup(logs.LogGroup.fromLogGroupName(stack, "Slow", "slow")), elasticache.LogFormat.TEXT),
         CacheLog.engine(LogDestination.firehose(firehose.DeliveryStream.fromDeliveryStreamAttributes(stack, "Stream", { deliveryStreamName: "engine" }))),
       ],
+      alarms: {
+        topics: [sns.Topic.fromTopicArn(stack, "Alarmed", "arn:aws:sns:us-east-1:123456789012:alarmed")],
+        okTopics: [sns.Topic.fromTopicArn(stack, "Over", "arn:aws:sns:us-east-1:123456789012:over")],
+        memory: 75.5, engineCpu: 80, cpu: 40, connections: 1000, replicationLag: 10, swap: 0, evictions: 1, authenticationFailures: 5,
+      },
       deletionProtection: true,
       replacementPolicy: elasticache.ReplacementPolicy.SNAPSHOT,
       removalPolicy: RemovalPolicy.SNAPSHOT,
@@ -140,14 +145,21 @@ test("every property of the schema is reached, and none that it has not", () => 
     for (const [name, value] of Object.entries(Properties)) {
       reached.add(name);
       const isListOfMaps = Array.isArray(value) && schema.properties[name]?.anyOf[0].items?.anyOf;
+      const isMap = schema.properties[name]?.anyOf[0].properties;
+      if (isMap) Object.keys(value).forEach((inner) => reached.add(`${name}.${inner}`));
       if (isListOfMaps) value.flatMap(Object.keys).forEach((inner) => reached.add(`${name}[].${inner}`));
     }
   }
   const declared = Object.entries(schema.properties).flatMap(([name, { anyOf }]) => [
     name,
+    ...Object.keys(anyOf[0].properties ?? {}).map((inner) => `${name}.${inner}`),
     ...Object.keys(anyOf[0].items?.anyOf?.[0].properties ?? {}).map((inner) => `${name}[].${inner}`),
   ]);
   assert.deepEqual([...reached].sort(), declared.sort());
+});
+
+test("alarms with the default thresholds are asked for by an empty map", () => {
+  assert.deepEqual(properties({ alarms: {} }).Alarms, {});
 });
 
 test("every word of the schema has a name", () => {

@@ -4,11 +4,12 @@ use aws_config::{Region, SdkConfig};
 
 use super::meter::Counting;
 
-/// The services that a cluster lives in, Lambda for handing work on, CloudFormation for what it waits for, and the price
+/// The services that a cluster lives in, CloudWatch for its alarms, Lambda for handing work on, CloudFormation for what it waits for, and the price
 /// list.
 #[derive(Clone, Debug)]
 pub struct Aws {
     pub(super) cloudformation: aws_sdk_cloudformation::Client,
+    pub(super) cloudwatch: aws_sdk_cloudwatch::Client,
     pub(super) elasticache: aws_sdk_elasticache::Client,
     pub(super) ec2: aws_sdk_ec2::Client,
     pub(super) lambda: aws_sdk_lambda::Client,
@@ -28,6 +29,7 @@ impl Aws {
         }
         Aws {
             cloudformation: client!(aws_sdk_cloudformation),
+            cloudwatch: client!(aws_sdk_cloudwatch),
             elasticache: client!(aws_sdk_elasticache),
             ec2: client!(aws_sdk_ec2),
             lambda: client!(aws_sdk_lambda),

@@ -14,7 +14,8 @@ use aws_smithy_types::timeout::TimeoutConfig;
 use aws_types::service_config::{LoadServiceConfig, ServiceConfigKey};
 
 /// The services that the function calls, as the SDK names them.
-pub const SERVICES: [&str; 6] = ["CloudFormation", "EC2", "ElastiCache", "Lambda", "Pricing", "Secrets Manager"];
+pub const SERVICES: [&str; 7] =
+    ["CloudFormation", "CloudWatch", "EC2", "ElastiCache", "Lambda", "Pricing", "Secrets Manager"];
 
 /// Most tries of one call by the SDK.
 const MAX_TRIES: u32 = 4;

@@ -266,6 +266,7 @@ fn classify(code: &str, message: &str, status: Option<u16>) -> Class {
         | "SnapshotNotFoundFault"
         | "InvalidGroup.NotFound"
         | "ResourceNotFoundException"
+        | "ResourceNotFound"
         // The first cache of an account makes ElastiCache's role, which takes a moment to be there.
         | "ServiceLinkedRoleNotFoundFault" => Class::Missing,
         "ReplicationGroupAlreadyExists"
@@ -292,7 +293,10 @@ fn classify(code: &str, message: &str, status: Option<u16>) -> Class {
         code if UNAUTHENTICATED.contains(&code) => Class::Unauthenticated,
         "AccessDenied" | "AccessDeniedException" | "UnauthorizedOperation" | "NotAuthorized" => Class::Denied,
         "InsufficientCacheClusterCapacity" => Class::Capacity,
-        "LimitExceededException" | "SecurityGroupLimitExceeded" | "RulesPerSecurityGroupLimitExceeded" => Class::Quota,
+        "LimitExceeded"
+        | "LimitExceededException"
+        | "SecurityGroupLimitExceeded"
+        | "RulesPerSecurityGroupLimitExceeded" => Class::Quota,
         "InternalFailure"
         | "InternalServiceError"
         | "InternalError"

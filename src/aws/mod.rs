@@ -5,6 +5,7 @@
 mod account;
 mod client;
 mod cloudformation;
+mod cloudwatch;
 mod connection;
 pub mod convert;
 mod convert_settings;

@@ -13,7 +13,7 @@ use serde_json::{Map, Value};
 ///   any depth, around names too.
 /// - `null`, a text without anything but blanks, and a list or a map of nothing but such values are not set. They become
 ///   `null`: the name of an entry can be wrong all the same, and the items of a list keep their place. A map in a list stays a
-///   map.
+///   map, and so does the value of a property: who reads it knows whether an empty one says something.
 /// - Of two names that are one but for their blanks and that both say something, one is as it should be and the other as
 ///   it was sent.
 #[derive(Clone, Default, PartialEq)]
@@ -24,7 +24,7 @@ impl ResourceProperties {
     #[must_use]
     pub fn new(sent: &Value) -> ResourceProperties {
         ResourceProperties(match sent {
-            Value::Object(map) => Value::Object(entries(map)),
+            Value::Object(map) => Value::Object(entries(map, property)),
             other => other.clone(),
         })
     }
@@ -38,14 +38,14 @@ impl ResourceProperties {
     /// The value of one, if it is set.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&Value> {
-        self.0.get(name).filter(|value| !value.is_null())
+        self.0.get(name).filter(|value| !value.is_null() && !value.as_object().is_some_and(is_unset))
     }
 
     /// The same with this value for one of them; `None` unsets it.
     #[must_use]
     pub fn with(mut self, name: &str, value: Option<&Value>) -> ResourceProperties {
         if let Value::Object(map) = &mut self.0 {
-            match value.and_then(meant) {
+            match value.and_then(property) {
                 Some(value) => map.insert(name.to_owned(), value),
                 None => map.remove(name),
             };
@@ -92,21 +92,30 @@ fn meant(value: &Value) -> Option<Value> {
             let items: Vec<Value> = items.iter().map(item).collect();
             items.iter().any(|item| !item.is_null()).then_some(Value::Array(items))
         }
-        Value::Object(map) => Some(entries(map)).filter(|map| !is_unset(map)).map(Value::Object),
+        Value::Object(map) => Some(entries(map, meant)).filter(|map| !is_unset(map)).map(Value::Object),
+    }
+}
+
+/// The value of a property, unless it is not set; a map stays one.
+fn property(value: &Value) -> Option<Value> {
+    match value {
+        Value::Object(map) => Some(Value::Object(entries(map, meant))),
+        other => meant(other),
     }
 }
 
 fn item(value: &Value) -> Value {
     match value {
-        Value::Object(map) => Value::Object(entries(map)),
+        Value::Object(map) => Value::Object(entries(map, meant)),
         other => meant(other).unwrap_or_default(),
     }
 }
 
-fn entries(map: &Map<String, Value>) -> Map<String, Value> {
+/// The entries, each by `meaning`.
+fn entries(map: &Map<String, Value>, meaning: fn(&Value) -> Option<Value>) -> Map<String, Value> {
     let (plain, padded): (Vec<_>, Vec<_>) = map
         .iter()
-        .map(|(name, value)| (name, meant(value).unwrap_or_default()))
+        .map(|(name, value)| (name, meaning(value).unwrap_or_default()))
         .filter(|(name, value)| !(value.is_null() && trimmed(name).is_empty()))
         .partition(|(name, _)| trimmed(name) == *name);
     let mut read: Map<String, Value> = plain.into_iter().map(|(name, value)| (name.clone(), value)).collect();
@@ -163,7 +172,9 @@ mod tests {
         ] {
             let properties =
                 ResourceProperties::new(&json!({"Env": "dev", "X": nothing, "Map": {"x": nothing, "y": 0}}));
-            assert_eq!(properties.0, json!({"Env": "dev", "X": null, "Map": {"x": null, "y": 0}}));
+            let map = properties.as_map().unwrap();
+            assert_eq!((&map["Env"], &map["Map"]), (&json!("dev"), &json!({"x": null, "y": 0})));
+            assert!(map["X"].is_null() || nothing.is_object() && map["X"].as_object().is_some_and(is_unset));
             assert_eq!(properties.get("X"), None);
         }
         assert_eq!(

@@ -16,7 +16,7 @@ pub use parts::{
 };
 pub use references::References;
 pub use removal::Removal;
-pub use state::Desired;
+pub use state::{Desired, MAXMEMORY_POLICY};
 
 #[cfg(test)]
 mod tests;

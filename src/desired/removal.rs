@@ -26,6 +26,8 @@ pub struct Removal {
     pub keeps_secret: bool,
     /// Days until the secret is gone; 0 deletes at once.
     pub recovery_window_days: i32,
+    /// Whether the template asks for alarms.
+    pub has_alarms: bool,
     /// Whether the template forbids it.
     pub deletion_protection: bool,
 }
@@ -58,6 +60,7 @@ impl Removal {
                 .secret_recovery_window_in_days
                 .filter(|days| *days == 0 || *days >= 7)
                 .unwrap_or(DEFAULT_RECOVERY_DAYS),
+            has_alarms: properties.alarms.is_some() || parsed.is_set("Alarms"),
             deletion_protection: properties.deletion_protection.unwrap_or(false),
             names,
             owner: owner.clone(),

@@ -8,11 +8,14 @@ use super::references::References;
 use super::removal::DEFAULT_RECOVERY_DAYS;
 use super::rules;
 use super::state::{Desired, ModeFollowsGroup, zones_of};
+use crate::domain::alarm::{Alarms, Metric};
 use crate::domain::engine::{Engine, Version};
 use crate::domain::names::{self, Names};
 use crate::domain::problem::Problem;
 use crate::domain::tags::Owner;
-use crate::properties::{LogFormat, Parsed, Properties, ReplacementPolicy, Settings, TransitEncryptionMode};
+use crate::properties::{
+    AlarmProperties, LogFormat, Parsed, Properties, ReplacementPolicy, Settings, TransitEncryptionMode,
+};
 
 impl Desired {
     /// Reads, defaults and checks; all problems at once.
@@ -102,6 +105,7 @@ fn resolve(p: Properties, owner: &Owner, purpose: Purpose<'_>) -> Desired {
         restore: Restore { snapshot_name: p.snapshot_name, snapshot_arns: p.snapshot_arns },
         apply_immediately: p.apply_immediately.unwrap_or(true),
         logs: p.log_delivery.into_iter().filter_map(log).collect(),
+        alarms: p.alarms.map(alarms),
         deletion_protection: p.deletion_protection.unwrap_or(false),
         replacement_policy: p.replacement_policy.unwrap_or(ReplacementPolicy::Refuse),
         replaces: None,
@@ -133,6 +137,34 @@ fn sources(groups: &[String], cidrs: &[String]) -> BTreeSet<Source> {
     let groups = groups.iter().map(|id| Source::SecurityGroup(id.clone()));
     let cidrs = cidrs.iter().filter_map(|text| rules::cidr(text)).map(Source::Cidr);
     groups.chain(cidrs).collect()
+}
+
+fn alarms(p: AlarmProperties) -> Alarms {
+    // Every field is named here, so that a new one cannot be forgotten.
+    let AlarmProperties {
+        actions,
+        ok_actions,
+        memory,
+        engine_cpu,
+        cpu,
+        connections,
+        replication_lag,
+        swap,
+        evictions,
+        authentication_failures,
+    } = p;
+    let thresholds = [
+        (Metric::Memory, memory),
+        (Metric::EngineCpu, engine_cpu),
+        (Metric::Cpu, cpu),
+        (Metric::Connections, connections),
+        (Metric::ReplicationLag, replication_lag),
+        (Metric::Swap, swap),
+        (Metric::Evictions, evictions),
+        (Metric::AuthenticationFailures, authentication_failures),
+    ];
+    let thresholds = thresholds.into_iter().filter_map(|(metric, threshold)| Some((metric, threshold?))).collect();
+    Alarms { actions, ok_actions, thresholds }
 }
 
 fn log(item: crate::properties::LogDeliveryProperties) -> Option<(String, LogDelivery)> {

@@ -43,6 +43,7 @@ pub(super) fn check(p: &Properties, purpose: Purpose<'_>, problems: &mut Vec<Pro
     restore(p, purpose, problems);
     zones_of_nodes(p, purpose, problems);
     logs(p, problems);
+    alarms(p, problems);
 }
 
 fn identity(p: &Properties, problems: &mut Vec<Problem>) {
@@ -764,6 +765,36 @@ fn is_arn_of(text: &str, service: &str) -> bool {
 fn is_log_destination(name: &str, kind: Option<DestinationType>) -> bool {
     let (longest, signs) = if kind == Some(DestinationType::KinesisFirehose) { (64, "_.-") } else { (512, ".-_/#") };
     name.len() <= longest && name.chars().all(|c| c.is_ascii_alphanumeric() || signs.contains(c))
+}
+
+/// Most actions that CloudWatch takes for one state of an alarm, and the longest ARN of one.
+const MAX_ACTIONS: usize = 5;
+const MAX_ACTION: usize = 1024;
+
+fn alarms(p: &Properties, problems: &mut Vec<Problem>) {
+    let Some(alarms) = &p.alarms else { return };
+    for (name, actions) in [("Actions", &alarms.actions), ("OkActions", &alarms.ok_actions)] {
+        if actions.len() > MAX_ACTIONS {
+            let rule = format!("must have at most {MAX_ACTIONS} items");
+            let fix = "let one topic notify several subscribers";
+            problems.push(Problem::new(format!("Alarms.{name}"), rule, fix).with_value(actions.len()));
+        }
+        for (index, arn) in actions.iter().enumerate().filter(|(_, arn)| !is_action(arn)) {
+            let fix = "write the ARN of an SNS topic or another action, such as arn:aws:sns:us-east-1:123456789012:operations";
+            let at = format!("Alarms.{name}[{index}]");
+            problems.push(Problem::new(at, "must be the ARN of an action", fix).with_value(arn));
+        }
+    }
+}
+
+/// `arn:partition:service:region:account:what`; some actions have no region or no account.
+fn is_action(arn: &str) -> bool {
+    let parts: Vec<&str> = arn.splitn(6, ':').collect();
+    let [arn_word, partition, service, _, _, what] = parts[..] else { return false };
+    arn.len() <= MAX_ACTION
+        && arn_word == "arn"
+        && [partition, service, what].iter().all(|part| !part.is_empty())
+        && !arn.contains(char::is_whitespace)
 }
 
 fn logs(p: &Properties, problems: &mut Vec<Problem>) {

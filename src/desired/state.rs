@@ -6,12 +6,16 @@ use super::identity::{derived_id, generation};
 use super::parts::{Auth, LogDelivery, NumberedSecret, Parameters, Restore, SecretSettings, Source, Tls, Topology};
 use super::references::References;
 use crate::auth::token_state::Origin;
+use crate::domain::alarm::Alarms;
 use crate::domain::engine::{Engine, Version};
 use crate::domain::names::Names;
-use crate::domain::tags::{Owner, TAG_GRACE, TAG_REPLACES, Tags};
+use crate::domain::tags::{Owner, TAG_ALARMS, TAG_GRACE, TAG_REPLACES, Tags};
 use crate::properties::{
     ClusterMode, IpDiscovery, NetworkType, NodeGroupProperties, Properties, ReplacementPolicy, Settings,
 };
+
+/// The parameter that says what the engine does when its memory is full.
+pub const MAXMEMORY_POLICY: &str = "maxmemory-policy";
 
 /// A legal desired state for one generation of the resource.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,6 +55,7 @@ pub struct Desired {
     pub restore: Restore,
     pub apply_immediately: bool,
     pub logs: BTreeMap<String, LogDelivery>,
+    pub alarms: Option<Alarms>,
     pub deletion_protection: bool,
     pub replacement_policy: ReplacementPolicy,
     /// The generation that this one replaces.
@@ -81,13 +86,27 @@ impl Desired {
         self.restore != Restore::default() || !self.preferred_zones.is_empty() || !self.topology.layout().is_empty()
     }
 
-    /// Tags of the subnet group: those of everything, and what it replaces.
+    /// Tags of the subnet group: those of everything, and what the generation has to be known by.
     #[must_use]
     pub fn subnet_group_tags(&self) -> Tags {
         let mut tags = self.tags.clone();
         tags.extend(self.replaces.iter().map(|id| (TAG_REPLACES.to_owned(), id.clone())));
         tags.extend(self.secret.numbered.iter().flat_map(NumberedSecret::tag));
+        tags.extend(self.alarms.iter().map(|_| (TAG_ALARMS.to_owned(), "true".to_owned())));
         tags
+    }
+
+    /// Whether the engine makes room for new keys by evicting any, so that a full memory is how it should be. `elsewhere` is
+    /// the policy of a parameter group of the user's.
+    #[must_use]
+    pub fn may_be_full(&self, elsewhere: Option<&str>) -> bool {
+        let policy = match &self.parameters {
+            // ElastiCache's own groups evict what expires anyway, and refuse writes when nothing does.
+            Parameters::Default => None,
+            Parameters::Named(_) => elsewhere,
+            Parameters::Own(values) => values.get(MAXMEMORY_POLICY).map(String::as_str),
+        };
+        policy.is_some_and(|policy| policy.starts_with("allkeys-"))
     }
 
     /// Takes over under which name the secret is.

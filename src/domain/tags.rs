@@ -24,6 +24,8 @@ pub const TAG_GRACE: &str = "elasticache-resource:auth-token-grace-minutes";
 pub const TAG_TOKEN_SOURCE: &str = "elasticache-resource:auth-token-source";
 /// Tag key on the subnet group: under which number the secret is, when a deleted stack's secret had its usual name.
 pub const TAG_SECRET: &str = "elasticache-resource:secret";
+/// Tag key on the subnet group: there may be alarms on the nodes, from before the first is made until the last is gone.
+pub const TAG_ALARMS: &str = "elasticache-resource:alarms";
 /// What all keys of our own tags start with; templates may not use it.
 pub const TAG_PREFIX: &str = "elasticache-resource:";
 

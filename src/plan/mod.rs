@@ -6,6 +6,7 @@
 //! refused: `obstacles`.
 
 mod account_checks;
+mod alarms;
 mod cluster_mode;
 mod creation;
 mod dependencies;

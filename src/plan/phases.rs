@@ -2,7 +2,7 @@
 
 use super::types::{Awaited, Direction, Pass, Plan, Transition, is_stable};
 use super::{
-    cluster_mode, creation, dependencies, engine_version, generation, irreversible, nodes, obstacles, settings,
+    alarms, cluster_mode, creation, dependencies, engine_version, generation, irreversible, nodes, obstacles, settings,
     tag_changes, teardown, transit,
 };
 use crate::auth;
@@ -36,6 +36,8 @@ const PHASES: &[fn(&Pass<'_>) -> Vec<Step>] = &[
     nodes::failover_on,
     nodes::fewer_replicas,
     cluster_mode::enter_compatible,
+    // The nodes are those that stay.
+    alarms::steps,
     dependencies::clean_up,
     generation::transfer_snapshot_used,
     irreversible::note,

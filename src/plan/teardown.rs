@@ -1,13 +1,14 @@
 //! Taking everything away again.
 
+use super::alarms;
 use super::types::{Awaited, Plan, is_deletable};
 use crate::desired::Removal;
 use crate::domain::problem::Problem;
 use crate::observed::{Observed, Secret, Status};
 use crate::step::Step;
 
-/// The next steps towards nothing: the group, and when it is gone parameter group and subnet group, security group,
-/// secret. What is not ours stays. The secret goes last, so that a Delete that fails half-way can be tried again with the
+/// The next steps towards nothing: the group, and when it is gone the alarms on its nodes, parameter group and subnet
+/// group, security group, secret. What is not ours stays. The secret goes last, so that a Delete that fails half-way can be tried again with the
 /// token still at hand; one that only the subnet group names goes before that.
 #[must_use]
 pub fn removal_steps(removal: &Removal, observed: &Observed) -> Plan {
@@ -35,6 +36,11 @@ pub fn removal_steps(removal: &Removal, observed: &Observed) -> Plan {
             }]),
             _ => Plan::Wait(Awaited::GroupDeletable),
         };
+    }
+    // Before the subnet group, which says that there may be some.
+    let alarms = alarms::removal(owner, observed);
+    if !alarms.is_empty() {
+        return Plan::Act(alarms);
     }
     let secret = observed.secret.as_ref().filter(|secret| !secret.deleted && owner.owns(&secret.tags));
     let secret = secret.filter(|secret| secret.replicas.is_empty()).map(|secret| Step::DeleteSecret {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::alarms;
 use super::dependencies::subnets_in_use;
 use super::types::Transition;
 use crate::auth::token;
@@ -36,6 +37,7 @@ pub fn warnings(transition: Transition<'_>, observed: &Observed) -> Vec<String> 
     warnings.extend(waiting(observed));
     warnings.extend(window_in_the_way(desired, observed));
     warnings.extend(failing_logs(desired, observed));
+    warnings.extend(alarms::warnings(desired, observed));
     if !observed.unresettable.is_empty() {
         let names = crate::step::group::join(&observed.unresettable);
         warnings.push(format!("AWS does not reset these parameters, which keep their values: {names}"));

@@ -10,6 +10,7 @@ use super::choices::{
 };
 use super::reader::{Empty, Presence, Reader};
 use crate::cfn::request::MAX_SERVICE_TIMEOUT;
+use crate::domain::decimal::Decimal;
 use crate::domain::engine::Engine;
 use crate::domain::secret::AuthToken;
 
@@ -20,7 +21,7 @@ use crate::domain::secret::AuthToken;
 ///     "What it means.";
 /// ```
 ///
-/// in a section of the reference, or in a list of maps, which stands in the section of its property.
+/// in a section of the reference, or in a map or a list of maps, which stands in the section of its property.
 macro_rules! properties {
     (
         $(#[$attribute:meta])*
@@ -196,6 +197,10 @@ properties! {
             "Minor versions are installed in the maintenance window.";
         notification_topic_arn: Option<String> = "NotificationTopicArn", string(), Default("none"),
             "SNS topic for events.";
+        alarms: Option<AlarmProperties> = "Alarms", object("Actions, OkActions and thresholds", AlarmProperties::read),
+            Default("none"),
+            "CloudWatch alarms on every node, kept with the nodes and gone with the cluster; `{}` for those with the \
+             default thresholds, and a threshold of 0 for none of that kind.";
         apply_immediately: Option<bool> = "ApplyImmediately", boolean(), Default("true"),
             "`false` leaves to the maintenance window what can wait.";
         log_delivery: Vec<LogDeliveryProperties> = "LogDelivery",
@@ -261,6 +266,33 @@ properties! {
     log_format: Option<LogFormat> = "LogFormat", choice(),
         Default("`json`"),
         "Format of the lines.";
+}
+
+properties! {
+    /// What is in `Alarms`.
+    #[derive(Clone, Debug, Default, PartialEq, Eq)]
+    AlarmProperties of "Alarms";
+    actions: Vec<String> = "Actions", strings().unwrap_or_default(), Default("none"),
+        "ARNs of what happens when an alarm rings, such as SNS topics; 5 at most.";
+    ok_actions: Vec<String> = "OkActions", strings().unwrap_or_default(), Default("none"),
+        "ARNs of what happens when it is over; 5 at most.";
+    memory: Option<Decimal> = "Memory", number(0..=100),
+        Default("80; none when the engine may evict any key"),
+        "DatabaseMemoryUsagePercentage above this, twice 5 minutes.";
+    engine_cpu: Option<Decimal> = "EngineCpu", number(0..=100), Default("90"),
+        "EngineCPUUtilization above this, 5 minutes; on nodes with 4 vCPUs and more.";
+    cpu: Option<Decimal> = "Cpu", number(0..=100), Default("90 divided by the vCPUs"),
+        "CPUUtilization above this, 5 minutes; on smaller nodes.";
+    connections: Option<Decimal> = "Connections", number(0..=65_000), Default("52000"),
+        "CurrConnections above this, 10 minutes.";
+    replication_lag: Option<Decimal> = "ReplicationLag", number(0..=86_400), Default("30"),
+        "ReplicationLag above this, in seconds, 15 minutes; on nodes that are replicas or may become one.";
+    swap: Option<Decimal> = "Swap", number(0..=1_000_000), Default("50"),
+        "SwapUsage above this, in megabytes of 1024 x 1024 bytes, 5 minutes.";
+    evictions: Option<Decimal> = "Evictions", number(0..=i32::MAX), Default("none"),
+        "So many Evictions in 5 minutes.";
+    authentication_failures: Option<Decimal> = "AuthenticationFailures", number(0..=i32::MAX), Default("none"),
+        "So many AuthenticationFailures in 5 minutes.";
 }
 
 /// AWS keeps these ids in lower case.

@@ -17,7 +17,9 @@ pub use choices::{
     ClusterMode, DestinationType, IpDiscovery, LogFormat, LogType, NetworkType, ReplacementPolicy,
     TransitEncryptionMode,
 };
-pub use declarations::{LogDeliveryProperties, NodeGroupProperties, Properties, Settings, TagProperties};
+pub use declarations::{
+    AlarmProperties, LogDeliveryProperties, NodeGroupProperties, Properties, Settings, TagProperties,
+};
 use reader::Reader;
 pub use reader::{Field, Kind};
 

@@ -10,6 +10,7 @@ use serde_json::{Map, Value};
 use super::choices::Choice;
 use crate::cfn::resource_properties::{is_invisible, is_unset, trimmed};
 use crate::cfn::unresolved::Unresolved;
+use crate::domain::decimal::Decimal;
 use crate::domain::problem::{Problem, nearest};
 
 /// Reads one map of properties. Each reading method marks its name as known; [`Reader::finish`] refuses the rest.
@@ -29,13 +30,13 @@ pub(super) struct Reader<'a> {
 /// One property as its reference describes it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Field {
-    /// Name; inside a list of maps it is written like `Tags[].Key`.
+    /// Name; inside a list of maps it is written like `Tags[].Key`, inside a map like `Alarms.Cpu`.
     pub name: String,
     /// What it takes.
     pub kind: Kind,
     /// Whether it must be there.
     pub required: bool,
-    /// Section of the reference; empty inside of a list of maps, which stands in that of its property.
+    /// Section of the reference; empty inside of a map or a list of maps, which stands in that of its property.
     pub section: &'static str,
     /// What it is when it is not set, as people say it.
     pub default: &'static str,
@@ -61,12 +62,16 @@ pub enum Kind {
     Boolean,
     /// A whole number in this range.
     Integer(RangeInclusive<i32>),
+    /// A number in this range.
+    Number(RangeInclusive<i32>),
     /// One of these words.
     Choice(Vec<&'static str>),
     /// A list of texts.
     Strings,
     /// Names with values.
     Map,
+    /// A map whose fields follow. An empty one is set.
+    Object,
     /// A list of maps, whose fields follow.
     Objects,
 }
@@ -117,7 +122,7 @@ impl<'a> Reader<'a> {
     /// The value, unless it is not set.
     fn set(&mut self, name: &'static str) -> Option<&'a Value> {
         self.known.push(name);
-        self.map.get(name).filter(|value| !value.is_null())
+        self.map.get(name).filter(|value| !says_no_value(value))
     }
 
     /// The value, unless it is not set or nobody resolved it.
@@ -229,6 +234,24 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// A number in a range, with or without a fraction.
+    pub(super) fn number(&mut self, name: &'static str, range: RangeInclusive<i32>) -> Option<Decimal> {
+        self.note(name, || Kind::Number(range.clone()));
+        let value = self.get(name)?;
+        let (low, high) = (range.start(), range.end());
+        let number = scalar(value).and_then(|text| Decimal::parse(&text));
+        let fits = |number: &Decimal| (Decimal::from(*low)..=Decimal::from(*high)).contains(number);
+        if let Some(number) = number.filter(fits) {
+            return Some(number);
+        }
+        let rule = match number {
+            Some(_) => format!("must be between {low} and {high}"),
+            None => "must be a number".to_owned(),
+        };
+        self.problem(name, Some(value), rule, format!("write a number from {low} to {high}"));
+        None
+    }
+
     /// One of a few words, in any case.
     pub(super) fn choice<T: Choice>(&mut self, name: &'static str) -> Option<T> {
         let words = T::VARIANTS.iter().map(|choice| (*choice).into()).collect::<Vec<&'static str>>();
@@ -300,6 +323,40 @@ impl<'a> Reader<'a> {
             }
         }
         Some(pairs)
+    }
+
+    /// A map of `keys`, read by `read`. One in which nothing is set is set all the same.
+    pub(super) fn object<T>(
+        &mut self,
+        name: &'static str,
+        keys: &str,
+        mut read: impl FnMut(&mut Reader<'_>) -> T,
+    ) -> Option<T> {
+        self.note(name, || Kind::Object);
+        if let Some(fields) = &mut self.fields {
+            let (empty, mut unheard) = (Map::new(), Vec::new());
+            let mut inner = Reader::new(format!("{}{name}.", self.path), &empty, &mut unheard).noting();
+            read(&mut inner);
+            fields.extend(inner.into_fields());
+        }
+        self.known.push(name);
+        let value = self.map.get(name).filter(|value| !value.is_null())?;
+        if !self.resolved(name, value) {
+            return None;
+        }
+        let Value::Object(map) = value else {
+            self.problem(
+                name,
+                Some(value),
+                format!("must be a map with {keys}"),
+                "write a map, or {} for the defaults",
+            );
+            return None;
+        };
+        let mut reader = Reader::new(format!("{}{name}.", self.path), map, self.problems);
+        let read = read(&mut reader);
+        reader.finish();
+        Some(read)
     }
 
     /// A list of maps, each read by `read`.
@@ -392,6 +449,11 @@ impl<'a> Reader<'a> {
 /// The rule and the fix about two names that are one but for the blanks around them.
 const GIVEN_TWICE: &str = "is given twice, with and without blanks around its name";
 const KEEP_ONE: &str = "keep one of them";
+
+/// Whether this is `null`, or a map in which nothing is set.
+fn says_no_value(value: &Value) -> bool {
+    value.is_null() || value.as_object().is_some_and(is_unset)
+}
 
 /// Whether an item of a list of texts brings none.
 fn says_nothing(item: &Value) -> bool {

@@ -63,6 +63,13 @@ async fn call(aws: &Aws, step: &Step, request: &str) -> Result<(), Fault> {
             aws.create_snapshot_of_group(name, id, tags).await
         }
         Step::DeleteSnapshot { name } => aws.delete_snapshot(name).await,
+        Step::PutAlarms { node: _, alarms, tags } => {
+            for alarm in alarms {
+                aws.put_alarm(alarm, tags).await?;
+            }
+            Ok(())
+        }
+        Step::DeleteAlarms { names } => aws.delete_alarms(names).await,
         Step::Tag { target: TagTarget::ElastiCache(arn), tags } => aws.tag_cache(arn, tags).await,
         Step::Tag { target: TagTarget::SecurityGroup(id), tags } => aws.tag_security_group(id, tags).await,
         Step::Tag { target: TagTarget::Secret(arn), tags } => aws.tag_secret(arn, tags).await,

@@ -13,6 +13,9 @@
 //! | denied, unauthenticated | try again for a while: rights and credentials take seconds to reach every service | the same | the same |
 //! | quota, capacity, invalid | fail, naming action and remedy | the same | the same |
 //!
+//! A step about alarms never ends the request: what would fail it, or would be tried for too long, is a warning instead
+//! (`run`).
+//!
 //! Two exceptions: a SET of a token that is the only one already is as good as done, and a parameter group that the template
 //! names is not going to appear by waiting. Every new try is made after an observation, so that a right which hangs on the tag of
 //! something, and is denied on what has gone, ends with it.
@@ -90,7 +93,7 @@ mod tests {
 
     use Reaction::{AsGoodAsDone as Done, Fail, TryAFewTimes as Few, TryAgain as Again, TryForAWhile as While};
 
-    /// Every code that ElastiCache, EC2 and Secrets Manager are documented to answer a write with, by what becomes of a
+    /// Every code that ElastiCache, EC2, Secrets Manager and CloudWatch are documented to answer a write with, by what becomes of a
     /// step that makes, changes, or removes something.
     const TABLE: &[(&[&str], [Reaction; 3])] = &[
         (
@@ -102,6 +105,7 @@ mod tests {
                 "ServiceLinkedRoleNotFoundFault",
                 "InvalidGroup.NotFound",
                 "ResourceNotFoundException",
+                "ResourceNotFound",
             ],
             [Few, Few, Done],
         ),
@@ -167,6 +171,7 @@ mod tests {
                 "CacheParameterGroupQuotaExceeded",
                 "TagQuotaPerResourceExceeded",
                 "SnapshotQuotaExceededFault",
+                "LimitExceeded",
                 "LimitExceededException",
                 "SecurityGroupLimitExceeded",
                 "RulesPerSecurityGroupLimitExceeded",

@@ -12,7 +12,8 @@ use super::wait::{Rights, Waiter, polling};
 use crate::auth::token_state::{InForce, Progress};
 use crate::aws::{Aws, Class, Fault};
 use crate::cost::{NodeKind, Price};
-use crate::desired::{Auth, Desired, References, Removal};
+use crate::desired::{Auth, Desired, MAXMEMORY_POLICY, References, Removal};
+use crate::domain::alarm;
 use crate::domain::engine::FAMILIES;
 use crate::domain::names::{self, Names};
 use crate::domain::problem::Problem;
@@ -45,8 +46,29 @@ pub struct Target<'a> {
     pub parameter_groups: Option<&'a BTreeSet<String>>,
     /// Our snapshot from which a new generation is made.
     pub transfer_snapshot: Option<&'a str>,
+    /// What there is to do about alarms.
+    pub alarms: AlarmsOf<'a>,
     /// What it means when the function may not read the secret.
     pub hidden_secret: HiddenSecret,
+}
+
+/// What there is to do about alarms.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AlarmsOf<'a> {
+    /// Nothing any more in this request.
+    Nobody,
+    /// They are kept with the nodes of a group that is available.
+    Nodes {
+        /// Whether the properties ask for some, or did.
+        wanted: bool,
+        /// A parameter group of the user's that says what happens when memory is full, if that decides anything.
+        parameter_group: Option<&'a str>,
+    },
+    /// They go when the group is gone.
+    Removed {
+        /// Whether the properties ask for some.
+        wanted: bool,
+    },
 }
 
 /// What it means when the function may not read the secret of a generation.
@@ -71,6 +93,10 @@ impl<'a> From<&'a Desired> for Target<'a> {
             secret_content: true,
             parameter_groups: None,
             transfer_snapshot: desired.transfer_snapshot.as_deref(),
+            alarms: AlarmsOf::Nodes {
+                wanted: desired.alarms.is_some(),
+                parameter_group: desired.alarms.as_ref().and(desired.references.parameter_group.as_deref()),
+            },
             hidden_secret: if desired.auth.keeps_secret() { HiddenSecret::Fails } else { HiddenSecret::Absent },
         }
     }
@@ -82,7 +108,15 @@ impl<'a> From<Transition<'a>> for Target<'a> {
         let same = |previous: &&Desired| previous.names == transition.desired.names && previous.auth.keeps_secret();
         let former = transition.previous.filter(same).map(|previous| previous.secret.name.as_str());
         let former_secret_name = former.filter(|name| *name != transition.desired.secret.name);
-        Target { former_secret_name, ..Target::from(transition.desired) }
+        let target = Target { former_secret_name, ..Target::from(transition.desired) };
+        match target.alarms {
+            AlarmsOf::Nodes { wanted: false, parameter_group }
+                if transition.previous.is_some_and(|previous| previous.alarms.is_some()) =>
+            {
+                Target { alarms: AlarmsOf::Nodes { wanted: true, parameter_group }, ..target }
+            }
+            AlarmsOf::Nobody | AlarmsOf::Nodes { .. } | AlarmsOf::Removed { .. } => target,
+        }
     }
 }
 
@@ -97,6 +131,7 @@ impl<'a> From<&'a Removal> for Target<'a> {
             secret_content: false,
             parameter_groups: None,
             transfer_snapshot: None,
+            alarms: AlarmsOf::Removed { wanted: removal.has_alarms },
             hidden_secret: if removal.keeps_secret { HiddenSecret::AbsentIfAlone } else { HiddenSecret::Absent },
         }
     }
@@ -153,9 +188,13 @@ async fn everything(waiter: &Waiter<'_>, target: Target<'_>) -> Result<Observed,
         asked_logs: BTreeSet::new(),
         unresettable: BTreeSet::new(),
         resets_singly: false,
+        alarms: BTreeMap::new(),
+        alarm_trouble: None,
+        maxmemory_policy: None,
         asked_epoch_ms: None,
         required_version: None,
     };
+    alarms(waiter, target, &mut observed).await?;
     observed.secret = match secret {
         Ok(secret) => secret,
         Err(fault) if is_missed(target, &observed) => return Err(out_of_reach(target.secret_name, fault)),
@@ -166,6 +205,39 @@ async fn everything(waiter: &Waiter<'_>, target: Target<'_>) -> Result<Observed,
         incoming(waiter, target, secret, &progress).await?;
     }
     Ok(observed)
+}
+
+/// Longest that alarms may be looked for: no request fails for them.
+const ALARMS_AT_MOST: Duration = Duration::from_mins(1);
+
+/// The alarms of the generation, where something is to be done about them now.
+async fn alarms(waiter: &Waiter<'_>, target: Target<'_>, observed: &mut Observed) -> Result<(), Error> {
+    let (wanted, is_due) = match (target.alarms, &observed.group) {
+        (AlarmsOf::Nodes { wanted, .. }, Some(group)) => (wanted, group.status == Status::Available),
+        (AlarmsOf::Removed { wanted }, None) => (wanted, true),
+        (AlarmsOf::Nobody, _) | (AlarmsOf::Nodes { .. }, None) | (AlarmsOf::Removed { .. }, Some(_)) => return Ok(()),
+    };
+    if !is_due || !(wanted || observed.may_have_alarms()) {
+        return Ok(());
+    }
+    let prefix = alarm::prefix(&target.names.replication_group);
+    let poll = waiter.answered(|| waiter.aws.alarms(&prefix), Rights::MayCome);
+    match tokio::time::timeout(waiter.deadline.at_most(ALARMS_AT_MOST), Box::pin(poll)).await {
+        Ok(Ok(Ok(alarms))) => observed.alarms = alarms,
+        Ok(Ok(Err(fault))) => observed.alarm_trouble = Some(fault.to_string()),
+        Ok(Err(Error::TimedOut { last, .. })) => observed.alarm_trouble = Some(last),
+        Ok(Err(error)) => return Err(error),
+        Err(_) => {
+            let seconds = ALARMS_AT_MOST.as_secs();
+            observed.alarm_trouble = Some(format!("no answer to cloudwatch:DescribeAlarms within {seconds} s"));
+        }
+    }
+    if let AlarmsOf::Nodes { parameter_group: Some(name), .. } = target.alarms {
+        let values = optional(CHECK_AT_MOST, tried_a_few_times(|| waiter.aws.parameter_values(name))).await;
+        let values = values.inspect_err(|why| warn!(why, "what happens when memory is full could not be looked up"));
+        observed.maxmemory_policy = values.ok().flatten().and_then(|mut values| values.remove(MAXMEMORY_POLICY));
+    }
+    Ok(())
 }
 
 /// Whether a secret that cannot be seen may be there and matter.

@@ -4,6 +4,7 @@
 //! steps it has applied, to tell a change that AWS shows late from one that it did not make.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Display;
 use std::time::Duration;
 
 use futures_util::future::join_all;
@@ -13,7 +14,7 @@ use tracing::{info, warn};
 use super::act::act;
 use super::faults::Reaction;
 use super::fence::requests::{Fence, RequestKey};
-use super::observe::{self, HiddenSecret, Target};
+use super::observe::{self, AlarmsOf, HiddenSecret, Target};
 use super::optional::optional;
 use super::wait::{Deadline, POLLS_TO_SHOW, Waiter, Watch};
 use crate::aws::{Aws, Class, Fault};
@@ -27,6 +28,9 @@ use crate::step::{AuthChange, Step};
 
 /// Tries of a throttled step before everything is looked at again.
 const TRIES_WITHOUT_OBSERVING: u32 = 8;
+
+/// Longest that steps about alarms are tried in vain.
+const ALARMS_IN_VAIN: Duration = Duration::from_mins(3);
 
 /// Longest that an answer about wrong properties is held up to say what is wrong in the account too.
 pub(super) const OBSERVE_BEFORE_REFUSAL: Duration = Duration::from_secs(28);
@@ -70,6 +74,10 @@ pub struct Run<'a> {
     pub(super) required_version: Option<String>,
     /// Names that AWS refused for a final snapshot, because another has them.
     pub(super) taken_snapshots: BTreeSet<String>,
+    /// Why alarms are left as they are from now on.
+    pub(super) alarm_trouble: Option<String>,
+    /// Since when steps about alarms have been tried in vain.
+    alarms_fail_since: Option<Instant>,
 }
 
 /// What is remembered of a step that was taken.
@@ -136,6 +144,8 @@ impl<'a> Run<'a> {
             updates: None,
             required_version: None,
             taken_snapshots: BTreeSet::new(),
+            alarm_trouble: None,
+            alarms_fail_since: None,
         }
     }
 
@@ -371,7 +381,13 @@ impl<'a> Run<'a> {
         }
         self.misses = if round.missed { self.misses + 1 } else { 0 };
         if let Some(fault) = round.passing {
-            return self.retry_pause(&fault).await;
+            return match self.retry_pause(&fault).await {
+                Err(Error::TimedOut { .. }) if fresh.iter().all(Step::is_about_alarms) => {
+                    self.leave_alarms(&fault);
+                    Ok(())
+                }
+                paused => paused,
+            };
         }
         self.retries = 0;
         Ok(())
@@ -387,6 +403,7 @@ impl<'a> Run<'a> {
             Ok(()) => {
                 self.fence.applied(step);
                 self.done.push(step.to_string());
+                self.alarms_fail_since.take_if(|_| step.is_about_alarms());
                 return self.remember(step, Applied::of(step));
             }
             Err(fault) => fault,
@@ -402,7 +419,7 @@ impl<'a> Run<'a> {
                 info!(step = %step, %fault, "nothing to do");
                 self.remember(step, Applied { existed: exists, ..Applied::of(step) });
             }
-            reaction if self.is_worth_a_try(reaction, &fault) => {
+            reaction if self.is_worth_a_try(reaction, &fault) && !self.has_tried_enough(step) => {
                 info!(step = %step, %fault, "will be tried again");
                 round.missed |= reaction == Reaction::TryAFewTimes;
                 // What is refused for lack of a right is tried again soonest.
@@ -414,10 +431,25 @@ impl<'a> Run<'a> {
                 warn!(step = %step, %fault, "AWS does not reset this");
                 self.leave_parameters(step, &fault);
             }
+            _ if step.is_about_alarms() => self.leave_alarms(&fault),
             _ => {
                 warn!(step = %step, %fault, "failed");
                 round.fatal.push(fault);
             }
+        }
+    }
+
+    /// Whether a step that a request can do without has been tried for long enough.
+    fn has_tried_enough(&mut self, step: &Step) -> bool {
+        let is_about_alarms = step.is_about_alarms();
+        is_about_alarms && self.alarms_fail_since.get_or_insert_with(Instant::now).elapsed() > ALARMS_IN_VAIN
+    }
+
+    /// Leaves the alarms as they are for the rest of the request: a warning tells.
+    fn leave_alarms(&mut self, why: &dyn Display) {
+        if self.alarm_trouble.is_none() {
+            warn!(%why, "the alarms are left as they are");
+            self.alarm_trouble = Some(why.to_string());
         }
     }
 
@@ -515,7 +547,8 @@ impl<'a> Run<'a> {
             meaning => meaning,
         };
         let parameter_groups = self.parameter_groups.get(&target.names.replication_group);
-        Target { parameter_groups, hidden_secret, ..target }
+        let alarms = if self.alarm_trouble.is_some() { AlarmsOf::Nobody } else { target.alarms };
+        Target { parameter_groups, alarms, hidden_secret, ..target }
     }
 
     fn may_exist(&mut self, step: &Step) {
@@ -529,6 +562,9 @@ impl<'a> Run<'a> {
     fn knows(&mut self, target: Target<'_>, observed: &Observed) {
         let known = self.parameter_groups.entry(target.names.replication_group.clone()).or_default();
         known.extend(observed.parameter_groups.iter().map(|group| group.name.clone()));
+        if let Some(why) = &observed.alarm_trouble {
+            self.leave_alarms(why);
+        }
     }
 
     pub(super) async fn observe(&mut self, target: Target<'_>) -> Result<Observed, Error> {
@@ -550,6 +586,7 @@ impl<'a> Run<'a> {
             unresettable: self.unresettable.clone(),
             resets_singly: self.resets_singly,
             required_version: self.required_version.clone(),
+            alarm_trouble: self.alarm_trouble.clone(),
             asked_epoch_ms: self.fence.request().signed_epoch_ms(),
             ..observed
         }

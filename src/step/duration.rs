@@ -60,6 +60,8 @@ impl Minutes {
             | Step::SetSecretKey { .. }
             | Step::DeleteSecret { .. }
             | Step::DeleteSnapshot { .. }
+            | Step::PutAlarms { .. }
+            | Step::DeleteAlarms { .. }
             | Step::Tag { .. }
             | Step::Untag { .. } => AT_ONCE,
         }

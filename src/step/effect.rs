@@ -45,6 +45,7 @@ pub(crate) fn apply(step: &Step, vpc_id: &str, observed: &mut Observed) {
             observed.transfer_snapshot = Some(FoundSnapshot { status: Status::Available, ..FoundSnapshot::default() });
         }
         Step::DeleteSnapshot { .. } => observed.transfer_snapshot = None,
+        Step::PutAlarms { .. } | Step::DeleteAlarms { .. } => step.show(observed),
         Step::Tag { target, tags } => tags_of(target, observed).into_iter().for_each(|on| on.extend(tags.clone())),
         Step::Untag { target, keys } => {
             if let Some(tags) = tags_of(target, observed) {

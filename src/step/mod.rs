@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use crate::desired::{LogDelivery, Tls};
+use crate::domain::alarm::Alarm;
 use crate::domain::secret::{AuthToken, OtherKeys, SecretContent};
 use crate::domain::tags::Tags;
 use crate::observed::{IngressRule, Observed};
@@ -47,6 +48,8 @@ pub enum Step {
     DeleteGroup { group: String, final_snapshot: Option<String> },
     CreateSnapshot { name: String, of: SnapshotSource, tags: Tags },
     DeleteSnapshot { name: String },
+    PutAlarms { node: String, alarms: Vec<Alarm>, tags: Tags },
+    DeleteAlarms { names: BTreeSet<String> },
     Tag { target: TagTarget, tags: Tags },
     Untag { target: TagTarget, keys: BTreeSet<String> },
 }
@@ -199,6 +202,7 @@ impl Step {
                 | Step::DeleteSecret { .. }
                 | Step::DeleteGroup { .. }
                 | Step::DeleteSnapshot { .. }
+                | Step::DeleteAlarms { .. }
                 | Step::RevokeIngress { .. }
         )
     }
@@ -209,6 +213,7 @@ impl Step {
     pub fn shows_at_once(&self, observed: &Observed) -> bool {
         match self {
             Step::PutSecret { .. } => observed.secret.is_some(),
+            Step::PutAlarms { .. } | Step::DeleteAlarms { .. } => true,
             Step::Untag { target: TagTarget::ElastiCache(arn), .. } => {
                 observed.subnet_group.as_ref().is_some_and(|group| group.arn == *arn)
             }
@@ -219,10 +224,20 @@ impl Step {
     /// Adds the effect of a step that [shows at once](Step::shows_at_once) to what was seen.
     pub fn show(&self, observed: &mut Observed) {
         match (self, &mut observed.secret, &mut observed.subnet_group) {
+            (Step::PutAlarms { alarms, .. }, _, _) => {
+                observed.alarms.extend(alarms.iter().map(|alarm| (alarm.name.clone(), alarm.clone())));
+            }
+            (Step::DeleteAlarms { names }, _, _) => observed.alarms.retain(|name, _| !names.contains(name)),
             (Step::PutSecret { content, .. }, Some(secret), _) => secret.content = Some(content.clone()),
             (Step::Untag { keys, .. }, _, Some(group)) => group.tags.retain(|key, _| !keys.contains(key)),
             _ => {}
         }
+    }
+
+    /// Whether the step is about alarms, without which a cluster is as good.
+    #[must_use]
+    pub fn is_about_alarms(&self) -> bool {
+        matches!(self, Step::PutAlarms { .. } | Step::DeleteAlarms { .. })
     }
 
     /// The parameter group that this step asks for.
@@ -284,22 +299,21 @@ impl fmt::Display for Step {
             Step::ResetParameters { name, values } => write!(f, "reset {} in {name}", join(values.keys())),
             Step::DeleteParameterGroup { name } => write!(f, "delete parameter group {name}"),
             Step::CreateSecret(secret) => {
-                let how = if secret.token.is_some() { "the given token" } else { "a generated token" };
                 let what = if secret.restore { "restore" } else { "create" };
-                write!(f, "{what} secret {} with {how}", secret.name)
+                write!(f, "{what} secret {} with {}", secret.name, source(secret.token.as_ref()))
             }
             Step::RestoreSecret { arn } => write!(f, "restore secret {arn}"),
             Step::PutSecret { arn, .. } => write!(f, "complete secret {arn} with the endpoints"),
             Step::StageSecret(staged) => {
-                let how = if staged.token.is_some() { "the given token" } else { "a generated token" };
-                write!(f, "store version {} of secret {} with {how}, pending", staged.version, staged.arn)
+                let source = source(staged.token.as_ref());
+                write!(f, "store version {} of secret {} with {source}, pending", staged.version, staged.arn)
             }
             Step::PromoteSecret { arn, to, .. } => write!(f, "make version {to} of secret {arn} current"),
             Step::UnstageSecret { arn, version } => write!(f, "drop pending version {version} of secret {arn}"),
             Step::SetSecretKey { arn, kms_key_id } => write!(f, "encrypt secret {arn} with {kms_key_id}"),
             Step::DeleteSecret { arn, recovery_window_days: 0 } => write!(f, "delete secret {arn} at once"),
-            Step::DeleteSecret { arn, recovery_window_days } => {
-                write!(f, "delete secret {arn}, restorable for {recovery_window_days} days")
+            Step::DeleteSecret { arn, recovery_window_days: days } => {
+                write!(f, "delete secret {arn}, restorable for {days} days")
             }
             Step::CreateGroup(group) => {
                 write!(
@@ -336,9 +350,9 @@ impl fmt::Display for Step {
             }
             Step::CreateSnapshot { name, of, .. } => write!(f, "take snapshot {name} of {of}"),
             Step::DeleteSnapshot { name } => write!(f, "delete snapshot {name}"),
-            Step::Tag { target, tags } => {
-                write!(f, "tag {target} with {}", join(tags.iter().map(|(key, value)| format!("{key}={value}"))))
-            }
+            Step::PutAlarms { node, alarms, .. } => write!(f, "put alarms on {node}: {}", join(alarms)),
+            Step::DeleteAlarms { names } => write!(f, "delete alarms {}", join(names)),
+            Step::Tag { target, tags } => write!(f, "tag {target} with {}", join(words(tags))),
             Step::Untag { target, keys } => write!(f, "remove tags {} from {target}", join(keys)),
         }
     }
@@ -350,4 +364,13 @@ impl fmt::Display for TagTarget {
             TagTarget::ElastiCache(id) | TagTarget::SecurityGroup(id) | TagTarget::Secret(id) => f.write_str(id),
         }
     }
+}
+
+/// Where a token comes from.
+fn source(given: Option<&AuthToken>) -> &'static str {
+    if given.is_some() { "the given token" } else { "a generated token" }
+}
+
+fn words(tags: &Tags) -> impl Iterator<Item = String> {
+    tags.iter().map(|(key, value)| format!("{key}={value}"))
 }

@@ -409,7 +409,8 @@ async fn the_aws_cli_sees_what_was_made() {
         return;
     };
     let account = Account::open().await;
-    let created = account.setup.created(production()).await;
+    let topic = "arn:aws:sns:us-east-1:123456789012:operations";
+    let created = account.setup.created(with(production(), json!({"Alarms": {"Actions": [topic]}}))).await;
     let endpoint = account.server.endpoint();
     let (groups, security_groups, secrets) = tokio::join!(
         aws_cli::run(&program, &endpoint, &["elasticache", "describe-replication-groups"]),
@@ -438,5 +439,24 @@ async fn the_aws_cli_sees_what_was_made() {
     assert_eq!(secret["ARN"].as_str(), created.get_att("Security.AuthTokenSecretArn").ok());
     let tags = secret["Tags"].as_array().unwrap();
     assert!(tags.contains(&json!({"Key": "Environment", "Value": "production"})), "{tags:?}");
+
+    let prefix = format!("{PRODUCTION}/");
+    let alarms = ["cloudwatch", "describe-alarms", "--alarm-name-prefix", &prefix];
+    let found = aws_cli::run(&program, &endpoint, &alarms).await.unwrap();
+    let found = found["MetricAlarms"].as_array().unwrap();
+    assert_eq!(found.len(), 10);
+    let name = format!("{PRODUCTION}/{PRODUCTION}-002/ReplicationLag");
+    let lag = found.iter().find(|alarm| alarm["AlarmName"] == name).unwrap();
+    let dimension = json!([{"Name": "CacheClusterId", "Value": format!("{PRODUCTION}-002")}]);
+    assert_eq!(
+        (&lag["Threshold"], &lag["Dimensions"], &lag["AlarmActions"]),
+        (&json!(30.0), &dimension, &json!([topic]))
+    );
+    assert_eq!((&lag["EvaluationPeriods"], &lag["TreatMissingData"]), (&json!(15), &json!("notBreaching")));
+    let tags = ["cloudwatch", "list-tags-for-resource", "--resource-arn", lag["AlarmArn"].as_str().unwrap()];
+    let tags = aws_cli::run(&program, &endpoint, &tags).await.unwrap();
+    let production = json!({"Key": "Environment", "Value": "production"});
+    assert!(tags["Tags"].as_array().unwrap().contains(&production), "{tags}");
     account.setup.deleted().await;
+    assert_eq!(aws_cli::run(&program, &endpoint, &alarms).await.unwrap()["MetricAlarms"], json!([]));
 }

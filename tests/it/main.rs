@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "clippy excepts test functions and not what they share")]
 
 mod access;
+mod alarms;
 mod answer;
 mod attributes;
 mod beforehand;

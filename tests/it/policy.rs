@@ -20,7 +20,7 @@ use crate::harness::{APPS, CACHE, SUBNETS, Setup, missing, policy, production, p
 
 const KEY: &str = "arn:aws:kms:us-east-1:123456789012:key/11111111-2222-3333-4444-555555555555";
 
-/// A cache with everything: keys, logs, a backup to start from, parameters, tags, a token.
+/// A cache with everything: keys, logs, a backup to start from, parameters, tags, a token, alarms.
 fn everything() -> Value {
     let logs = json!([
         {"LogType": "slow-log", "DestinationType": "cloudwatch-logs", "Destination": "slow", "LogFormat": "text"},
@@ -33,6 +33,7 @@ fn everything() -> Value {
         "SnapshotArns": ["arn:aws:s3:::backups/production/first.rdb"],
         "Parameters": {"timeout": "30", "tcp-keepalive": "200"},
         "FinalSnapshotIdentifier": "last",
+        "Alarms": {},
     });
     with(production(), more)
 }

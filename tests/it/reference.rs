@@ -16,10 +16,10 @@ fn kind(kind: &Kind) -> String {
     match kind {
         Kind::String => "string".to_owned(),
         Kind::Boolean => "boolean".to_owned(),
-        Kind::Integer(range) => format!("{} to {}", range.start(), range.end()),
+        Kind::Integer(range) | Kind::Number(range) => format!("{} to {}", range.start(), range.end()),
         Kind::Choice(words) => words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", "),
         Kind::Strings => "list of strings".to_owned(),
-        Kind::Map => "map".to_owned(),
+        Kind::Map | Kind::Object => "map".to_owned(),
         Kind::Objects => "list of maps".to_owned(),
     }
 }
@@ -60,7 +60,7 @@ fn every_property_is_described_in_a_section() {
     for field in fields() {
         let Field { name, section, default, meaning, .. } = field;
         assert!(meaning.ends_with('.') && !default.is_empty(), "{name}: {meaning} {default}");
-        assert_eq!(section.is_empty(), name.contains("[]"), "{name}");
+        assert_eq!(section.is_empty(), name.contains(['[', '.']), "{name}");
         assert!(![default, meaning].iter().any(|text| text.contains(['|', '\n'])), "{name} would break the table");
     }
 }
@@ -158,6 +158,9 @@ fn schema_of(field: &Field, all: &[Field]) -> Value {
         Kind::Integer(range) => {
             vec![json!({"type": ["integer", "string"], "minimum": range.start(), "maximum": range.end()})]
         }
+        Kind::Number(range) => {
+            vec![json!({"type": ["number", "string"], "minimum": range.start(), "maximum": range.end()})]
+        }
         Kind::Choice(words) => vec![
             json!({"type": "string", "enum": words}),
             json!({"type": "string", "pattern": words_with_blanks(words)}),
@@ -170,6 +173,7 @@ fn schema_of(field: &Field, all: &[Field]) -> Value {
             vec![list, json!({"type": "string", "pattern": ","})]
         }
         Kind::Map => vec![json!({"type": "object"})],
+        Kind::Object => vec![object(&format!("{}.", field.name), all)],
         Kind::Objects => {
             let item = object(&format!("{}[].", field.name), all);
             let items = json!({"anyOf": [item, {"$ref": "#/definitions/function"}, {"$ref": "#/definitions/unset"}]});
@@ -275,6 +279,7 @@ fn take_short_forms(fields: &mut Value) {
     for field in fields.as_object_mut().unwrap().values_mut() {
         let taken = field["anyOf"].as_array_mut().unwrap();
         taken.retain(|one| *one != forms[0]);
+        taken.iter_mut().filter_map(|one| one.get_mut("properties")).for_each(take_short_forms);
         for items in taken.iter_mut().filter_map(|one| one.get_mut("items")) {
             if let Some(kinds) = items.get_mut("type") {
                 kinds.as_array_mut().unwrap().push(json!("array"));
@@ -347,8 +352,8 @@ pub(crate) fn defect(schema: &Value, value: &Value, root: &Value, at: &str) -> O
                 (!fits).then(|| format!("{at} is not {rule}"))
             }
             "enum" => (!rule.as_array().unwrap().contains(value)).then(|| format!("{at} is not in {rule}")),
-            "minimum" => value.as_i64().filter(|n| *n < rule.as_i64().unwrap()).map(|n| format!("{at}: {n} is small")),
-            "maximum" => value.as_i64().filter(|n| *n > rule.as_i64().unwrap()).map(|n| format!("{at}: {n} is large")),
+            "minimum" => value.as_f64().filter(|n| *n < rule.as_f64().unwrap()).map(|n| format!("{at}: {n} is small")),
+            "maximum" => value.as_f64().filter(|n| *n > rule.as_f64().unwrap()).map(|n| format!("{at}: {n} is large")),
             "pattern" => {
                 let wrong = value.as_str().filter(|text| !fits(text, rule.as_str().unwrap()));
                 wrong.map(|_| format!("{at} is not like {rule}"))
@@ -424,6 +429,8 @@ fn the_schema_refuses_what_is_misspelt_missing_or_of_the_wrong_type() {
         ("SubnetIds", json!([]), "it.SubnetIds is empty"),
         ("Tags", json!([{"key": "a"}]), "it.Tags[0] has no key"),
         ("Env", json!({"Fn": 1}), "it.Env is not"),
+        ("Alarms", json!({"CPU": 90}), "it.Alarms has no CPU"),
+        ("Alarms", json!({"Cpu": -0.5}), "it.Alarms.Cpu: -0.5 is small"),
     ] {
         let mut wrong = right.clone();
         wrong[name] = value;

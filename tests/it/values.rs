@@ -28,6 +28,8 @@ fn others() -> Vec<(&'static str, Value)> {
     ]
 }
 
+const TOPIC: &str = "arn:aws:sns:us-east-1:123456789012:operations";
+
 /// Several items and deeper places than the rows have.
 fn deep() -> Vec<(&'static str, Value)> {
     vec![
@@ -41,6 +43,7 @@ fn deep() -> Vec<(&'static str, Value)> {
         ),
         ("Parameters", json!({"Parameters": {"timeout": 30, "tcp-keepalive": "100", "activedefrag": "yes"}})),
         ("Tags", json!({"Tags": [{"Key": "a", "Value": "b c"}, {"Key": "empty"}, {"Key": "flag", "Value": true}]})),
+        ("Alarms", json!({"Alarms": {"Memory": 75.5, "Cpu": 0, "Swap": "100", "OkActions": [TOPIC, TOPIC]}})),
         ("AllowedCidrBlocks", json!({"AllowedCidrBlocks": ["10.0.0.0/8", "fd00::/64", "192.168.0.0/16"]})),
     ]
 }
@@ -58,7 +61,7 @@ fn names() -> BTreeSet<String> {
 #[test]
 fn the_samples_have_every_property() {
     let sampled: BTreeSet<String> = samples().into_iter().map(|(property, _)| property.to_owned()).collect();
-    assert_eq!(sampled, names().into_iter().filter(|name| !name.contains('[')).collect());
+    assert_eq!(sampled, names().into_iter().filter(|name| !name.contains(['[', '.'])).collect());
     assert_eq!(others().len(), ELSEWHERE.len());
 }
 
@@ -106,6 +109,7 @@ fn hollowed(properties: &Value, nothing: &Value) -> Value {
             (Kind::Map, Value::Object(entries)) => {
                 entries.entry("maxmemory-policy").or_insert(nothing.clone());
             }
+            (Kind::Object, Value::Object(entries)) => fill(entries, &format!("{}.", field.name), nothing),
             (Kind::Strings, Value::Array(items)) => surround(items, nothing),
             (Kind::Objects, Value::Array(items)) => {
                 for item in items.iter_mut().filter_map(Value::as_object_mut) {
@@ -133,8 +137,9 @@ fn surround(items: &mut Vec<Value>, nothing: &Value) {
 
 fn fill(map: &mut Map<String, Value>, prefix: &str, nothing: &Value) {
     for name in names() {
-        let Some(name) = name.strip_prefix(prefix).filter(|name| !name.contains('[')) else { continue };
-        if name != "ServiceToken" {
+        let Some(name) = name.strip_prefix(prefix).filter(|name| !name.contains(['[', '.'])) else { continue };
+        // An empty map asks for the alarms with the default thresholds.
+        if name != "ServiceToken" && !(name == "Alarms" && nothing.is_object()) {
             map.entry(name).or_insert(nothing.clone());
         }
     }
@@ -349,12 +354,16 @@ fn unresolved() -> Vec<(Value, &'static str)> {
 fn places(value: &Value) -> Vec<(String, Value)> {
     let mut places = Vec::new();
     for field in Properties::fields().into_iter().filter(|field| field.name != "ServiceToken") {
-        let at = |name: &str, value: Value| Value::Object(Map::from_iter([(name.to_owned(), value)]));
+        let one = |name: &str, value: Value| Value::Object(Map::from_iter([(name.to_owned(), value)]));
+        let at = |name: &str, value: Value| match name.split_once('.') {
+            Some((map, part)) => one(map, one(part, value)),
+            None => one(name, value),
+        };
         if let Some((list, part)) = field.name.split_once("[].") {
-            let item = at(part, if field.kind == Kind::Strings { json!([value]) } else { value.clone() });
+            let item = one(part, if field.kind == Kind::Strings { json!([value]) } else { value.clone() });
             let name = format!("{list}[1].{part}{}", if field.kind == Kind::Strings { "[0]" } else { "" });
             let other = if list == "NodeGroupConfiguration" { json!({"ReplicaCount": 0}) } else { json!(null) };
-            places.push((name, at(list, json!([other, item]))));
+            places.push((name, one(list, json!([other, item]))));
             continue;
         }
         places.push((field.name.clone(), at(&field.name, value.clone())));

@@ -51,6 +51,7 @@ fn cases() -> Vec<Case> {
         Case { name, kind: Operation::Update, before, after }
     };
     let plain = with(quick_start(), json!({"Env": "production"}));
+    let watched = with(plain.clone(), json!({"Alarms": {}}));
     let tags = json!([{"Key": "Team", "Value": "payments"}]);
     vec![
         Case { name: "Create", kind: Operation::Create, before: production(), after: production() },
@@ -60,6 +61,12 @@ fn cases() -> Vec<Case> {
             json!({"Description": "new", "AllowedSecurityGroupIds": [], "Tags": tags}),
         ),
         update("Update of nodes", production(), json!({"NumCacheNodes": 3, "Parameters": {"timeout": "30"}})),
+        update("Update of alarms", plain.clone(), json!({"Alarms": {}})),
+        update(
+            "Update of nodes with alarms",
+            with(plain.clone(), json!({"NumCacheNodes": 2, "Alarms": {}})),
+            json!({"NumCacheNodes": 1}),
+        ),
         // A larger node type, a second node, TLS preferred, TLS required.
         update(
             "Update in four steps",
@@ -69,6 +76,7 @@ fn cases() -> Vec<Case> {
         update("Rotation", with(production(), json!({"AuthTokenVersion": "1"})), json!({"AuthTokenVersion": "2"})),
         update("Replacement", plain, json!({"Port": 6380, "ReplacementPolicy": "Snapshot"})),
         Case { name: "Delete", kind: Operation::Delete, before: production(), after: production() },
+        Case { name: "Delete with alarms", kind: Operation::Delete, before: watched.clone(), after: watched },
     ]
 }
 
@@ -203,7 +211,7 @@ async fn harmed_run(case: &Case, nth: usize, harm: Harm, run: usize) {
         assert_eq!(again.status, StackStatus::DeleteComplete, "{what}: {}", again.reason);
     }
     if matches!(case.kind, Operation::Delete) || outcome.status == StackStatus::RollbackComplete {
-        assert_eq!(host.aws.leftovers("elasticache-resource:stack-id"), Vec::<String>::new(), "{what}");
+        assert_eq!(promises::leftovers(&host.aws), Vec::<String>::new(), "{what}");
     }
 }
 

@@ -142,7 +142,7 @@ async fn run(seed: u64) -> Totals {
     .await;
     let StackLife { host, tokens, outcomes, refused, .. } = life;
     assert_eq!(promises::of_others(&host.aws), others, "something of others was touched");
-    assert_eq!(host.aws.leftovers("elasticache-resource:stack-id"), Vec::<String>::new());
+    assert_eq!(promises::leftovers(&host.aws), Vec::<String>::new());
     promises::assert_truthful_answers(&host.aws);
     promises::assert_nothing_shown(&host.aws, &tokens, &log, &outcomes);
     Totals {
@@ -344,7 +344,7 @@ impl StackLife {
             }
         }
         if matches!(status, Some(StackStatus::RollbackComplete | StackStatus::DeleteComplete)) {
-            assert_eq!(self.host.aws.leftovers("elasticache-resource:stack-id"), Vec::<String>::new());
+            assert_eq!(promises::leftovers(&self.host.aws), Vec::<String>::new());
         }
     }
 

@@ -79,6 +79,7 @@ pub(crate) fn stored_token(aws: &LocalAws, id: &str) -> Option<String> {
 /// What differs between a generation in the account and the properties of the template.
 pub(crate) fn differences(aws: &LocalAws, id: &str, properties: &Value) -> Vec<String> {
     let token = stored_token(aws, id);
+    let alarms_count = !may_leave_alarms(aws);
     aws.with(|world, _| {
         let Some(group) = world.elasticache.groups.get(id) else { return vec![format!("there is no group {id}")] };
         let mut differing = Vec::new();
@@ -110,8 +111,48 @@ pub(crate) fn differences(aws: &LocalAws, id: &str, properties: &Value) -> Vec<S
         let tags: BTreeMap<&String, &String> =
             group.tags.iter().filter(|(key, _)| !key.starts_with("elasticache-resource:")).collect();
         compare("tags", json!(tags), pairs(&wants["Tags"]));
+        if alarms_count {
+            compare("alarms", json!(alarms(world, id)), json!(alarms_of(group, id, &wants["Alarms"])));
+        }
         differing
     })
+}
+
+/// The alarms of a generation by name.
+fn alarms(world: &World, id: &str) -> BTreeSet<String> {
+    let prefix = format!("{id}/");
+    world.cloudwatch.alarms.keys().filter(|name| name.starts_with(&prefix)).cloned().collect()
+}
+
+/// The alarms that its nodes should have; all node types of the schedules have two vCPUs.
+fn alarms_of(group: &ReplicationGroup, id: &str, wanted: &Value) -> BTreeSet<String> {
+    let several = group.members().count() > 1;
+    let metrics = [
+        ("CPUUtilization", !wanted.is_null()),
+        ("DatabaseMemoryUsagePercentage", !wanted.is_null()),
+        ("CurrConnections", !wanted.is_null()),
+        ("ReplicationLag", !wanted.is_null() && several),
+        ("SwapUsage", !wanted.is_null() && wanted["Swap"] != 0),
+    ];
+    let metrics = metrics.iter().filter(|(_, counts)| *counts).map(|(name, _)| name);
+    let of = |metric: &&str| {
+        let names = group.members().map(|member| format!("{id}/{}/{metric}", member.id));
+        names.collect::<Vec<_>>()
+    };
+    metrics.flat_map(of).collect()
+}
+
+/// Whether a right over alarms was missing for so long that the function went on without them.
+pub(crate) fn may_leave_alarms(aws: &LocalAws) -> bool {
+    denied(&aws.journal()).iter().any(|action| action.ends_with("Alarms") || action == "PutMetricAlarm")
+}
+
+/// What is left of ours: nothing, but alarms that the function had no right to delete.
+pub(crate) fn leftovers(aws: &LocalAws) -> Vec<String> {
+    let may_leave_alarms = may_leave_alarms(aws);
+    let left = aws.leftovers(TAG_STACK_ID).into_iter();
+    // Everything else has an ARN or an id.
+    left.filter(|name| !(may_leave_alarms && name.contains('/') && !name.contains(':'))).collect()
 }
 
 /// The properties' defaults, as far as schedules change them.
@@ -120,7 +161,7 @@ fn defaults() -> Value {
         "NumCacheNodes": 1, "Description": "myapp in production", "NodeType": "cache.t4g.micro",
         "EngineVersion": "8.2", "AutomaticFailoverEnabled": false, "MultiAzEnabled": false,
         "SnapshotRetentionLimit": 5, "TransitEncryptionEnabled": false, "AuthTokenEnabled": false,
-        "AllowedSecurityGroupIds": [], "Parameters": {}, "Tags": [], "Port": 6379,
+        "AllowedSecurityGroupIds": [], "Parameters": {}, "Tags": [], "Port": 6379, "Alarms": null,
     })
 }
 

@@ -189,6 +189,9 @@ fn base(rng: &mut Rng) -> Value {
     if rng.u8(..3) == 0 {
         base = with(base, json!({"Parameters": {"timeout": "30"}}));
     }
+    if rng.bool() {
+        base = with(base, json!({"Alarms": {}}));
+    }
     base
 }
 
@@ -197,7 +200,7 @@ fn change(rng: &mut Rng, now: &Value) -> Value {
     let token = now["AuthTokenEnabled"] == true;
     let failover = now["AutomaticFailoverEnabled"] == true;
     let nodes = if failover { rng.usize(2..=4) } else { rng.usize(1..=4) };
-    match rng.u8(..13) {
+    match rng.u8(..14) {
         0 => json!({"Description": format!("described {}", rng.u8(..))}),
         1 => json!({"NumCacheNodes": nodes}),
         2 => {
@@ -220,6 +223,8 @@ fn change(rng: &mut Rng, now: &Value) -> Value {
             let policy = *rng.choice(["Snapshot", "Empty"].iter()).unwrap();
             json!({"Port": rng.u16(7000..7003), "ReplacementPolicy": policy})
         }
+        13 if now["Alarms"].is_null() => json!({"Alarms": {"Swap": 0}}),
+        13 => json!({"Alarms": null}),
         _ => json!({"SnapshotRetentionLimit": rng.usize(1..=9), "NumCacheNodes": nodes, "Description": "several",
             "Tags": [{"Key": "Several", "Value": "yes"}]}),
     }
