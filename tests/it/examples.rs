@@ -29,6 +29,7 @@ pub(crate) fn parameters() -> BTreeMap<&'static str, Value> {
         // Resources next to the cache, which are not made here.
         ("SlowLog", json!("/elasticache/staging-logged/slow")),
         ("EngineLog", json!("/elasticache/staging-logged/engine")),
+        ("People", json!("arn:aws:sns:us-east-1:123456789012:people")),
     ])
 }
 

@@ -30,12 +30,13 @@ pub(super) type Made = (String, BTreeMap<String, String>);
 /// Types that are names and attributes: the property that may name them, what `Ref` gives, and the attributes that are
 /// there, with `{name}` for the name.
 type Opaque = (&'static str, &'static str, &'static str, &'static [(&'static str, &'static str)]);
-const OPAQUE: [Opaque; 25] = [
+const OPAQUE: [Opaque; 26] = [
     ("AWS::SSM::Parameter", "Name", "{name}", &[]),
     ("AWS::Lambda::Function", "FunctionName", "{name}", &[("Arn", "lambda:function:{name}")]),
     ("AWS::Lambda::Permission", "", "{name}", &[]),
     ("AWS::Lambda::EventInvokeConfig", "", "{name}", &[]),
     ("AWS::CloudWatch::Alarm", "AlarmName", "{name}", &[("Arn", "cloudwatch:alarm:{name}")]),
+    ("AWS::CloudWatch::Dashboard", "DashboardName", "{name}", &[]),
     (
         "AWS::CloudFormation::WaitConditionHandle",
         "",
