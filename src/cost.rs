@@ -7,6 +7,7 @@ use aws_smithy_types::DateTime;
 use aws_smithy_types::date_time::Format;
 use serde::Deserialize;
 
+use crate::domain::decimal::Decimal;
 use crate::domain::engine::Engine;
 
 /// When and where the prices below were read.
@@ -51,6 +52,21 @@ pub fn node_types() -> impl Iterator<Item = (&'static str, f64)> {
     TABLE.iter().map(|row| (row.node_type, row.memory_gib))
 }
 
+/// The node type with a built-in price of which `nodes` cost at most `limit` in a month: the one with most memory, and of
+/// several the cheapest.
+#[must_use]
+pub fn affordable(engine: Engine, nodes: i32, limit: Decimal) -> Option<(&'static str, Price)> {
+    let priced = TABLE.iter().filter_map(|row| {
+        let price = NodeKind { region: REGION, engine, node_type: row.node_type }.built_in_price()?;
+        (price.monthly(nodes) <= limit).then_some((row, price))
+    });
+    let best = priced.max_by(|(one, price), (other, other_price)| {
+        let memory = one.memory_gib.total_cmp(&other.memory_gib);
+        memory.then(other_price.hourly_usd.total_cmp(&price.hourly_usd))
+    });
+    best.map(|(row, price)| (row.node_type, price))
+}
+
 /// What one node costs, and where that is said.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Price {
@@ -61,6 +77,19 @@ pub struct Price {
 }
 
 impl Price {
+    /// USD for a month of `nodes` nodes.
+    #[must_use]
+    pub fn monthly(&self, nodes: i32) -> Decimal {
+        // To the cent, as it is shown.
+        Decimal::parse(&self.monthly_usd(nodes)).unwrap_or_default()
+    }
+
+    /// Whether it comes from the table, whose other prices can be compared with it.
+    #[must_use]
+    pub fn is_built_in(&self) -> bool {
+        self.basis == BASIS
+    }
+
     /// USD for a month of `nodes` nodes, with two decimals.
     #[must_use]
     pub fn monthly_usd(&self, nodes: i32) -> String {

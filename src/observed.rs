@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use crate::auth::token_state::InForce;
+use crate::cost::Price;
 use crate::desired::{Desired, LogDelivery, Source, Tls};
 use crate::domain::alarm::Alarm;
 use crate::domain::engine::{Engine, Version};
@@ -647,6 +648,8 @@ pub struct Account {
     pub snapshot: Lookup<FoundSnapshot>,
     /// Versions of the engine that are offered.
     pub engine_versions: Option<Vec<Version>>,
+    /// What a node costs, if that is to be limited.
+    pub price: Option<Price>,
 }
 
 impl Account {

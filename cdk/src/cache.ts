@@ -356,6 +356,14 @@ export interface CacheProps extends CacheSettings {
   readonly alarms?: AlarmOptions;
 
   /**
+   * What the nodes may cost in a month, in USD: what is estimated to cost more, or cannot be estimated, is refused before
+   * anything is made or changed.
+   *
+   * @default - no limit
+   */
+  readonly maxMonthlyCost?: number;
+
+  /**
    * Makes a deletion fail.
    *
    * @default false
@@ -689,6 +697,7 @@ export class Cache extends CacheBase implements ITaggable {
       LogDelivery: props.logs?.map((log) => log._render()),
       Alarms: props.alarms && renderedAlarms(props.alarms),
       DeletionProtection: props.deletionProtection,
+      MaxMonthlyCost: props.maxMonthlyCost,
       ReplacementPolicy: props.replacementPolicy,
     };
   }

@@ -112,6 +112,7 @@ function everything({ stack, vpc }) {
         memory: 75.5, engineCpu: 80, cpu: 40, connections: 1000, replicationLag: 10, swap: 0, evictions: 1, authenticationFailures: 5,
       },
       deletionProtection: true,
+      maxMonthlyCost: 500,
       replacementPolicy: elasticache.ReplacementPolicy.SNAPSHOT,
       removalPolicy: RemovalPolicy.SNAPSHOT,
       finalSnapshotName: "last",

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::parts::Purpose;
 use super::rules;
+use crate::domain::decimal::Decimal;
 use crate::domain::engine::{Engine, Version};
 use crate::domain::problem::Problem;
 use crate::properties::{ClusterMode, NetworkType, Parsed, Properties};
@@ -32,6 +33,10 @@ pub struct References {
     pub zones: Vec<(String, String)>,
     /// Nodes of the whole group, if the properties say so.
     pub nodes: Option<i32>,
+    /// Node type.
+    pub node_type: String,
+    /// What they may cost in a month, in USD.
+    pub max_monthly_cost: Option<Decimal>,
     /// Engine.
     pub engine: Engine,
     /// Version, unless it or the engine is wrong already.
@@ -100,6 +105,8 @@ impl References {
             ipv6: matches!(p.network_type, Some(NetworkType::Ipv6 | NetworkType::DualStack)),
             zones: if creating { zones(p) } else { Vec::new() },
             nodes: Some(rules::topology(p).0.nodes()),
+            node_type: p.node_type.clone().unwrap_or_else(|| rules::DEFAULT_NODE_TYPE.to_owned()),
+            max_monthly_cost: p.max_monthly_cost,
             engine,
             version,
             parameter_group: p.parameter_group_name.clone(),
@@ -130,6 +137,11 @@ impl References {
         let same_engine = (self.engine, &self.version) == (earlier.engine, &earlier.version);
         if same_engine && self.cluster_mode == earlier.cluster_mode && self.parameter_group == earlier.parameter_group {
             self.parameter_group = None;
+        }
+        let same_nodes =
+            (self.engine, &self.node_type, self.nodes) == (earlier.engine, &earlier.node_type, earlier.nodes);
+        if same_nodes && self.max_monthly_cost == earlier.max_monthly_cost {
+            self.max_monthly_cost = None;
         }
         if same_engine {
             self.parameters.retain(|name, value| earlier.parameters.get(name) != Some(value));

@@ -70,7 +70,7 @@ fn resolve(p: Properties, owner: &Owner, purpose: Purpose<'_>) -> Desired {
         preferred_zones,
         engine,
         version,
-        node_type: p.node_type.unwrap_or_else(|| "cache.t4g.micro".to_owned()),
+        node_type: p.node_type.unwrap_or_else(|| rules::DEFAULT_NODE_TYPE.to_owned()),
         parameters: match (p.parameter_group_name, p.parameters) {
             (Some(name), _) => Parameters::Named(name),
             (None, Some(values)) if !values.is_empty() => Parameters::Own(values.into_iter().collect()),

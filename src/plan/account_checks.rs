@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::auth::token_state::{InForce, Origin};
+use crate::cost::affordable;
 use crate::desired::{References, Source};
 use crate::domain::engine::Engine;
 use crate::domain::problem::{Problem, nearest};
@@ -23,6 +24,7 @@ pub fn problems(references: &References, observed: &Observed, account: &Account)
     parameters(references, account, &mut problems);
     user_group(references, account, &mut problems);
     windows(references, observed, &mut problems);
+    cost(references, account, &mut problems);
     if observed.group.is_none() {
         snapshot(references, account, &mut problems);
     }
@@ -41,6 +43,37 @@ pub fn network_problems(references: &References, observed: &Observed, account: &
     security_groups(references, observed, account, &mut problems);
     token(references, observed, account, &mut problems);
     problems
+}
+
+/// What the nodes cost in a month must be known, and no more than is allowed.
+fn cost(references: &References, account: &Account, problems: &mut Vec<Problem>) {
+    let (Some(limit), Some(nodes)) = (references.max_monthly_cost, references.nodes) else { return };
+    let node_type = &references.node_type;
+    let mut add = |rule: String, fix: String| {
+        problems.push(Problem::new("MaxMonthlyCost", rule, fix).with_value(limit));
+    };
+    let Some(price) = &account.price else {
+        let rule = format!("the price of {node_type} with {} is not known in this region", references.engine.title());
+        let fix = "name a NodeType that the AWS Price List has for it, see that the function may call \
+                   pricing:GetProducts, or take MaxMonthlyCost away";
+        return add(rule, fix.to_owned());
+    };
+    if price.monthly(nodes) <= limit {
+        return;
+    }
+    let rule = format!(
+        "{nodes} {} of {node_type} cost an estimated {} USD a month ({})",
+        if nodes == 1 { "node" } else { "nodes" },
+        price.monthly_usd(nodes),
+        price.basis
+    );
+    let mut ways_out = Vec::new();
+    let smaller = price.is_built_in().then(|| affordable(references.engine, nodes, limit)).flatten();
+    ways_out.extend(smaller.map(|(name, price)| format!("take {name} ({} USD)", price.monthly_usd(nodes))));
+    let fewer = (1..nodes).rev().find(|fewer| price.monthly(*fewer) <= limit);
+    ways_out.extend(fewer.map(|fewer| format!("have no more than {fewer} in all ({} USD)", price.monthly_usd(fewer))));
+    ways_out.push("raise MaxMonthlyCost".to_owned());
+    add(rule, ways_out.join(", or "));
 }
 
 fn subnets(references: &References, observed: &Observed, found: &[Subnet], problems: &mut Vec<Problem>) {

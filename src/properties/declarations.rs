@@ -57,6 +57,9 @@ macro_rules! properties {
 /// Most shards that a group may have on request (the default quota is 90 nodes).
 const MAX_SHARDS: i32 = 500;
 
+/// Largest limit of the cost; more than the largest cluster that AWS makes costs in a month.
+const MAX_BUDGET: i32 = 100_000_000;
+
 properties! {
     /// Every property, as given. `None` means not set.
     #[derive(Clone, Debug, Default)]
@@ -209,6 +212,9 @@ properties! {
             "Slow log (from Redis OSS 6.0) and engine log (from 6.2), each to a destination of its own.";
     }
     "Safety" {
+        max_monthly_cost: Option<Decimal> = "MaxMonthlyCost", number(0..=MAX_BUDGET), Default("none"),
+            "USD: a Create or an Update whose estimate (`EstimatedCost.MonthlyEstimate`) is above it, or not known, \
+             is refused before the first write.";
         deletion_protection: Option<bool> = "DeletionProtection", boolean(), Default("false"),
             "Makes a Delete fail; not the rollback of a failed Create.";
         replacement_policy: Option<ReplacementPolicy> = "ReplacementPolicy", choice(), Default("`Refuse`"),

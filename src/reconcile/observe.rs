@@ -462,13 +462,15 @@ async fn referenced(waiter: &Waiter<'_>, references: &References) -> Result<Acco
             None => Ok(None),
         }
     };
-    let (subnets, security_groups, external_token, offers) = tokio::join!(
+    let kind = NodeKind { region: aws.region(), engine: references.engine, node_type: &references.node_type };
+    let (subnets, security_groups, external_token, price, offers) = tokio::join!(
         checked(!references.subnet_ids.is_empty(), || aws.subnets(&references.subnet_ids)),
         checked(true, || aws.security_groups_by_id(&security_groups)),
         external,
+        checked(references.max_monthly_cost.is_some(), || price_of(aws, kind)),
         Box::pin(offers(aws, references)),
     );
-    Ok(Account { subnets, security_groups, external_token: external_token?, ..offers })
+    Ok(Account { subnets, security_groups, external_token: external_token?, price: price.flatten(), ..offers })
 }
 
 /// What ElastiCache itself has or offers.
@@ -550,13 +552,14 @@ const PRICE_AT_MOST: Duration = Duration::from_secs(2);
 /// What one node costs: from the built-in table, else from the price list. Not knowing is never a failure.
 pub async fn price(aws: &Aws, desired: &Desired) -> Option<Price> {
     let kind = NodeKind { region: aws.region(), engine: desired.engine, node_type: &desired.node_type };
-    let poll = async {
-        if let Some(price) = kind.built_in_price() {
-            return Ok(Some(price));
-        }
-        let documents = tried_a_few_times(|| aws.price_documents(kind)).await?;
-        Ok::<_, Fault>(kind.listed_price(&documents))
-    };
-    let price = optional(PRICE_AT_MOST, poll).await;
+    let price = optional(PRICE_AT_MOST, tried_a_few_times(|| price_of(aws, kind))).await;
     price.inspect_err(|why| info!(why, "the price list could not be read; the cost is not estimated")).ok().flatten()
+}
+
+/// The price in the table, else in the price list.
+async fn price_of(aws: &Aws, kind: NodeKind<'_>) -> Result<Option<Price>, Fault> {
+    match kind.built_in_price() {
+        Some(price) => Ok(Some(price)),
+        None => Ok(kind.listed_price(&aws.price_documents(kind).await?)),
+    }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use simulator::LocalAws;
-use simulator::cloudformation::Answer;
+use simulator::cloudformation::{Answer, StackStatus};
 use simulator::faults::{Fault, Kind};
 
 use crate::harness::{CACHE, Setup, calls, function_in, policy, quick_start, with};
@@ -162,4 +162,104 @@ async fn outside_the_partition_aws_nothing_is_asked() {
         assert_eq!(estimate(&setup, larger()).await, (String::new(), String::new()), "{region}");
         assert_eq!(lookups(&setup), 0, "{region}");
     }
+}
+
+fn limited(properties: Value, limit: &str) -> Value {
+    with(properties, json!({"MaxMonthlyCost": limit}))
+}
+
+fn of_nodes(nodes: i32) -> Value {
+    with(quick_start(), json!({"NumCacheNodes": nodes, "NodeType": "cache.t4g.medium"}))
+}
+
+/// A Create that is refused has written nothing; the reason.
+async fn refused(setup: &Setup, properties: Value) -> String {
+    let outcome = setup.create(properties).await;
+    assert_eq!(outcome.status, StackStatus::RollbackComplete, "{}", outcome.reason);
+    assert_eq!(setup.write_names(), Vec::<String>::new(), "{}", outcome.reason);
+    outcome.reason
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_create_costs_no_more_than_it_may() {
+    // Two of these cost 75.92.
+    let reason = refused(&account_in("us-east-1"), limited(of_nodes(2), "75.91")).await;
+    for part in [
+        "MaxMonthlyCost (75.91): 2 nodes of cache.t4g.medium cost an estimated 75.92 USD a month (us-east-1 on-demand",
+        "take cache.t4g.small (37.38 USD), or have no more than 1 in all (37.96 USD), or raise MaxMonthlyCost",
+    ] {
+        assert!(reason.contains(part), "{part:?} is not in {reason}");
+    }
+    for enough in ["75.92", "80", " 1e3 "] {
+        estimate(&account_in("us-east-1"), limited(of_nodes(2), enough)).await;
+    }
+    // Nothing fits: what is left is to raise it.
+    let reason = refused(&account_in("us-east-1"), limited(of_nodes(1), "0")).await;
+    assert!(reason.contains("1 node of cache.t4g.medium") && !reason.contains("take cache"), "{reason}");
+    // Whatever else is wrong is said with it.
+    let more = json!({"SubnetIds": ["subnet-0b000000000000001"]});
+    let reason = refused(&account_in("us-east-1"), with(limited(of_nodes(2), "1"), more)).await;
+    assert!(reason.contains("MaxMonthlyCost") && reason.contains("SubnetIds"), "{reason}");
+    let wrong = json!({"Port": 0});
+    let reason = refused(&account_in("us-east-1"), with(limited(of_nodes(2), "1"), wrong)).await;
+    assert!(reason.contains("MaxMonthlyCost") && reason.contains("Port"), "{reason}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn with_a_limit_the_price_must_be_known() {
+    let setup = account_in("eu-west-1");
+    assert!(refused(&setup, limited(quick_start(), "10.50")).await.contains("an estimated 10.51 USD"));
+    estimate(&account_in("eu-west-1"), limited(quick_start(), "10.51")).await;
+    for unknown in [
+        |setup: &Setup| setup.aws.with(|world, _| world.prices.products.clear()),
+        |setup: &Setup| setup.aws.fault(Fault::on("GetProducts", 1, Kind::Denied).times(1000)),
+    ] {
+        let setup = account_in("eu-west-1");
+        unknown(&setup);
+        let reason = refused(&setup, limited(quick_start(), "1000")).await;
+        for part in ["the price of cache.t4g.micro with Valkey is not known in this region", "pricing:GetProducts"] {
+            assert!(reason.contains(part), "{part:?} is not in {reason}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_update_costs_no_more_than_it_may() {
+    let setup = account_in("us-east-1");
+    let one = limited(of_nodes(1), "100");
+    assert_eq!(setup.stack.create(CACHE, one.clone()).await.status, StackStatus::CreateComplete);
+    let writes = setup.write_names();
+    let outcome = setup.stack.update(CACHE, limited(of_nodes(6), "100")).await;
+    assert_eq!(outcome.status, StackStatus::UpdateRollbackComplete, "{}", outcome.reason);
+    for part in ["6 nodes of cache.t4g.medium cost an estimated 227.76 USD", "have no more than 2 in all (75.92 USD)"] {
+        assert!(outcome.reason.contains(part), "{part:?} is not in {}", outcome.reason);
+    }
+    assert_eq!(setup.write_names(), writes);
+    // A limit below what stands is refused too; another change under the old one is not questioned again.
+    let outcome = setup.stack.update(CACHE, limited(of_nodes(1), "10")).await;
+    assert_eq!(outcome.status, StackStatus::UpdateRollbackComplete, "{}", outcome.reason);
+    let described = with(one.clone(), json!({"Description": "changed"}));
+    assert_eq!(setup.stack.update(CACHE, described).await.status, StackStatus::UpdateComplete);
+    // A replacement is made under the limit too.
+    let larger = json!({"NodeType": "cache.r7g.large", "Port": 6380, "ReplacementPolicy": "Empty"});
+    let outcome = setup.stack.update(CACHE, with(one.clone(), larger)).await;
+    assert_eq!(outcome.status, StackStatus::UpdateRollbackComplete, "{}", outcome.reason);
+    assert!(outcome.reason.contains("MaxMonthlyCost"), "{}", outcome.reason);
+    // And without one it goes.
+    assert_eq!(setup.stack.update(CACHE, of_nodes(6)).await.status, StackStatus::UpdateComplete);
+    setup.deleted().await;
+}
+
+/// What stood before is not refused when it has become dearer than its limit.
+#[tokio::test(start_paused = true)]
+async fn a_rollback_is_not_refused_for_its_cost() {
+    let setup = account_in("eu-west-1");
+    let before = limited(quick_start(), "20");
+    assert_eq!(setup.stack.create(CACHE, before.clone()).await.status, StackStatus::CreateComplete);
+    setup.aws.with(|world, _| world.prices.products.clear());
+    let change = json!({"Description": "changed", "MaxMonthlyCost": null});
+    setup.stack.fail_elsewhere();
+    let outcome = setup.stack.update(CACHE, with(before, change)).await;
+    assert_eq!(outcome.status, StackStatus::UpdateRollbackComplete, "{}", outcome.reason);
+    setup.deleted().await;
 }

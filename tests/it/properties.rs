@@ -232,6 +232,7 @@ pub(crate) const ELSEWHERE: &[&str] = &[
     "FinalSnapshotIdentifier", // a name made unique: delete
     "SnapshotName",            // needs a snapshot: shapes
     "DeletionProtection",      // delete
+    "MaxMonthlyCost",          // cost
     "ReplacementPolicy",       // update
     "ApplyImmediately",        // update
     "AuthTokenVersion",        // token
@@ -313,6 +314,7 @@ fn refusals() -> Vec<(&'static str, Value, &'static str)> {
         ("LogDelivery", json!({"LogDelivery": [{"LogType": "slow"}]}), "must be one of slow-log"),
         ("Alarms", json!({"Alarms": {"Memry": 80}}), "did you mean Memory?"),
         ("DeletionProtection", json!({"DeletionProtection": "on"}), "must be true or false"),
+        ("MaxMonthlyCost", json!({"MaxMonthlyCost": -1}), "must be between 0 and"),
         ("ReplacementPolicy", json!({"ReplacementPolicy": "Retain"}), "must be one of Refuse, Snapshot, Empty"),
         ("ServiceTimeout", json!({"ServiceTimeout": 3601}), "must be between 1 and 3600"),
     ]
