@@ -16,7 +16,8 @@ import { Endpoint } from './endpoint';
 import { Engine } from './engine';
 import { CacheLog } from './logs';
 import {
-  AlarmOptions, BackupOptions, ClusterMode, Durability, IpDiscovery, NetworkType, ReplacementPolicy, TransitEncryption,
+  AlarmOptions, BackupOptions, ClusterMode, CountPolicy, Durability, IpDiscovery, NetworkType, ReplacementPolicy,
+  TransitEncryption,
 } from './options';
 import { ElastiCacheProvider, IElastiCacheProvider } from './provider';
 import { problems } from './rules';
@@ -340,6 +341,13 @@ export interface CacheProps extends CacheSettings {
    * @default true
    */
   readonly applyImmediately?: boolean;
+
+  /**
+   * Whether shards and replicas that something else added, such as auto scaling, stay.
+   *
+   * @default CountPolicy.EXACT
+   */
+  readonly countPolicy?: CountPolicy;
 
   /**
    * Logs of the engine to deliver.
@@ -694,6 +702,7 @@ export class Cache extends CacheBase implements ITaggable {
       ...settingsProperties(props),
       NotificationTopicArn: props.notificationTopic?.topicArn,
       ApplyImmediately: props.applyImmediately,
+      CountPolicy: props.countPolicy,
       LogDelivery: props.logs?.map((log) => log._render()),
       Alarms: props.alarms && renderedAlarms(props.alarms),
       DeletionProtection: props.deletionProtection,

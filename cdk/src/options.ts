@@ -26,6 +26,16 @@ export enum ReplacementPolicy {
 }
 
 /**
+ * What the numbers of shards and replicas mean.
+ */
+export enum CountPolicy {
+  /** So many, no more and no fewer. */
+  EXACT = 'Exact',
+  /** At least so many; those that auto scaling added stay. */
+  MINIMUM = 'Minimum',
+}
+
+/**
  * IP versions of the network.
  */
 export enum NetworkType {

@@ -113,6 +113,7 @@ function everything({ stack, vpc }) {
       },
       deletionProtection: true,
       maxMonthlyCost: 500,
+      countPolicy: elasticache.CountPolicy.MINIMUM,
       replacementPolicy: elasticache.ReplacementPolicy.SNAPSHOT,
       removalPolicy: RemovalPolicy.SNAPSHOT,
       finalSnapshotName: "last",
@@ -167,7 +168,7 @@ test("every word of the schema has a name", () => {
   const words = (name) => schema.properties[name].anyOf[0].enum;
   for (const [name, type] of [
     ["NetworkType", elasticache.NetworkType], ["IpDiscovery", elasticache.IpDiscovery], ["ClusterMode", elasticache.ClusterMode],
-    ["ReplacementPolicy", elasticache.ReplacementPolicy],
+    ["ReplacementPolicy", elasticache.ReplacementPolicy], ["CountPolicy", elasticache.CountPolicy],
   ]) {
     assert.deepEqual(Object.values(type).sort(), [...words(name)].sort(), name);
   }

@@ -57,6 +57,14 @@ impl Topology {
         }
     }
 
+    /// Number of shards; one without cluster mode.
+    pub(crate) fn shards(&self) -> i32 {
+        match self {
+            Topology::Single { .. } => 1,
+            Topology::Sharded { shards, .. } => *shards,
+        }
+    }
+
     /// Nodes of all shards.
     pub(crate) fn nodes(&self) -> i32 {
         match self {

@@ -10,7 +10,7 @@ use super::rules;
 use crate::domain::decimal::Decimal;
 use crate::domain::engine::{Engine, Version};
 use crate::domain::problem::Problem;
-use crate::properties::{ClusterMode, NetworkType, Parsed, Properties};
+use crate::properties::{ClusterMode, CountPolicy, NetworkType, Parsed, Properties};
 
 /// Things outside the resource that it needs. Only what is well-formed is here; the rules report the rest.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,6 +33,8 @@ pub struct References {
     pub zones: Vec<(String, String)>,
     /// Nodes of the whole group, if the properties say so.
     pub nodes: Option<i32>,
+    /// Whether more nodes than that are left alone.
+    pub more_nodes_stay: bool,
     /// Node type.
     pub node_type: String,
     /// What they may cost in a month, in USD.
@@ -105,6 +107,7 @@ impl References {
             ipv6: matches!(p.network_type, Some(NetworkType::Ipv6 | NetworkType::DualStack)),
             zones: if creating { zones(p) } else { Vec::new() },
             nodes: Some(rules::topology(p).0.nodes()),
+            more_nodes_stay: p.count_policy == Some(CountPolicy::Minimum),
             node_type: p.node_type.clone().unwrap_or_else(|| rules::DEFAULT_NODE_TYPE.to_owned()),
             max_monthly_cost: p.max_monthly_cost,
             engine,

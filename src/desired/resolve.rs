@@ -107,6 +107,7 @@ fn resolve(p: Properties, owner: &Owner, purpose: Purpose<'_>) -> Desired {
         logs: p.log_delivery.into_iter().filter_map(log).collect(),
         alarms: p.alarms.map(alarms),
         deletion_protection: p.deletion_protection.unwrap_or(false),
+        count_policy: p.count_policy.unwrap_or_default(),
         replacement_policy: p.replacement_policy.unwrap_or(ReplacementPolicy::Refuse),
         replaces: None,
         transfer_snapshot: None,

@@ -11,7 +11,8 @@ use crate::domain::problem::Problem;
 use crate::domain::tags::TAG_PREFIX;
 use crate::domain::window::Window;
 use crate::properties::{
-    ClusterMode, DestinationType, IpDiscovery, LogType, NetworkType, Properties, TagProperties, TransitEncryptionMode,
+    ClusterMode, CountPolicy, DestinationType, IpDiscovery, LogType, NetworkType, Properties, TagProperties,
+    TransitEncryptionMode,
 };
 
 /// Tags that AWS allows on a resource, less those that we add ourselves.
@@ -44,6 +45,18 @@ pub(super) fn check(p: &Properties, purpose: Purpose<'_>, problems: &mut Vec<Pro
     zones_of_nodes(p, purpose, problems);
     logs(p, problems);
     alarms(p, problems);
+    count_policy(p, problems);
+}
+
+/// One node is what there is at least in any case.
+fn count_policy(p: &Properties, problems: &mut Vec<Problem>) {
+    let counts = [p.num_cache_nodes, p.num_node_groups, p.replicas_per_node_group];
+    let says_none = counts.iter().all(Option::is_none) && p.node_group_configuration.is_none();
+    if p.count_policy == Some(CountPolicy::Minimum) && says_none {
+        let fix = "set NumNodeGroups and ReplicasPerNodeGroup, or NumCacheNodes";
+        problems
+            .push(Problem::new("CountPolicy", "needs a number of nodes to be the least", fix).with_value("Minimum"));
+    }
 }
 
 fn identity(p: &Properties, problems: &mut Vec<Problem>) {

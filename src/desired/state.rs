@@ -11,7 +11,7 @@ use crate::domain::engine::{Engine, Version};
 use crate::domain::names::Names;
 use crate::domain::tags::{Owner, TAG_ALARMS, TAG_GRACE, TAG_REPLACES, Tags};
 use crate::properties::{
-    ClusterMode, IpDiscovery, NetworkType, NodeGroupProperties, Properties, ReplacementPolicy, Settings,
+    ClusterMode, CountPolicy, IpDiscovery, NetworkType, NodeGroupProperties, Properties, ReplacementPolicy, Settings,
 };
 
 /// The parameter that says what the engine does when its memory is full.
@@ -58,6 +58,7 @@ pub struct Desired {
     pub alarms: Option<Alarms>,
     pub deletion_protection: bool,
     pub replacement_policy: ReplacementPolicy,
+    pub count_policy: CountPolicy,
     /// The generation that this one replaces.
     pub replaces: Option<String>,
     /// Our snapshot of that generation, from which this one is made.

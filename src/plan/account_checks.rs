@@ -109,7 +109,7 @@ fn subnets_in_use(references: &References, observed: &Observed, found: &[Subnet]
         return;
     };
     let Some(nodes) = references.nodes.and_then(|nodes| usize::try_from(nodes).ok()) else { return };
-    let going = observed.members.len().saturating_sub(nodes);
+    let going = if references.more_nodes_stay { 0 } else { observed.members.len().saturating_sub(nodes) };
     let wanted = found.iter().filter(|subnet| references.subnet_ids.contains(&subnet.id));
     let left: BTreeSet<&str> = wanted.map(|subnet| subnet.zone.as_str()).collect();
     let outside: Vec<(&String, &str)> = observed

@@ -9,6 +9,7 @@ use crate::desired::{Auth, Desired, NumberedSecret};
 use crate::domain::secret::SecretContent;
 use crate::domain::tags::{TAG_CREATING, TAG_REPLACES};
 use crate::observed::{Account, Group, IngressRule, Observed, Secret, same_key};
+use crate::properties::CountPolicy;
 use crate::step::{Step, TagTarget};
 
 /// Everything that must be there before the group, or that changes without it.
@@ -48,7 +49,10 @@ fn subnet_group(desired: &Desired, observed: &Observed) -> Option<Step> {
 /// Whether nodes are still going to be removed, as far as can be seen. A subnet cannot go before the nodes in it, which
 /// is so when an Update that added both is rolled back.
 fn may_lose_nodes(desired: &Desired, observed: &Observed) -> bool {
-    let more = |group: &Group| i32::try_from(group.member_ids.len()).is_ok_and(|actual| actual > desired.node_count());
+    let more = |group: &Group| {
+        let more = i32::try_from(group.member_ids.len()).is_ok_and(|actual| actual > desired.node_count());
+        more && desired.count_policy == CountPolicy::Exact
+    };
     observed.group.as_ref().is_some_and(|group| !is_stable(group, desired.apply_immediately) || more(group))
 }
 

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use super::types::Pass;
+use super::types::{Direction, Pass};
 use crate::desired::{Desired, Topology};
 use crate::observed::Group;
+use crate::properties::CountPolicy;
 use crate::step::group::{GroupChange, Replicas};
 use crate::step::{Step, modify};
 
@@ -30,8 +31,14 @@ pub(super) fn failover_on(pass: &Pass<'_>) -> Vec<Step> {
 /// down; which ones is read from a fresh observation.
 pub(super) fn shards(pass: &Pass<'_>) -> Vec<Step> {
     let Topology::Sharded { shards, layout, .. } = &pass.desired.topology else { return Vec::new() };
+    let actual = pass.group.shards.len();
     let wanted = usize::try_from(*shards).unwrap_or_default();
-    if wanted == pass.group.shards.len() || !pass.group.cluster_enabled {
+    let stay = wanted < actual
+        && more_stay(pass.desired, || {
+            let asked_for = pass.previous.map(|previous| previous.topology.shards());
+            pass.direction == Direction::Rollback && asked_for.is_some_and(|shards| count(actual) <= shards)
+        });
+    if wanted == actual || stay || !pass.group.cluster_enabled {
         return Vec::new();
     }
     let mut ids: Vec<String> = pass.group.shards.iter().map(|shard| shard.id.clone()).collect();
@@ -50,13 +57,34 @@ pub(super) fn more_replicas(pass: &Pass<'_>) -> Vec<Step> {
 
 /// Nodes go last. AWS chooses which, and keeps the primary.
 pub(super) fn fewer_replicas(pass: &Pass<'_>) -> Vec<Step> {
-    let shrink = replica_changes(pass.desired, pass.group, |wanted, actual| wanted < actual);
-    shrink.map(|replicas| Step::DecreaseReplicas { group: pass.group.id.clone(), replicas }).into_iter().collect()
+    let group = pass.group;
+    let stay = more_stay(pass.desired, || {
+        let asked_for = pass.previous.map(|previous| wanted_replicas(previous, group)).unwrap_or_default();
+        let was_asked_for =
+            |(shard, actual): (String, i32)| asked_for.get(&shard).is_some_and(|asked| actual <= *asked);
+        pass.direction == Direction::Rollback && group.replicas_per_shard().into_iter().all(was_asked_for)
+    });
+    let shrink = replica_changes(pass.desired, group, |wanted, actual| wanted < actual).filter(|_| !stay);
+    shrink.map(|replicas| Step::DecreaseReplicas { group: group.id.clone(), replicas }).into_iter().collect()
 }
 
 /// Whether there are to be more or fewer nodes.
 pub(super) fn changes_count(desired: &Desired, group: &Group) -> bool {
-    replica_changes(desired, group, |wanted, actual| wanted != actual).is_some()
+    let counts = match desired.count_policy {
+        CountPolicy::Minimum => |wanted, actual| wanted > actual,
+        CountPolicy::Exact => |wanted, actual| wanted != actual,
+    };
+    replica_changes(desired, group, counts).is_some()
+}
+
+/// Whether what is there beyond the template's numbers is left alone. What an Update that failed has added goes with its
+/// rollback all the same: `undone` says that all of it was asked for then.
+fn more_stay(desired: &Desired, undone: impl Fn() -> bool) -> bool {
+    desired.count_policy == CountPolicy::Minimum && !undone()
+}
+
+fn count(number: usize) -> i32 {
+    i32::try_from(number).unwrap_or(i32::MAX)
 }
 
 /// The changes of replica counts for which `counts` says that they are meant.

@@ -85,7 +85,8 @@ pub fn next_steps(transition: Transition<'_>, observed: &Observed, account: &Acc
     if let Some((id, _)) = observed.busy_member() {
         return Plan::Wait(Awaited::MemberAvailable(id.clone()));
     }
-    let pass = Pass { desired, previous: transition.previous, group, observed, account };
+    let Transition { previous, direction, .. } = transition;
+    let pass = Pass { desired, previous, group, observed, account, direction };
     // A destination of before may have gone meanwhile; a warning tells.
     if transition.direction != Direction::Rollback
         && let Some(failed) = settings::failed_logs(&pass)

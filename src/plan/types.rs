@@ -139,4 +139,5 @@ pub(crate) struct Pass<'a> {
     pub(crate) group: &'a Group,
     pub(crate) observed: &'a Observed,
     pub(crate) account: &'a Account,
+    pub(crate) direction: Direction,
 }

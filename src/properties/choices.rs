@@ -49,6 +49,16 @@ pub enum TransitEncryptionMode {
     Required,
 }
 
+/// What the counts of the template mean.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Display, IntoStaticStr, VariantArray)]
+pub enum CountPolicy {
+    /// So many shards and replicas, no more and no fewer.
+    #[default]
+    Exact,
+    /// At least so many; those that something else added stay.
+    Minimum,
+}
+
 /// What happens on a change that AWS cannot make in place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Display, IntoStaticStr, VariantArray)]
 pub enum ReplacementPolicy {

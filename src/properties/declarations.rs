@@ -5,7 +5,7 @@
 //! is a plain setting stands in [`Settings`] too, from which it is compared, sent and described.
 
 use super::choices::{
-    ClusterMode, DestinationType, IpDiscovery, LogFormat, LogType, NetworkType, ReplacementPolicy,
+    ClusterMode, CountPolicy, DestinationType, IpDiscovery, LogFormat, LogType, NetworkType, ReplacementPolicy,
     TransitEncryptionMode,
 };
 use super::reader::{Empty, Presence, Reader};
@@ -210,6 +210,9 @@ properties! {
             objects("LogType, DestinationType, Destination and LogFormat", Empty::LeftOut,
             LogDeliveryProperties::read).unwrap_or_default(), Default("none"),
             "Slow log (from Redis OSS 6.0) and engine log (from 6.2), each to a destination of its own.";
+        count_policy: Option<CountPolicy> = "CountPolicy", choice(), Default("`Exact`"),
+            "`Minimum`: the template's numbers of shards and replicas are the least that there must be, and more, as \
+             auto scaling makes them, are left alone.";
     }
     "Safety" {
         max_monthly_cost: Option<Decimal> = "MaxMonthlyCost", number(0..=MAX_BUDGET), Default("none"),

@@ -14,7 +14,7 @@ use serde_json::Map;
 use crate::cfn::resource_properties::ResourceProperties;
 use crate::domain::problem::Problem;
 pub use choices::{
-    ClusterMode, DestinationType, IpDiscovery, LogFormat, LogType, NetworkType, ReplacementPolicy,
+    ClusterMode, CountPolicy, DestinationType, IpDiscovery, LogFormat, LogType, NetworkType, ReplacementPolicy,
     TransitEncryptionMode,
 };
 pub use declarations::{

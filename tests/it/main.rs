@@ -38,6 +38,7 @@ mod reference;
 mod refusals;
 mod replacement;
 mod rollback;
+mod scaled;
 mod scheduled_rotation;
 mod secret_content;
 mod shapes;

@@ -233,6 +233,7 @@ pub(crate) const ELSEWHERE: &[&str] = &[
     "SnapshotName",            // needs a snapshot: shapes
     "DeletionProtection",      // delete
     "MaxMonthlyCost",          // cost
+    "CountPolicy",             // scaled
     "ReplacementPolicy",       // update
     "ApplyImmediately",        // update
     "AuthTokenVersion",        // token
@@ -313,6 +314,7 @@ fn refusals() -> Vec<(&'static str, Value, &'static str)> {
         ("ApplyImmediately", json!({"ApplyImmediately": ["true"]}), "must be true or false"),
         ("LogDelivery", json!({"LogDelivery": [{"LogType": "slow"}]}), "must be one of slow-log"),
         ("Alarms", json!({"Alarms": {"Memry": 80}}), "did you mean Memory?"),
+        ("CountPolicy", json!({"CountPolicy": "Minimum"}), "needs a number of nodes"),
         ("DeletionProtection", json!({"DeletionProtection": "on"}), "must be true or false"),
         ("MaxMonthlyCost", json!({"MaxMonthlyCost": -1}), "must be between 0 and"),
         ("ReplacementPolicy", json!({"ReplacementPolicy": "Retain"}), "must be one of Refuse, Snapshot, Empty"),
