@@ -19,6 +19,7 @@ pub(crate) const PENDING: &str = "AWSPENDING";
 pub struct Account {
     pub(crate) cloudformation: aws_sdk_cloudformation::Client,
     pub(crate) elasticache: aws_sdk_elasticache::Client,
+    pub(crate) cloudwatch: aws_sdk_cloudwatch::Client,
     pub(crate) ec2: aws_sdk_ec2::Client,
     pub(crate) secrets: aws_sdk_secretsmanager::Client,
     /// Sends what the function would send, on a local AWS as the function does.
@@ -84,6 +85,7 @@ impl Account {
         Account {
             cloudformation: aws_sdk_cloudformation::Client::new(config),
             elasticache: aws_sdk_elasticache::Client::new(config),
+            cloudwatch: aws_sdk_cloudwatch::Client::new(config),
             ec2: aws_sdk_ec2::Client::new(config),
             secrets: aws_sdk_secretsmanager::Client::new(config),
             secrets_as_function: aws_sdk_secretsmanager::Client::new(config),

@@ -96,6 +96,7 @@ enum Thing {
     SubnetGroup(String),
     SecurityGroup(String),
     Secret(String),
+    Alarm(String),
 }
 
 async fn things(account: &Account, run: Option<&str>) -> Result<Vec<Thing>, Failure> {
@@ -152,6 +153,26 @@ async fn things(account: &Account, run: Option<&str>) -> Result<Vec<Thing>, Fail
         });
         found.extend(ours.filter_map(|secret| Some(Thing::Secret(secret.arn()?.to_owned()))));
     }
+    found.extend(alarms(account, run).await?);
+    Ok(found)
+}
+
+/// Alarms are named after the group that they are of, and so by the run.
+async fn alarms(account: &Account, run: Option<&str>) -> Result<Vec<Thing>, Failure> {
+    let prefix = format!("a{}", run.unwrap_or_default());
+    let mut pages = account.cloudwatch.describe_alarms().alarm_name_prefix(prefix).into_paginator().send();
+    let mut found = Vec::new();
+    while let Some(page) = pages.next().await {
+        let page = page.map_err(|e| Failure::of("cannot list alarms", &e))?;
+        for alarm in page.metric_alarms() {
+            let (Some(arn), Some(name)) = (alarm.alarm_arn(), alarm.alarm_name()) else { continue };
+            // What belongs to others need not be readable.
+            let Ok(tags) = account.cloudwatch.list_tags_for_resource().resource_arn(arn).send().await else { continue };
+            if tags.tags().iter().any(|tag| is_ours(run, tag.key(), tag.value())) {
+                found.push(Thing::Alarm(name.to_owned()));
+            }
+        }
+    }
     Ok(found)
 }
 
@@ -193,6 +214,10 @@ async fn delete(account: &Account, thing: &Thing) -> Result<(), Failure> {
         }
         Thing::Secret(arn) => {
             let sent = account.secrets.delete_secret().secret_id(arn).force_delete_without_recovery(true).send().await;
+            sent.map(drop).map_err(|e| Failure::of(&what, &e))
+        }
+        Thing::Alarm(name) => {
+            let sent = account.cloudwatch.delete_alarms().alarm_names(name).send().await;
             sent.map(drop).map_err(|e| Failure::of(&what, &e))
         }
     }

@@ -162,9 +162,14 @@ impl Life<'_> {
     /// What AWS did not take although the stack went well: a warning of the function says so.
     async fn refused_silently(&self, id: &str) -> Vec<String> {
         let warnings = self.account.output(id, "Warnings").await.unwrap_or_default();
-        let is_meant = |warning: &&str| warning.contains("does not reset these parameters");
-        let warnings = warnings.split(';').filter(is_meant);
-        warnings.map(|warning| format!("elasticache:ResetCacheParameterGroup on {id}: {}", warning.trim())).collect()
+        let refused = warnings.split(';').map(str::trim).filter_map(|warning| {
+            if warning.contains("does not reset these parameters") {
+                return Some(format!("elasticache:ResetCacheParameterGroup on {id}: {warning}"));
+            }
+            // It names the call.
+            warning.contains("the alarms are not as they should be").then(|| warning.to_owned())
+        });
+        refused.collect()
     }
 
     async fn secret(&self, id: &str) -> Result<String, Failure> {

@@ -382,6 +382,15 @@ pub fn all(place: &Place, run: &str) -> Vec<Scenario> {
             .deploy("no topic", &json!({"NotificationTopicArn": null}))
             .deploy("a topic", &json!({"NotificationTopicArn": place.topic}))
             .delete(),
+        draft("alarms", "alarms of the nodes, which come, change and go")
+            .needs(&[Need::Topic])
+            .deploy("create", &json!({"Alarms": {}}))
+            .deploy("another threshold", &json!({"Alarms": {"Memory": 70}}))
+            .deploy("an action", &json!({"Alarms": {"Actions": [place.topic]}}))
+            .deploy("an action for both states", &json!({"Alarms": {"Actions": [place.topic], "OkActions": [place.topic]}}))
+            .deploy("one alarm less", &json!({"Alarms": {"Actions": [place.topic], "OkActions": [place.topic], "Swap": 0}}))
+            .deploy("no alarms", &json!({"Alarms": null}))
+            .delete(),
         draft("logs", "logs that come and change")
             .needs(&[Need::Logs])
             .deploy("create", &json!({"LogDelivery": [log("slow-log", 0, "text")]}))

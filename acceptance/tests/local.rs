@@ -193,7 +193,8 @@ async fn a_run_is_announced_and_reported() {
 #[tokio::test(start_paused = true)]
 async fn after_a_killed_run_nothing_is_left() {
     let scenarios = all(&Local::place(), RUN);
-    for (name, quarters) in [("token", 1), ("token", 2), ("token", 3), ("shards", 3), ("replacement", 2), ("users", 2)]
+    for (name, quarters) in
+        [("token", 1), ("token", 2), ("token", 3), ("shards", 3), ("replacement", 2), ("users", 2), ("alarms", 2)]
     {
         let scenario = scenarios.iter().find(|scenario| scenario.name == name).unwrap();
         let (whole, _) = local(None).rehearse(RUN, scenario).await;
