@@ -36,8 +36,10 @@ UNANSWERED = {
     "s3 cp": "it has no buckets",
     "ssm start-session": "it has no machines",
 }
-# What valkey-cli does by itself, not by a command.
-MODES = ("--bigkeys", "--memkeys", "--latency", "--scan")
+# How the local AWS, or the lack of a bucket in it, says so. Anything else is a fault of the command.
+NO_ANSWER = re.compile(r"\((InvalidAction|UnknownService)\)|\(403\) when calling the HeadObject")
+# What valkey-cli does by itself, and a command that it sends for that.
+MODES = {"--bigkeys": "SCAN 0", "--memkeys": "SCAN 0", "--latency": "PING", "--scan": "SCAN 0"}
 PARAMETERS = ("VpcId=vpc-0a1b2c3d4e5f60001 SubnetIds=subnet-0a000000000000001,subnet-0a000000000000002 "
               "AppSecurityGroupId=sg-0a00000000000aa01")
 NOT_TRIED = re.compile(r"<!-- not tried\b")
@@ -62,22 +64,33 @@ def aws(words: list[str]) -> int:
     if run.returncode == 0:
         print(f"aws {' '.join(words[:2])} is answered now: take it off the list", file=sys.stderr)
         return 1
+    if not NO_ANSWER.search(run.stderr):
+        print(run.stderr, file=sys.stderr)
+        return 1
     return 0
 
 
 def valkey_cli(words: list[str]) -> int:
-    """Sends a command to the cache of the stack `cache`, or without TLS to the one without a password."""
+    """Sends a command as the tool does, to the caches that the names in the guides stand for: with TLS that of the stack
+    `cache`, without the one that has no password, which is also the Redis on EC2 of a migration."""
     import valkey
 
-    options, words = {}, list(words)
+    options, words = {"-p": "6379"}, list(words)
     while words and words[0].startswith("-"):
         option = words.pop(0)
         options[option] = words.pop(0) if option in ("-h", "-p", "--sni", "--cacert", "--pattern") else True
-    if any(mode in options for mode in MODES):
-        return 0
-    host, port = os.environ["TLS_ENDPOINT" if "--tls" in options else "PLAIN_ENDPOINT"].split(":")
-    password = os.environ.get("REDISCLI_AUTH", os.environ["PASSWORD"]) if "--tls" in options else None
-    cache = valkey.Valkey(host, int(port), password=password, ssl="--tls" in options, decode_responses=True, socket_timeout=10)
+    for mode in MODES.keys() & options.keys():
+        words = MODES[mode].split()
+    tls = "--tls" in options
+    endpoint = os.environ["TLS_ENDPOINT" if tls else "PLAIN_ENDPOINT"]
+    stands_for = {"production-myapp-valkey.example.com:6379", endpoint} | ({"10.0.1.20:6379"} if not tls else set())
+    place = f"{options.get('-h')}:{options['-p']}"
+    if place not in stands_for:
+        print(f"{place} is none of {sorted(stands_for)}", file=sys.stderr)
+        return 1
+    host, port = endpoint.split(":")
+    password = os.environ.get("REDISCLI_AUTH", os.environ["PASSWORD"]) if tls else None
+    cache = valkey.Valkey(host, int(port), password=password, ssl=tls, decode_responses=True, socket_timeout=10)
     print(cache.execute_command(*words))
     return 0
 
