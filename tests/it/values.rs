@@ -21,6 +21,8 @@ fn others() -> Vec<(&'static str, Value)> {
         ("FinalSnapshotIdentifier", json!({"FinalSnapshotIdentifier": "last"})),
         ("SnapshotName", json!({"SnapshotName": "nightly"})),
         ("DeletionProtection", json!({"DeletionProtection": true})),
+        ("MaxMonthlyCost", json!({"MaxMonthlyCost": 99.5})),
+        ("CountPolicy", json!({"CountPolicy": "Minimum", "NumCacheNodes": 2})),
         ("ReplacementPolicy", json!({"ReplacementPolicy": "Snapshot"})),
         ("ApplyImmediately", json!({"ApplyImmediately": false})),
         ("AuthTokenVersion", with(token.clone(), json!({"AuthTokenVersion": 2}))),
