@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::cfn::request::{service_timeout, time_to_answer};
 use crate::cfn::resource_properties::ResourceProperties;
@@ -16,6 +16,8 @@ use crate::domain::tags::Owner;
 use crate::observed::{Account, ExternalToken, Observed};
 use crate::plan::{self, Direction, Forecast, Generation, Transition};
 use crate::properties::{Parsed, ReplacementPolicy};
+use crate::step::Step;
+use crate::step::duration::Minutes;
 
 /// The forecast of an Update from `old` to `new`.
 ///
@@ -65,6 +67,24 @@ pub fn update(old: &Value, new: &Value) -> Result<Forecast, Vec<Problem>> {
             Ok(in_time(&id, Forecast::replacement(transition, group, &changes, &account), time))
         }
     }
+}
+
+/// A forecast for programs: what its text says, in fields. Durations are in minutes.
+#[must_use]
+pub fn as_json(forecast: &Forecast) -> Value {
+    let minutes = |minutes: Minutes| json!({"least": minutes.least, "most": minutes.most});
+    let rounds = forecast.rounds().iter().map(|round| {
+        let step = |step: &Step| json!({"step": step.to_string(), "minutes": minutes(Minutes::of(step))});
+        Value::from(round.iter().map(step).collect::<Vec<_>>())
+    });
+    let problem = |problem: &Problem| json!({"property": problem.property, "value": problem.value, "rule": problem.rule, "fix": problem.fix});
+    json!({
+        "heading": forecast.heading(),
+        "refused": forecast.is_refused(),
+        "problems": forecast.problems().iter().map(problem).collect::<Vec<_>>(),
+        "rounds": rounds.collect::<Vec<_>>(),
+        "minutes": minutes(forecast.minutes()),
+    })
 }
 
 fn in_time(id: &str, forecast: Forecast, time: Duration) -> Forecast {

@@ -9,10 +9,11 @@ use serde_json::Value;
 const USAGE: &str = "\
 Prints what an Update of a Custom::ElastiCache from one set of properties to another would do, without AWS.
 
-Usage: plan OLD.json NEW.json
+Usage: plan [--json] OLD.json NEW.json
 
 Each file holds the properties of the resource as a JSON object: what stands under Properties in a template, with
-references replaced by values. Ends with 0 when the Update would be made, with 1 when it would be refused, with 2 when
+references replaced by values. With --json the plan is printed as JSON: rounds of steps that are made concurrently, each
+with the minutes that it takes, and what is wrong. Ends with 0 when the Update would be made, with 1 when it would be refused, with 2 when
 the files cannot be read or OLD could not stand.";
 
 fn main() -> ExitCode {
@@ -22,14 +23,8 @@ fn main() -> ExitCode {
             println!("{USAGE}");
             ExitCode::SUCCESS
         }
-        [old, new] => match show(old, new) {
-            Ok(true) => ExitCode::SUCCESS,
-            Ok(false) => ExitCode::from(1),
-            Err(reason) => {
-                eprintln!("{reason}");
-                ExitCode::from(2)
-            }
-        },
+        [flag, old, new] if flag == "--json" => code(show(old, new, true)),
+        [old, new] => code(show(old, new, false)),
         _ => {
             eprintln!("{USAGE}");
             ExitCode::from(2)
@@ -37,11 +32,26 @@ fn main() -> ExitCode {
     }
 }
 
+fn code(shown: Result<bool, String>) -> ExitCode {
+    match shown {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::from(1),
+        Err(reason) => {
+            eprintln!("{reason}");
+            ExitCode::from(2)
+        }
+    }
+}
+
 /// Prints the forecast. Returns whether the Update would be made.
-fn show(old: &str, new: &str) -> Result<bool, String> {
+fn show(old: &str, new: &str, json: bool) -> Result<bool, String> {
     let forecast = preview::update(&read(old)?, &read(new)?)
         .map_err(|problems| format!("{old} is not a resource that could stand: {}", problem::summary(&problems)))?;
-    println!("{forecast}");
+    if json {
+        println!("{:#}", preview::as_json(&forecast));
+    } else {
+        println!("{forecast}");
+    }
     Ok(!forecast.is_refused())
 }
 

@@ -121,6 +121,24 @@ impl Forecast {
         self.rounds.is_empty()
     }
 
+    /// What it is about, in one line.
+    #[must_use]
+    pub fn heading(&self) -> &str {
+        &self.heading
+    }
+
+    /// The steps, those of one round concurrently.
+    #[must_use]
+    pub fn rounds(&self) -> &[Vec<Step>] {
+        &self.rounds
+    }
+
+    /// Why nothing of it will be done; empty where it will.
+    #[must_use]
+    pub fn problems(&self) -> &[Problem] {
+        &self.refused
+    }
+
     /// The steps in their order.
     pub fn steps(&self) -> impl Iterator<Item = &Step> {
         self.rounds.iter().flatten()

@@ -276,6 +276,14 @@ fn the_program_prints_the_plan_and_says_by_its_exit_code_whether_it_would_be_don
     let (code, text) = run(&[&old, &broken]);
     assert_eq!((code, text.contains("is not JSON")), (2, true), "{text}");
     let (code, text) = run(&[&"--help".into()]);
-    assert_eq!((code, text.contains("Usage: plan OLD.json NEW.json")), (0, true), "{text}");
+    assert_eq!((code, text.contains("Usage: plan [--json] OLD.json NEW.json")), (0, true), "{text}");
+    let (code, text) = run(&[&"--json".into(), &old, &larger]);
+    let plan: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!((code, &plan["refused"], &plan["problems"]), (0, &json!(false), &json!([])), "{text}");
+    assert_eq!(plan["rounds"][0][0]["minutes"], json!({"least": 11, "most": 21}), "{text}");
+    assert!(plan["rounds"][0][0]["step"].as_str().unwrap().contains("node type: cache.t4g.small"), "{text}");
+    let (code, text) = run(&[&"--json".into(), &old, &moved]);
+    let plan: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!((code, &plan["problems"][0]["property"], &plan["rounds"]), (1, &json!("Port"), &json!([])), "{text}");
     assert_eq!(run(&[&old]).0, 2);
 }
