@@ -21,7 +21,7 @@ import urllib.parse
 import zipfile
 from pathlib import Path
 
-from local_aws import LocalAws
+from local_aws import NETWORK, LocalAws
 
 PROJECT = Path(__file__).resolve().parent.parent
 LOCAL_AWS = os.environ["LOCAL_AWS"]
@@ -29,14 +29,6 @@ LOCAL_AWS = os.environ["LOCAL_AWS"]
 RELEASE = Path(os.environ["RELEASE"])
 CDK_TEMPLATE = Path(os.environ["CDK_TEMPLATE"])
 BIN = Path(os.environ["BIN"])
-
-# Every local AWS has this network.
-NETWORK = {
-    "VPC": "vpc-0a1b2c3d4e5f60001",
-    "SUBNETS": "subnet-0a000000000000001,subnet-0a000000000000002",
-    "APP": "sg-0a00000000000aa01",
-    "BUCKET": "my-bucket",
-}
 
 
 class Bucket(http.server.BaseHTTPRequestHandler):
@@ -101,7 +93,8 @@ class Deployments(unittest.TestCase):
         cls.addClassCleanup(aws.end)
         cls.certificate = aws.certificate
         cls.environment = {
-            "PATH": f"{BIN}:{os.environ['PATH']}", "HOME": str(cls.folder), **NETWORK, **aws.environment,
+            "PATH": f"{BIN}:{os.environ['PATH']}", "HOME": str(cls.folder), **NETWORK, "BUCKET": "my-bucket",
+            **aws.environment,
             "AWS_ENDPOINT_URL_S3": f"http://127.0.0.1:{bucket.server_port}",
             # Plain bytes in the bucket.
             "AWS_REQUEST_CHECKSUM_CALCULATION": "when_required",

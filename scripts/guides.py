@@ -11,6 +11,10 @@ FENCE = re.compile(r"^( *)```(\S*)[^\n]*\n(.*?)^\1```$", re.MULTILINE | re.DOTAL
 LINK = re.compile(r"\]\(([^()\s]+)\)")
 HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
 
+# Options of valkey-cli that the guides may use, with whether a value follows.
+VALKEY_CLI = {"-h": True, "-p": True, "--tls": False, "--sni": True, "--cacert": True, "-c": False, "--bigkeys": False}
+VALKEY_CLI |= {"--memkeys": False, "--latency": False, "--scan": False, "--pattern": True, "--askpass": False}
+
 # What ends a command in a shell.
 SEPARATORS = {"|", "||", "&&", ";", "&", "(", ")"}
 # Words before a command that are not part of it.

@@ -6,6 +6,14 @@ from pathlib import Path
 from typing import IO
 
 
+# Every local AWS has this network.
+NETWORK = {
+    "VPC": "vpc-0a1b2c3d4e5f60001",
+    "SUBNETS": "subnet-0a000000000000001,subnet-0a000000000000002",
+    "APP": "sg-0a00000000000aa01",
+}
+
+
 class LocalAws:
     """Runs until `end`. `environment` leads the AWS CLI to it, `certificate` is what its nodes are trusted by."""
 

@@ -13,7 +13,7 @@ import jmespath
 import yaml
 from awscli.clidriver import create_clidriver
 
-from guides import PROJECT, anchors, blocks, commands, links, pages
+from guides import PROJECT, VALKEY_CLI, anchors, blocks, commands, links, pages
 
 BIN = Path(sys.executable).parent
 
@@ -90,10 +90,6 @@ SEED_ROWS = {
     "choosing.md": ["cache.t4g.micro", "cache.t4g.small", "cache.t4g.medium", "cache.r7g.large", "valkey", "redis"],
     "monitoring.md": ["DatabaseMemoryUsagePercentage", "CPUUtilization", "CurrConnections", "Evictions"],
 }
-
-# Options of valkey-cli that the guides may use, with whether a value follows.
-VALKEY_CLI = {"-h": True, "-p": True, "--tls": False, "--sni": True, "--cacert": True, "-c": False, "--bigkeys": False}
-VALKEY_CLI |= {"--memkeys": False, "--latency": False, "--scan": False, "--pattern": True, "--askpass": False}
 
 # What version 2 of the AWS CLI alone has; the one that is installed is version 1.
 VERSION_2 = {("configure", "export-credentials")}

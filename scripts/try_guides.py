@@ -20,8 +20,8 @@ import unittest
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from guides import PROJECT, Block, blocks, pages
-from local_aws import LocalAws
+from guides import PROJECT, VALKEY_CLI, Block, blocks, pages
+from local_aws import NETWORK, LocalAws
 
 # What the guides need and the local AWS does not have.
 UNANSWERED = {
@@ -40,8 +40,7 @@ UNANSWERED = {
 NO_ANSWER = re.compile(r"\((InvalidAction|UnknownService)\)|\(403\) when calling the HeadObject")
 # What valkey-cli does by itself, and a command that it sends for that.
 MODES = {"--bigkeys": "SCAN 0", "--memkeys": "SCAN 0", "--latency": "PING", "--scan": "SCAN 0"}
-PARAMETERS = ("VpcId=vpc-0a1b2c3d4e5f60001 SubnetIds=subnet-0a000000000000001,subnet-0a000000000000002 "
-              "AppSecurityGroupId=sg-0a00000000000aa01")
+PARAMETERS = f"VpcId={NETWORK['VPC']} SubnetIds={NETWORK['SUBNETS']} AppSecurityGroupId={NETWORK['APP']}"
 NOT_TRIED = re.compile(r"<!-- not tried\b")
 
 
@@ -78,7 +77,7 @@ def valkey_cli(words: list[str]) -> int:
     options, words = {"-p": "6379"}, list(words)
     while words and words[0].startswith("-"):
         option = words.pop(0)
-        options[option] = words.pop(0) if option in ("-h", "-p", "--sni", "--cacert", "--pattern") else True
+        options[option] = words.pop(0) if VALKEY_CLI[option] else True
     for mode in MODES.keys() & options.keys():
         words = MODES[mode].split()
     tls = "--tls" in options
