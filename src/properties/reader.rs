@@ -217,36 +217,30 @@ impl<'a> Reader<'a> {
     /// A whole number in a range.
     pub(super) fn integer(&mut self, name: &'static str, range: RangeInclusive<i32>) -> Option<i32> {
         self.note(name, || Kind::Integer(range.clone()));
-        let value = self.get(name)?;
-        let (low, high) = (range.start(), range.end());
-        match scalar(value).and_then(|text| text.parse::<i32>().ok()) {
-            Some(number) if range.contains(&number) => Some(number),
-            Some(_) => {
-                let rule = format!("must be between {low} and {high}");
-                self.problem(name, Some(value), rule, format!("write a number from {low} to {high}"));
-                None
-            }
-            None => {
-                let fix = format!("write a number from {low} to {high}");
-                self.problem(name, Some(value), "must be a whole number", fix);
-                None
-            }
-        }
+        self.within(name, &range, "must be a whole number", |text| text.parse().ok())
     }
 
     /// A number in a range, with or without a fraction.
     pub(super) fn number(&mut self, name: &'static str, range: RangeInclusive<i32>) -> Option<Decimal> {
         self.note(name, || Kind::Number(range.clone()));
+        self.within(name, &range, "must be a number", Decimal::parse)
+    }
+
+    /// What `parse` makes of a value, if that is in the range; `kind` says what it has to be.
+    fn within<T: From<i32> + PartialOrd>(
+        &mut self,
+        name: &'static str,
+        range: &RangeInclusive<i32>,
+        kind: &str,
+        parse: impl Fn(&str) -> Option<T>,
+    ) -> Option<T> {
         let value = self.get(name)?;
-        let (low, high) = (range.start(), range.end());
-        let number = scalar(value).and_then(|text| Decimal::parse(&text));
-        let fits = |number: &Decimal| (Decimal::from(*low)..=Decimal::from(*high)).contains(number);
-        if let Some(number) = number.filter(fits) {
-            return Some(number);
-        }
+        let (low, high) = (*range.start(), *range.end());
+        let number = scalar(value).and_then(|text| parse(&text));
         let rule = match number {
+            Some(number) if (T::from(low)..=T::from(high)).contains(&number) => return Some(number),
             Some(_) => format!("must be between {low} and {high}"),
-            None => "must be a number".to_owned(),
+            None => kind.to_owned(),
         };
         self.problem(name, Some(value), rule, format!("write a number from {low} to {high}"));
         None
@@ -325,6 +319,16 @@ impl<'a> Reader<'a> {
         Some(pairs)
     }
 
+    /// Notes the fields that `read` reads of a map at `place`.
+    fn note_inside<T>(&mut self, place: &str, read: &mut impl FnMut(&mut Reader<'_>) -> T) {
+        if let Some(fields) = &mut self.fields {
+            let (empty, mut unheard) = (Map::new(), Vec::new());
+            let mut inner = Reader::new(format!("{}{place}.", self.path), &empty, &mut unheard).noting();
+            read(&mut inner);
+            fields.extend(inner.into_fields());
+        }
+    }
+
     /// A map of `keys`, read by `read`. One in which nothing is set is set all the same.
     pub(super) fn object<T>(
         &mut self,
@@ -333,12 +337,7 @@ impl<'a> Reader<'a> {
         mut read: impl FnMut(&mut Reader<'_>) -> T,
     ) -> Option<T> {
         self.note(name, || Kind::Object);
-        if let Some(fields) = &mut self.fields {
-            let (empty, mut unheard) = (Map::new(), Vec::new());
-            let mut inner = Reader::new(format!("{}{name}.", self.path), &empty, &mut unheard).noting();
-            read(&mut inner);
-            fields.extend(inner.into_fields());
-        }
+        self.note_inside(name, &mut read);
         self.known.push(name);
         let value = self.map.get(name).filter(|value| !value.is_null())?;
         if !self.resolved(name, value) {
@@ -368,12 +367,7 @@ impl<'a> Reader<'a> {
         mut read: impl FnMut(&mut Reader<'_>) -> T,
     ) -> Option<Vec<T>> {
         self.note(name, || Kind::Objects);
-        if let Some(fields) = &mut self.fields {
-            let (empty, mut unheard) = (Map::new(), Vec::new());
-            let mut item = Reader::new(format!("{}{name}[].", self.path), &empty, &mut unheard).noting();
-            read(&mut item);
-            fields.extend(item.into_fields());
-        }
+        self.note_inside(&format!("{name}[]"), &mut read);
         let value = self.get(name)?;
         let Value::Array(items) = value else {
             self.problem(name, Some(value), format!("must be a list of maps with {keys}"), "write a list of maps");
