@@ -33,11 +33,8 @@ pub(super) fn shards(pass: &Pass<'_>) -> Vec<Step> {
     let Topology::Sharded { shards, layout, .. } = &pass.desired.topology else { return Vec::new() };
     let actual = pass.group.shards.len();
     let wanted = usize::try_from(*shards).unwrap_or_default();
-    let stay = wanted < actual
-        && more_stay(pass.desired, || {
-            let asked_for = pass.previous.map(|previous| previous.topology.shards());
-            pass.direction == Direction::Rollback && asked_for.is_some_and(|shards| count(actual) <= shards)
-        });
+    let asked_for = |previous: &Desired| usize::try_from(previous.topology.shards()).is_ok_and(|asked| actual <= asked);
+    let stay = wanted < actual && more_stay(pass, asked_for);
     if wanted == actual || stay || !pass.group.cluster_enabled {
         return Vec::new();
     }
@@ -58,13 +55,14 @@ pub(super) fn more_replicas(pass: &Pass<'_>) -> Vec<Step> {
 /// Nodes go last. AWS chooses which, and keeps the primary.
 pub(super) fn fewer_replicas(pass: &Pass<'_>) -> Vec<Step> {
     let group = pass.group;
-    let stay = more_stay(pass.desired, || {
-        let asked_for = pass.previous.map(|previous| wanted_replicas(previous, group)).unwrap_or_default();
-        let was_asked_for =
-            |(shard, actual): (String, i32)| asked_for.get(&shard).is_some_and(|asked| actual <= *asked);
-        pass.direction == Direction::Rollback && group.replicas_per_shard().into_iter().all(was_asked_for)
-    });
-    let shrink = replica_changes(pass.desired, group, |wanted, actual| wanted < actual).filter(|_| !stay);
+    let asked_for = |previous: &Desired| {
+        let asked = wanted_replicas(previous, group);
+        group.replicas_per_shard().iter().all(|(shard, actual)| asked.get(shard).is_some_and(|asked| actual <= asked))
+    };
+    if more_stay(pass, asked_for) {
+        return Vec::new();
+    }
+    let shrink = replica_changes(pass.desired, group, |wanted, actual| wanted < actual);
     shrink.map(|replicas| Step::DecreaseReplicas { group: group.id.clone(), replicas }).into_iter().collect()
 }
 
@@ -78,13 +76,10 @@ pub(super) fn changes_count(desired: &Desired, group: &Group) -> bool {
 }
 
 /// Whether what is there beyond the template's numbers is left alone. What an Update that failed has added goes with its
-/// rollback all the same: `undone` says that all of it was asked for then.
-fn more_stay(desired: &Desired, undone: impl Fn() -> bool) -> bool {
-    desired.count_policy == CountPolicy::Minimum && !undone()
-}
-
-fn count(number: usize) -> i32 {
-    i32::try_from(number).unwrap_or(i32::MAX)
+/// rollback all the same: `asked_for` says whether a desired state asked for all that is there.
+fn more_stay(pass: &Pass<'_>, asked_for: impl Fn(&Desired) -> bool) -> bool {
+    let undone = pass.direction == Direction::Rollback && pass.previous.is_some_and(asked_for);
+    pass.desired.count_policy == CountPolicy::Minimum && !undone
 }
 
 /// The changes of replica counts for which `counts` says that they are meant.

@@ -131,5 +131,12 @@ async fn more_nodes_do_not_hold_back_other_changes() {
     let left =
         setup.aws.with(|world, _| world.elasticache.subnet_groups.values().map(|group| group.subnets.len()).max());
     assert_eq!(left, Some(2));
+    // One that such a node is in does not go: the node stays.
+    let used = ["a", "b", "c"].into_iter().position(|zone| zones[1].ends_with(zone)).unwrap();
+    let mut without = properties.clone();
+    without["SubnetIds"].as_array_mut().unwrap().remove(used);
+    let outcome = setup.stack.update(CACHE, without).await;
+    assert_eq!(outcome.status, StackStatus::UpdateRollbackComplete, "{}", outcome.reason);
+    assert!(outcome.reason.contains("is in use by nodes in"), "{}", outcome.reason);
     setup.deleted().await;
 }
