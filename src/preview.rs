@@ -77,7 +77,10 @@ pub fn as_json(forecast: &Forecast) -> Value {
         let step = |step: &Step| json!({"step": step.to_string(), "minutes": minutes(Minutes::of(step))});
         Value::from(round.iter().map(step).collect::<Vec<_>>())
     });
-    let problem = |problem: &Problem| json!({"property": problem.property, "value": problem.value, "rule": problem.rule, "fix": problem.fix});
+    let problem = |problem: &Problem| {
+        let Problem { property, value, rule, fix } = problem;
+        json!({"property": property, "value": value, "rule": rule, "fix": fix})
+    };
     json!({
         "heading": forecast.heading(),
         "refused": forecast.is_refused(),

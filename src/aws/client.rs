@@ -4,8 +4,8 @@ use aws_config::{Region, SdkConfig};
 
 use super::meter::Counting;
 
-/// The services that a cluster lives in, CloudWatch for its alarms, Lambda for handing work on, CloudFormation for what it waits for, and the price
-/// list.
+/// The services that a cluster lives in, CloudWatch for its alarms, Lambda for handing work on, CloudFormation for what it
+/// waits for, and the price list.
 #[derive(Clone, Debug)]
 pub struct Aws {
     pub(super) cloudformation: aws_sdk_cloudformation::Client,

@@ -13,8 +13,8 @@ Usage: plan [--json] OLD.json NEW.json
 
 Each file holds the properties of the resource as a JSON object: what stands under Properties in a template, with
 references replaced by values. With --json the plan is printed as JSON: rounds of steps that are made concurrently, each
-with the minutes that it takes, and what is wrong. Ends with 0 when the Update would be made, with 1 when it would be refused, with 2 when
-the files cannot be read or OLD could not stand.";
+with the minutes that it takes, and what is wrong. Ends with 0 when the Update would be made, with 1 when it would be
+refused, with 2 when the files cannot be read or OLD could not stand.";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();

@@ -189,11 +189,11 @@ fn engine(p: &Properties, purpose: Purpose<'_>, problems: &mut Vec<Problem>) {
     }
 }
 
-/// Whether a name has the form `cache.<family>.<size>`: a family has letters and the number of its generation. Families and
-/// most sizes come and go without notice, so only what is surely none is refused.
 /// Size of nodes unless the template says one.
 pub(super) const DEFAULT_NODE_TYPE: &str = "cache.t4g.micro";
 
+/// Whether a name has the form `cache.<family>.<size>`: a family has letters and the number of its generation. Families and
+/// most sizes come and go without notice, so only what is surely none is refused.
 fn is_node_type(name: &str) -> bool {
     let Some((family, size)) = name.strip_prefix("cache.").and_then(|rest| rest.split_once('.')) else { return false };
     let legal_family = family.starts_with(|c: char| c.is_ascii_alphabetic())

@@ -8,8 +8,8 @@ use crate::observed::{Observed, Secret, Status};
 use crate::step::Step;
 
 /// The next steps towards nothing: the group, and when it is gone the alarms on its nodes, parameter group and subnet
-/// group, security group, secret. What is not ours stays. The secret goes last, so that a Delete that fails half-way can be tried again with the
-/// token still at hand; one that only the subnet group names goes before that.
+/// group, security group, secret. What is not ours stays. The secret goes last, so that a Delete that fails half-way can
+/// be tried again with the token still at hand; one that only the subnet group names goes before that.
 #[must_use]
 pub fn removal_steps(removal: &Removal, observed: &Observed) -> Plan {
     let owner = &removal.owner;

@@ -93,8 +93,8 @@ mod tests {
 
     use Reaction::{AsGoodAsDone as Done, Fail, TryAFewTimes as Few, TryAgain as Again, TryForAWhile as While};
 
-    /// Every code that ElastiCache, EC2, Secrets Manager and CloudWatch are documented to answer a write with, by what becomes of a
-    /// step that makes, changes, or removes something.
+    /// Every code that ElastiCache, EC2, Secrets Manager and CloudWatch are documented to answer a write with, by what
+    /// becomes of a step that makes, changes, or removes something.
     const TABLE: &[(&[&str], [Reaction; 3])] = &[
         (
             &[
