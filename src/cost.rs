@@ -1,11 +1,13 @@
 //! What a cluster costs: pure. A dated table first, then the documents of the AWS Price List; what neither says is not
 //! invented.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
 use aws_smithy_types::DateTime;
 use aws_smithy_types::date_time::Format;
 use serde::Deserialize;
+use serde_json::{Value, json};
 
 use crate::domain::decimal::Decimal;
 use crate::domain::engine::Engine;
@@ -13,7 +15,7 @@ use crate::domain::engine::Engine;
 /// When and where the prices below were read.
 const BASIS: &str = "us-east-1 on-demand, built-in prices of 2026-10-02, backups and data transfer extra";
 /// The region of the prices.
-const REGION: &str = "us-east-1";
+pub const REGION: &str = "us-east-1";
 /// Hours of a month, as AWS counts them.
 const HOURS: f64 = 730.0;
 
@@ -94,6 +96,92 @@ impl Price {
     #[must_use]
     pub fn monthly_usd(&self, nodes: i32) -> String {
         format!("{:.2}", self.hourly_usd * HOURS * f64::from(nodes))
+    }
+}
+
+/// Nodes of one kind, with what one costs as far as that is known.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Nodes {
+    /// How many there are.
+    pub count: i32,
+    /// What they run.
+    pub engine: Engine,
+    /// Node type.
+    pub node_type: String,
+    /// What one costs.
+    pub price: Option<Price>,
+}
+
+impl Nodes {
+    /// USD for a month of them, with two decimals.
+    #[must_use]
+    pub fn monthly_usd(&self) -> Option<String> {
+        Some(self.price.as_ref()?.monthly_usd(self.count))
+    }
+
+    /// For programs.
+    fn json(&self) -> Value {
+        json!({
+            "nodes": self.count,
+            "node_type": self.node_type,
+            "monthly_usd": self.monthly_usd(),
+            "basis": self.price.as_ref().map(|price| &price.basis),
+        })
+    }
+}
+
+/// `about 18.69 USD (2 nodes of cache.t4g.micro)`.
+impl fmt::Display for Nodes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.monthly_usd() {
+            Some(usd) => write!(f, "about {usd} USD")?,
+            None => f.write_str("not known")?,
+        }
+        let word = if self.count == 1 { "node" } else { "nodes" };
+        write!(f, " ({} {word} of {})", self.count, self.node_type)
+    }
+}
+
+/// What a change does to the cost of a month.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct CostChange {
+    /// What stands; `None` where nothing does.
+    pub before: Option<Nodes>,
+    /// What will stand.
+    pub after: Option<Nodes>,
+}
+
+impl CostChange {
+    /// Whether nothing of it is known.
+    #[must_use]
+    pub fn is_unknown(&self) -> bool {
+        self.prices().next().is_none()
+    }
+
+    fn prices(&self) -> impl Iterator<Item = &Price> {
+        [&self.before, &self.after].into_iter().flatten().filter_map(|nodes| nodes.price.as_ref())
+    }
+
+    /// For programs: amounts are text in USD with two decimals, null where they are not known.
+    #[must_use]
+    pub fn json(&self) -> Value {
+        let nodes = |nodes: &Option<Nodes>| nodes.as_ref().map(Nodes::json);
+        json!({"before": nodes(&self.before), "after": nodes(&self.after)})
+    }
+}
+
+/// One line: what it costs afterwards, what it costs now, and where that is said.
+impl fmt::Display for CostChange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Cost of a month: ")?;
+        match (&self.before, &self.after) {
+            (Some(before), Some(after)) if before == after => write!(f, "{after}, as before")?,
+            (Some(before), Some(after)) => write!(f, "{after}, before it {before}")?,
+            (Some(only), None) | (None, Some(only)) => write!(f, "{only}")?,
+            (None, None) => f.write_str("not known")?,
+        }
+        let bases: BTreeSet<&str> = self.prices().map(|price| price.basis.as_str()).collect();
+        bases.into_iter().try_for_each(|basis| write!(f, "; {basis}"))
     }
 }
 
@@ -218,8 +306,6 @@ impl Product {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::{Value, json};
-
     use super::*;
 
     const KIND: NodeKind<'_> = NodeKind { region: "eu-west-3", engine: Engine::Valkey, node_type: "cache.r7g.large" };

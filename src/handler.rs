@@ -8,7 +8,7 @@ use futures_util::FutureExt;
 use lambda_runtime::{Context, LambdaEvent};
 use serde_json::Value;
 use tokio::time::Instant;
-use tracing::{Instrument, error, info, info_span};
+use tracing::{Instrument, error, info, info_span, warn};
 
 use crate::attributes::attributes;
 use crate::auth::rotation::event::RotationEvent;
@@ -18,13 +18,15 @@ use crate::cfn::request::{ReplyTo, Request, service_timeout, time_to_answer};
 use crate::cfn::response::{self, Answer, Data, Outcome};
 use crate::cfn::signed_at::SignedAt;
 use crate::continuation::Continuation;
-use crate::cost::Price;
+use crate::cost::{NodeKind, Price};
 use crate::desired::{Desired, Purpose, derived_id};
 use crate::domain::names;
 use crate::domain::tags::Owner;
 use crate::environment::Settings;
 use crate::error::Error;
 use crate::invocation::{Invocation, LAST_PART, LAST_SECOND};
+use crate::plan_event::PlanEvent;
+use crate::preview;
 use crate::properties::Parsed;
 use crate::reconcile::Run;
 use crate::reconcile::fence::requests::RequestKey;
@@ -45,6 +47,8 @@ pub struct Function {
 
 /// What CloudFormation is told after a panic; the hook has logged where it happened.
 const PANICKED: &str = "the function failed unexpectedly; its log says where. Please report it";
+/// Longest that somebody who asks for a plan waits: by then the AWS CLI would give up.
+const PLAN_AT_MOST: Duration = Duration::from_secs(50);
 /// Longest reason in a log line.
 const LOGGED_BYTES: usize = 8192;
 
@@ -61,12 +65,21 @@ impl Function {
         Function { epoch_ms, ..self }
     }
 
-    /// Handles one event.
+    /// Handles one event. Returns what its sender is told: a plan where one was asked for, else null.
     ///
     /// # Errors
     /// The event cannot be answered, or the answer could not be delivered and Lambda should try the event again.
-    pub async fn handle(&self, event: LambdaEvent<Value>) -> Result<(), lambda_runtime::Error> {
+    pub async fn handle(&self, event: LambdaEvent<Value>) -> Result<Value, lambda_runtime::Error> {
         let (event, context) = event.into_parts();
+        if let Some(plan) = PlanEvent::read(&event) {
+            let plan = plan.inspect_err(|why| warn!(why, "no plan could be made"))?;
+            return self.plan(&plan, &context).boxed().await;
+        }
+        self.react(event, context).await.map(|()| Value::Null)
+    }
+
+    /// Does what the event of a service asks for.
+    async fn react(&self, event: Value, context: Context) -> Result<(), lambda_runtime::Error> {
         let (event, continuation) = Continuation::split(event);
         if let Some(rotation) = RotationEvent::read(&event) {
             return self.rotate(rotation?, &context, &continuation).await;
@@ -147,6 +160,44 @@ impl Function {
             error!(reason, "failed");
             lambda_runtime::Error::from(reason)
         })
+    }
+
+    /// What a request with these properties would do to this account. Nothing is written, and no right waited for.
+    async fn plan(&self, event: &PlanEvent, context: &Context) -> Result<Value, lambda_runtime::Error> {
+        let (now_epoch_ms, now) = ((self.epoch_ms)(), Instant::now());
+        let end = now + Duration::from_millis(context.deadline.saturating_sub(now_epoch_ms));
+        let answer_by = end.checked_sub(LAST_SECOND).unwrap_or(end).min(now + PLAN_AT_MOST);
+        let deadline =
+            Deadline { started: now, answer_by, hand_over_at: end, give_up_at: answer_by, interrupt_at: end };
+        let nobody = RequestKey::new("", "", "", None);
+        let account = context.invoked_function_arn.split(':').nth(4).filter(|id| !id.is_empty());
+        let mut run = Run::new(&self.aws, &nobody, self.settings.poll_interval, deadline)
+            .in_account(account)
+            .without_waiting_for_rights();
+        let span = info_span!("plan", physical_id = event.physical_id);
+        let meter = Meter::start(now_epoch_ms);
+        let work = AssertUnwindSafe(Box::pin(run.preview(event)).instrument(span.clone())).catch_unwind();
+        let preview = match metrics::metered(&meter, tokio::time::timeout_at(answer_by, work)).await {
+            Ok(Ok(preview)) => preview.map_err(|error| match error {
+                Error::TimedOut { waiting_for, last, .. } => {
+                    format!("it was in vain to wait for {waiting_for}: {last}")
+                }
+                other => other.to_string(),
+            }),
+            Ok(Err(_)) => return Err(PANICKED.into()),
+            Err(_) => Err(format!("AWS did not answer a call within {} s", now.elapsed().as_secs())),
+        };
+        let _entered = span.entered();
+        if let Err(why) = &preview {
+            warn!(why, "no plan could be made");
+        }
+        let ending = Ending {
+            work: Work::Plan { physical_id: event.physical_id.as_deref().unwrap_or_default() },
+            outcome: if preview.is_ok() { Ended::Success } else { Ended::Failed },
+            elapsed: now.elapsed(),
+        };
+        info!(target: metrics::TARGET, "{}", meter.line(&ending));
+        Ok(preview::answer(&preview, &meter.denied()))
     }
 
     async fn answer(
@@ -261,11 +312,16 @@ impl Function {
     ) -> Result<(T, Option<Price>), Error> {
         let price = async {
             match desired {
-                Some(desired) => Ok(observe::price(&self.aws, desired).await),
+                Some(desired) => Ok(observe::price(&self.aws, self.kind(desired)).await),
                 None => Ok(None),
             }
         };
         tokio::try_join!(Box::pin(work), Box::pin(price))
+    }
+
+    /// The kind of node that is wanted.
+    fn kind<'d>(&'d self, desired: &'d Desired) -> NodeKind<'d> {
+        NodeKind { region: self.aws.region(), engine: desired.engine, node_type: &desired.node_type }
     }
 
     /// What the end of a run means: work that does not fit into this invocation is handed on.

@@ -30,6 +30,7 @@ pub mod http;
 mod invocation;
 pub mod observed;
 pub mod plan;
+pub mod plan_event;
 pub mod preview;
 pub mod properties;
 pub mod reconcile;

@@ -632,6 +632,8 @@ pub struct Account {
     pub subnets: Option<Vec<Subnet>>,
     /// The function's account.
     pub id: Option<String>,
+    /// The region that everything is in; it decides the built-in price.
+    pub region: String,
     /// The security groups that exist, by id.
     pub security_groups: Option<BTreeMap<String, SecurityGroup>>,
     /// The token in the secret of `AuthTokenSecretArn`, or why there is none; `None` when no secret is named.

@@ -1,14 +1,16 @@
-//! What an Update from one set of properties to another would do, told without AWS: pure.
+//! What a request would do, as somebody who asks is told: pure.
 //!
-//! What stands is taken to be exactly what the old properties say. What only the account knows (subnets, parameter groups
-//! of the user's, secrets) is taken to be in order.
+//! Without AWS, what stands is taken to be exactly what the old properties say, and what only the account knows (subnets,
+//! parameter groups of the user's, secrets) to be in order. `reconcile/dry_run.rs` asks the account.
 
-use std::time::Duration;
+use std::collections::BTreeMap;
+use std::fmt;
 
 use serde_json::{Value, json};
 
 use crate::cfn::request::{service_timeout, time_to_answer};
 use crate::cfn::resource_properties::ResourceProperties;
+use crate::cost;
 use crate::desired::{Desired, Purpose, next_generations};
 use crate::domain::problem::Problem;
 use crate::domain::secret::AuthToken;
@@ -31,7 +33,9 @@ pub fn update(old: &Value, new: &Value) -> Result<Forecast, Vec<Problem>> {
     // Any token will do: none is shown.
     let token = AuthToken::new("in-the-external-secret".to_owned());
     let external = ExternalToken { token, version: "current".to_owned() };
-    let account = Account { external_token: Some(Ok(external)), ..Account::default() };
+    // The only region whose prices can be told offline; the plan says that they are of it.
+    let region = cost::REGION.to_owned();
+    let account = Account { external_token: Some(Ok(external)), region, ..Account::default() };
     let first = Desired::new(old, &owner, Purpose::Create)?;
     let id = first.names.replication_group.clone();
     let mut observed = standing(&first, &account);
@@ -53,7 +57,7 @@ pub fn update(old: &Value, new: &Value) -> Result<Forecast, Vec<Problem>> {
     };
     match plan::generation(transition, &observed) {
         Err(problems) => Ok(Forecast::refused(&id, problems)),
-        Ok(Generation::Same) => Ok(in_time(&id, Forecast::in_place(transition, &observed, &account), time)),
+        Ok(Generation::Same) => Ok(Forecast::in_place(transition, &observed, &account).within(&id, time)),
         Ok(Generation::Next(changes)) => {
             let next = next_generations(&new.values, &id, renamed.as_deref()).next().unwrap_or_default();
             let transfer_snapshot = (desired.replacement_policy == ReplacementPolicy::Snapshot)
@@ -63,8 +67,8 @@ pub fn update(old: &Value, new: &Value) -> Result<Forecast, Vec<Problem>> {
                 Err(problems) => return Ok(Forecast::refused(&id, problems)),
             };
             let transition = Transition::new(&desired);
-            let Some(group) = &observed.group else { return Ok(Forecast::refused(&id, Vec::new())) };
-            Ok(in_time(&id, Forecast::replacement(transition, group, &changes, &account), time))
+            let forecast = Forecast::replacement(transition, &observed, &changes, &account);
+            Ok(forecast.map_or_else(|| Forecast::refused(&id, Vec::new()), |forecast| forecast.within(&id, time)))
         }
     }
 }
@@ -87,14 +91,43 @@ pub fn as_json(forecast: &Forecast) -> Value {
         "problems": forecast.problems().iter().map(problem).collect::<Vec<_>>(),
         "rounds": rounds.collect::<Vec<_>>(),
         "minutes": minutes(forecast.minutes()),
+        "replacement": forecast.is_replacement(),
+        "cost": forecast.cost().json(),
     })
 }
 
-fn in_time(id: &str, forecast: Forecast, time: Duration) -> Forecast {
-    match forecast.too_long(time) {
-        Some(problem) => Forecast::refused(id, vec![problem]),
-        None => forecast,
+/// What a request would do to an account.
+#[derive(Clone, Debug)]
+pub struct Preview {
+    /// The steps, or why there are none.
+    pub forecast: Forecast,
+    /// What else should be known.
+    pub notes: Vec<String>,
+}
+
+impl fmt::Display for Preview {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.forecast)?;
+        self.notes.iter().try_for_each(|note| write!(f, "\nNote: {note}."))
     }
+}
+
+/// What somebody who asked the function is told: the text, and the same in fields. `denied` are the actions that AWS did
+/// not allow meanwhile, with what it said.
+#[must_use]
+pub fn answer(preview: &Result<Preview, String>, denied: &BTreeMap<String, String>) -> Value {
+    let (mut answer, text) = match preview {
+        Ok(preview) => {
+            let mut fields = as_json(&preview.forecast);
+            fields["notes"] = json!(preview.notes);
+            (fields, preview.to_string())
+        }
+        Err(why) => (json!({"failed": why}), format!("The plan could not be made: {why}")),
+    };
+    let rights = denied.iter().map(|(action, said)| format!("\nMissing right: {action}. AWS said: {said}"));
+    answer["missing_rights"] = json!(denied);
+    answer["text"] = json!(format!("{text}{}", rights.collect::<String>()));
+    answer
 }
 
 /// What stands after a Create with these properties.

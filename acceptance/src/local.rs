@@ -107,7 +107,7 @@ async fn invoke(function: elasticache_resource::Function, arn: String, event: Va
     context.invoked_function_arn = arn;
     context.deadline = u64::try_from((now + TIMEOUT).as_millis()).unwrap_or(u64::MAX);
     match tokio::time::timeout(TIMEOUT, function.handle(LambdaEvent::new(event, context))).await {
-        Ok(result) => result.map(|()| Value::Null).map_err(|error| error.to_string()),
+        Ok(result) => result.map_err(|error| error.to_string()),
         Err(_) => Err("Task timed out after 900.00 seconds".to_owned()),
     }
 }

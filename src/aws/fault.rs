@@ -8,6 +8,7 @@ use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 
 use crate::domain::tags::TAG_STACK_ID;
+use crate::telemetry::metrics;
 
 /// What an error means for the step that met it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,7 +79,7 @@ impl fmt::Display for Fault {
 }
 
 impl Fault {
-    /// The fault behind an SDK error.
+    /// The fault behind an SDK error. A right that is missing is noted for the invocation.
     pub fn new<E>(action: &'static str, on: &str, error: &SdkError<E, HttpResponse>) -> Fault
     where
         E: ProvideErrorMetadata + Error + 'static,
@@ -94,7 +95,11 @@ impl Fault {
             headers.get("x-amzn-requestid").or_else(|| headers.get("x-amz-request-id")).map(str::to_owned)
         });
         let class = classify(&code, &message, status);
-        Fault { action, on: on.to_owned(), code, message, request_id, class }
+        let fault = Fault { action, on: on.to_owned(), code, message, request_id, class };
+        if class == Class::Denied {
+            metrics::note_denial(fault.denied_action(), &fault.message);
+        }
+        fault
     }
 
     /// What AWS answered an attempt with.

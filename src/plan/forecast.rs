@@ -9,8 +9,11 @@ use super::obstacles::Replacing;
 use super::phases::next_steps;
 use super::types::{Plan, Transition};
 use crate::cfn::request::MAX_SERVICE_TIMEOUT;
+use crate::cost::{CostChange, NodeKind, Nodes};
+use crate::desired::Desired;
+use crate::domain::engine::Engine;
 use crate::domain::problem::Problem;
-use crate::observed::{Account, FoundSnapshot, Group, Observed, Status};
+use crate::observed::{Account, FoundSnapshot, Observed, Status};
 use crate::properties::ReplacementPolicy;
 use crate::step::Step;
 use crate::step::duration::Minutes;
@@ -32,25 +35,36 @@ pub struct Forecast {
     rounds: Vec<Vec<Step>>,
     /// Why it will not be done, if it will not.
     refused: Vec<Problem>,
+    /// Whether another group takes the place of the one that stands.
+    replaces: bool,
+    /// What the nodes cost, as far as the built-in prices and the account tell.
+    cost: CostChange,
 }
 
 impl Forecast {
     /// The steps from what is there to what is wanted under the same id.
     #[must_use]
     pub fn in_place(transition: Transition<'_>, observed: &Observed, account: &Account) -> Forecast {
-        let (forecast, _) = Forecast::run(transition, observed, account);
+        let (forecast, end) = Forecast::run(transition, observed, account);
         let id = &transition.desired.names.replication_group;
-        Forecast { heading: format!("{id} changes in place"), ..forecast }
+        let heading = match &observed.group {
+            None if transition.previous.is_none() => format!("{id} is created"),
+            None => format!("{id} does not stand and is created anew, empty"),
+            Some(_) => format!("{id} changes in place"),
+        };
+        Forecast { heading, cost: cost(observed, &end, transition.desired, account), ..forecast }
     }
 
     /// The steps to a new generation; `transition` is for that.
     #[must_use]
     pub fn replacement(
         transition: Transition<'_>,
-        standing: &Group,
+        standing: &Observed,
         changes: &[Replacing],
         account: &Account,
-    ) -> Forecast {
+    ) -> Option<Forecast> {
+        let now = standing;
+        let standing = now.group.as_ref()?;
         let next = &transition.desired.names.replication_group;
         let transfer_snapshot = transition.desired.transfer_snapshot.as_ref().map(|name| Step::CreateSnapshot {
             name: name.clone(),
@@ -61,7 +75,7 @@ impl Forecast {
         let snapshot =
             transfer_snapshot.is_some().then(|| FoundSnapshot { status: Status::Available, ..Default::default() });
         let nothing = Observed { transfer_snapshot: snapshot, ..Observed::default() };
-        let (forecast, _) = Forecast::run(transition, &nothing, account);
+        let (forecast, end) = Forecast::run(transition, &nothing, account);
         let why = join(changes.iter().map(|change| format!("{} {} to {}", change.property, change.is, change.wanted)));
         let data = match transition.desired.replacement_policy {
             ReplacementPolicy::Snapshot => "with its data",
@@ -72,13 +86,33 @@ impl Forecast {
              {standing} afterwards"
         );
         let rounds = transfer_snapshot.map(|step| vec![step]).into_iter().chain(forecast.rounds).collect();
-        Forecast { heading, rounds, refused: forecast.refused }
+        let cost = cost(now, &end, transition.desired, account);
+        Some(Forecast { heading, rounds, refused: forecast.refused, replaces: true, cost })
     }
 
     /// An Update that is refused.
     #[must_use]
     pub fn refused(id: &str, problems: Vec<Problem>) -> Forecast {
-        Forecast { heading: format!("{id} does not change"), rounds: Vec::new(), refused: problems }
+        Forecast { refused: problems, ..Forecast::nothing(format!("{id} does not change")) }
+    }
+
+    /// A Create that is refused.
+    #[must_use]
+    pub fn not_created(id: &str, problems: Vec<Problem>) -> Forecast {
+        Forecast { refused: problems, ..Forecast::nothing(format!("{id} is not created")) }
+    }
+
+    fn nothing(heading: String) -> Forecast {
+        Forecast { heading, rounds: Vec::new(), refused: Vec::new(), replaces: false, cost: CostChange::default() }
+    }
+
+    /// The same, refused if it cannot be done in so much time.
+    #[must_use]
+    pub fn within(self, id: &str, limit: Duration) -> Forecast {
+        match self.too_long(limit) {
+            Some(problem) => Forecast::refused(id, vec![problem]),
+            None => self,
+        }
     }
 
     /// What is there after the last step.
@@ -89,7 +123,7 @@ impl Forecast {
 
     fn run(transition: Transition<'_>, observed: &Observed, account: &Account) -> (Forecast, Observed) {
         let mut state = observed.clone();
-        let mut forecast = Forecast { heading: String::new(), rounds: Vec::new(), refused: Vec::new() };
+        let mut forecast = Forecast::nothing(String::new());
         for _ in 0..MAX_ROUNDS {
             match next_steps(transition, &state, account) {
                 Plan::Act(steps) => {
@@ -139,6 +173,24 @@ impl Forecast {
         &self.refused
     }
 
+    /// Whether another group takes the place of the one that stands.
+    #[must_use]
+    pub fn is_replacement(&self) -> bool {
+        self.replaces
+    }
+
+    /// What the nodes cost before and after.
+    #[must_use]
+    pub fn cost(&self) -> &CostChange {
+        &self.cost
+    }
+
+    /// The same forecast by prices that were looked up.
+    #[must_use]
+    pub fn with_cost(self, cost: CostChange) -> Forecast {
+        Forecast { cost, ..self }
+    }
+
     /// The steps in their order.
     pub fn steps(&self) -> impl Iterator<Item = &Step> {
         self.rounds.iter().flatten()
@@ -175,6 +227,30 @@ impl Forecast {
         let rule = format!("the change takes at least {least} minutes ({parts}), and {left} are left for it");
         Some(Problem::new("ServiceTimeout", rule, fix))
     }
+}
+
+/// What the nodes cost now and at the end, without asking anybody. A price that was looked up is of the nodes that are
+/// wanted.
+fn cost(now: &Observed, end: &Observed, desired: &Desired, account: &Account) -> CostChange {
+    let price = |engine: Engine, node_type: &str| {
+        let is_wanted = engine == desired.engine && node_type == desired.node_type;
+        let looked_up = account.price.clone().filter(|_| is_wanted);
+        looked_up.or_else(|| NodeKind { region: &account.region, engine, node_type }.built_in_price())
+    };
+    let count = |observed: &Observed| i32::try_from(observed.group.as_ref()?.member_ids.len()).ok();
+    let nodes = |count: i32, engine: Engine, node_type: &str| Nodes {
+        count,
+        engine,
+        node_type: node_type.to_owned(),
+        price: price(engine, node_type),
+    };
+    let standing = now.group.as_ref().zip(count(now)).map(|(group, count)| {
+        let engine = now.first_member().and_then(|member| member.engine).unwrap_or(desired.engine);
+        nodes(count, engine, &group.node_type)
+    });
+    // What waits for the maintenance window counts as done.
+    let wanted = count(end).map(|count| nodes(count, desired.engine, &desired.node_type));
+    CostChange { before: standing, after: wanted }
 }
 
 fn of_round(round: &[Step]) -> Minutes {
@@ -236,6 +312,6 @@ impl fmt::Display for Forecast {
                 write!(f, "\n  {number:3} {step}{minutes}")?;
             }
         }
-        Ok(())
+        if self.cost.is_unknown() { Ok(()) } else { write!(f, "\n{}", self.cost) }
     }
 }

@@ -16,6 +16,21 @@ impl Run<'_> {
     /// Everything that is wrong with the properties and what they name, or what AWS refused. When a Delete removed meanwhile
     /// what this run was making, the run removes what that Delete did not see, because none will follow.
     pub async fn create(&mut self, parsed: &Parsed, owner: &Owner) -> Result<(Desired, Converged), Error> {
+        let desired = self.wanted_at_creation(parsed, owner).await?;
+        let id = &desired.names.replication_group;
+        let removal = Removal::new(parsed, owner, id, self.fence.request().as_str());
+        let converged = Box::pin(self.make(Transition::new(&desired), removal.clone())).await;
+        if converged.is_err() && self.removed_meanwhile {
+            self.remove_all(&removal).await?;
+        }
+        Ok((desired, converged?))
+    }
+
+    /// A legal desired state from the properties of a Create.
+    ///
+    /// # Errors
+    /// Everything that is wrong with the properties and what they name.
+    pub(super) async fn wanted_at_creation(&mut self, parsed: &Parsed, owner: &Owner) -> Result<Desired, Error> {
         let mut desired = match Desired::new(parsed, owner, Purpose::Create) {
             Ok(desired) => desired,
             Err(problems) => {
@@ -24,13 +39,7 @@ impl Run<'_> {
             }
         };
         self.resolve(&mut desired, true).await?;
-        let id = &desired.names.replication_group;
-        let removal = Removal::new(parsed, owner, id, self.fence.request().as_str());
-        let converged = Box::pin(self.make(Transition::new(&desired), removal.clone())).await;
-        if converged.is_err() && self.removed_meanwhile {
-            self.remove_all(&removal).await?;
-        }
-        Ok((desired, converged?))
+        Ok(desired)
     }
 
     /// Makes everything. What an earlier request began in another VPC is removed first, because subnet groups do not move.

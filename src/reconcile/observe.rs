@@ -436,7 +436,7 @@ async fn transfer_snapshot(waiter: &Waiter<'_>, name: Option<&str>) -> Result<Op
 /// There is no time for that token.
 pub async fn account(waiter: &Waiter<'_>, references: &References) -> Result<Account, Error> {
     let found = timed(Phase::Observe, Box::pin(referenced(waiter, references))).await?;
-    Ok(Account { id: waiter.account.clone(), ..found })
+    Ok(Account { id: waiter.account.clone(), region: waiter.aws.region().to_owned(), ..found })
 }
 
 /// The token in a secret that we only read; the inner error says why there is none.
@@ -550,8 +550,7 @@ pub async fn events(waiter: &Waiter<'_>, group: &Group, since_epoch_ms: Option<u
 const PRICE_AT_MOST: Duration = Duration::from_secs(2);
 
 /// What one node costs: from the built-in table, else from the price list. Not knowing is never a failure.
-pub async fn price(aws: &Aws, desired: &Desired) -> Option<Price> {
-    let kind = NodeKind { region: aws.region(), engine: desired.engine, node_type: &desired.node_type };
+pub async fn price(aws: &Aws, kind: NodeKind<'_>) -> Option<Price> {
     let price = optional(PRICE_AT_MOST, tried_a_few_times(|| price_of(aws, kind))).await;
     price.inspect_err(|why| info!(why, "the price list could not be read; the cost is not estimated")).ok().flatten()
 }

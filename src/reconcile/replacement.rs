@@ -155,6 +155,20 @@ impl Run<'_> {
         }
     }
 
+    /// The desired state of the next generation, and the name of the snapshot that would carry the data to it.
+    pub(super) async fn wanted_next(
+        &mut self,
+        update: Update<'_>,
+        standing: &Desired,
+        next: &str,
+    ) -> Result<(Desired, String), Error> {
+        let transfer_snapshot = self.transfer_snapshot_name(update.physical_id, next, update.owner).await?;
+        let carries_data = standing.replacement_policy == ReplacementPolicy::Snapshot;
+        let desired = self.wanted(update, Purpose::Replace(next)).await?.map_err(Error::Refused)?;
+        let desired = desired.replacing(update.physical_id, carries_data.then(|| transfer_snapshot.clone()));
+        Ok((desired, transfer_snapshot))
+    }
+
     /// Makes the next generation, with the data of the one that stands if the template says so.
     pub(super) async fn replace(
         &mut self,
@@ -163,16 +177,14 @@ impl Run<'_> {
         next: &str,
         changes: &[Replacing],
     ) -> Result<(Desired, Converged), Error> {
-        let transfer_snapshot = self.transfer_snapshot_name(update.physical_id, next, update.owner).await?;
+        let (desired, transfer_snapshot) = self.wanted_next(update, standing, next).await?;
         let carries_data = standing.replacement_policy == ReplacementPolicy::Snapshot;
-        let desired = self.wanted(update, Purpose::Replace(next)).await?.map_err(Error::Refused)?;
-        let desired = desired.replacing(update.physical_id, carries_data.then(|| transfer_snapshot.clone()));
         let transition = Transition::new(&desired);
         let (observed, account) = self.observe_all(transition).await?;
         check(transition, &observed, &account)?;
         if observed.group.is_none() {
-            if let Some(group) = &found.group {
-                self.announce(&Forecast::replacement(transition, group, changes, &account), update)?;
+            if let Some(forecast) = Forecast::replacement(transition, found, changes, &account) {
+                self.announce(&forecast, update)?;
             }
             let succession = Succession { to: next.to_owned(), request: self.request_hash() };
             let transfer_snapshot = carries_data.then_some((transfer_snapshot.as_str(), &desired.tags));

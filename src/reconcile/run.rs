@@ -156,6 +156,13 @@ impl<'a> Run<'a> {
         self
     }
 
+    /// Takes what is denied for an answer, and does not wait for the right.
+    #[must_use]
+    pub fn without_waiting_for_rights(mut self) -> Run<'a> {
+        self.waiter = self.waiter.without_waiting_for_rights();
+        self
+    }
+
     /// Goes on from what an earlier invocation remembered.
     #[must_use]
     pub fn resumed(mut self, memory: &Memory) -> Run<'a> {
@@ -648,11 +655,24 @@ fn references(transition: Transition<'_>) -> References {
 /// All of it.
 pub(super) fn check(transition: Transition<'_>, observed: &Observed, account: &Account) -> Result<(), Error> {
     let references = references(transition);
-    let mut problems = match (transition.previous, &observed.group) {
+    let problems = match (transition.previous, &observed.group) {
         // A Create that finds its group checked everything before it made it.
         (None, Some(_)) if !observed.is_left_behind() => plan::network_problems(&references, observed, account),
         _ => plan::account_problems(&references, observed, account),
     };
+    refuse_all(problems, transition, observed, account)
+}
+
+/// Refuses for these problems, if there are any, and for what is wrong with the change itself.
+///
+/// # Errors
+/// All of it.
+pub(super) fn refuse_all(
+    mut problems: Vec<Problem>,
+    transition: Transition<'_>,
+    observed: &Observed,
+    account: &Account,
+) -> Result<(), Error> {
     if problems.is_empty() {
         return Ok(());
     }

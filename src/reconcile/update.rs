@@ -43,10 +43,11 @@ pub struct Update<'a> {
 }
 
 /// What was wanted before an Update.
-struct Previous {
-    desired: Option<Desired>,
+pub(super) struct Previous {
+    /// It, if those properties can be read or guessed.
+    pub(super) desired: Option<Desired>,
     /// Whether that is a guess, because those properties cannot be read.
-    guessed: bool,
+    pub(super) guessed: bool,
 }
 
 impl Update<'_> {
@@ -83,7 +84,7 @@ const CONCESSIONS: usize = 3;
 impl Run<'_> {
     /// What was wanted before, with what only the account tells of it. `desired` learns the name of a secret that is no longer
     /// needed, because it is removed under the name that it has.
-    async fn previous(&mut self, update: Update<'_>, desired: &mut Desired) -> Result<Previous, Error> {
+    pub(super) async fn previous(&mut self, update: Update<'_>, desired: &mut Desired) -> Result<Previous, Error> {
         let mut before = update.previous();
         if let Some(previous) = &mut before.desired {
             self.resolve_cluster_mode(previous).await?;
@@ -293,7 +294,7 @@ impl Run<'_> {
     }
 
     /// Everything that is wrong, when the properties are.
-    async fn update_refused(&self, update: Update<'_>, problems: Vec<Problem>) -> Error {
+    pub(super) async fn update_refused(&self, update: Update<'_>, problems: Vec<Problem>) -> Error {
         let earlier = References::read(update.earlier, update.purpose());
         let references = References::read(update.properties, update.purpose()).without_unchanged(&earlier);
         // Whatever else is wrong, a Removal says what stands under the id.

@@ -161,6 +161,8 @@ pub struct Waiter<'a> {
     sooner: Duration,
     /// What was refused that may pass.
     refusals: Refusals,
+    /// Whether a right that is missing may be on its way.
+    rights_may_come: bool,
 }
 
 /// Most doublings of the longest pause: at the usual 5 s a poll comes every 80 s then.
@@ -186,7 +188,14 @@ impl<'a> Waiter<'a> {
             sooner,
             shown: Mutex::default(),
             refusals: Refusals::default(),
+            rights_may_come: true,
         }
+    }
+
+    /// Takes what is denied for an answer: somebody wants to know which rights are missing.
+    #[must_use]
+    pub fn without_waiting_for_rights(self) -> Waiter<'a> {
+        Waiter { rights_may_come: false, ..self }
     }
 
     /// Groups that were asked for and have appeared.
@@ -211,7 +220,7 @@ impl<'a> Waiter<'a> {
 
     /// Whether a call that was refused for lack of a right, or for its signature, is worth another try.
     pub(crate) fn may_pass(&self, fault: &Fault) -> bool {
-        self.refusals.may_pass(fault)
+        (self.rights_may_come || fault.class != Class::Denied) && self.refusals.may_pass(fault)
     }
 
     /// Sleeps before poll number `poll`, or fails when there is no time for it.

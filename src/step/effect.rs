@@ -256,7 +256,8 @@ fn renumber(observed: &mut Observed, member: &Member) {
 }
 
 fn change_group(step: &Step, observed: &mut Observed) {
-    let member = observed.first_member().cloned().unwrap_or_default();
+    // Where AWS puts a new member is not known.
+    let member = Member { zone: String::new(), ..observed.first_member().cloned().unwrap_or_default() };
     let Some(group) = &mut observed.group else { return };
     match step {
         Step::ModifyGroup(change) => {

@@ -19,6 +19,8 @@ pub const NAMESPACE: &str = "ElastiCacheResource";
 const DIMENSIONS: [&[&str]; 2] = [&["Outcome"], &["RequestType", "Outcome"]];
 /// A step of a rotation that fails is tried again, and no stack fails with it: it does not count for the alarms.
 const DIMENSIONS_OF_ROTATION: [&[&str]; 2] = [&["RequestType", "Outcome"], &["RequestType", "Step", "Outcome"]];
+/// Nor does a plan that somebody asked for.
+const DIMENSIONS_OF_PLAN: [&[&str]; 1] = [&["RequestType", "Outcome"]];
 
 tokio::task_local! {
     static METER: Arc<Meter>;
@@ -54,6 +56,7 @@ struct Counts {
     throttles: u64,
     phases: BTreeMap<Phase, Stopwatch>,
     handed_over: bool,
+    denied: BTreeMap<String, String>,
 }
 
 /// Time in which at least one of several things that may overlap was going on.
@@ -118,6 +121,11 @@ pub enum Work<'a> {
         /// `ClientRequestToken` of the event.
         version: &'a str,
     },
+    /// What a request would do.
+    Plan {
+        /// `PhysicalResourceId` of the event; empty for a Create.
+        physical_id: &'a str,
+    },
 }
 
 impl Work<'_> {
@@ -133,13 +141,15 @@ impl Work<'_> {
             Work::Rotation { step, secret, version } => {
                 vec![("RequestType", "Rotation"), ("Step", step), ("SecretId", secret), ("ClientRequestToken", version)]
             }
+            Work::Plan { physical_id } => vec![("RequestType", "Plan"), ("PhysicalResourceId", physical_id)],
         }
     }
 
-    fn dimensions(&self) -> [&'static [&'static str]; 2] {
+    fn dimensions(&self) -> &'static [&'static [&'static str]] {
         match self {
-            Work::Request { .. } => DIMENSIONS,
-            Work::Rotation { .. } => DIMENSIONS_OF_ROTATION,
+            Work::Request { .. } => &DIMENSIONS,
+            Work::Rotation { .. } => &DIMENSIONS_OF_ROTATION,
+            Work::Plan { .. } => &DIMENSIONS_OF_PLAN,
         }
     }
 }
@@ -147,7 +157,7 @@ impl Work<'_> {
 /// How an invocation ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ended {
-    /// CloudFormation has SUCCESS, or a step of a rotation is taken.
+    /// CloudFormation has SUCCESS, a step of a rotation is taken, or a plan is made.
     Success,
     /// CloudFormation has FAILED, or Secrets Manager is told so.
     Failed,
@@ -166,6 +176,12 @@ impl Meter {
 
     fn counts(&self) -> MutexGuard<'_, Counts> {
         self.counts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The actions that AWS did not allow, with what it said first.
+    #[must_use]
+    pub fn denied(&self) -> BTreeMap<String, String> {
+        self.counts().denied.clone()
     }
 
     /// The line. Only names of actions and numbers, and of the event the ids that every log line has.
@@ -213,6 +229,13 @@ impl Meter {
 /// Runs an invocation; what is counted meanwhile goes to its meter.
 pub async fn metered<T>(meter: &Arc<Meter>, invocation: impl Future<Output = T>) -> T {
     METER.scope(Arc::clone(meter), invocation).await
+}
+
+/// An action that AWS did not allow, and what it said.
+pub fn note_denial(action: &str, said: &str) {
+    count(|counts| {
+        counts.denied.entry(action.to_owned()).or_insert_with(|| said.to_owned());
+    });
 }
 
 /// Changes the counts of the invocation that runs; outside of one nothing is counted.

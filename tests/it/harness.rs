@@ -105,7 +105,7 @@ impl Setup {
                     Some(lifetime) => tokio::time::timeout(lifetime, work).await.unwrap_or(Err("killed".to_owned())),
                     None => work.await,
                 };
-                ended.lock().unwrap().push(result.clone());
+                ended.lock().unwrap().push(result.clone().map(drop));
                 result
             }
         };
@@ -330,7 +330,8 @@ impl HttpConnector for Panicking {
 /// Seconds that Lambda lets one invocation run.
 const TIMEOUT: Duration = Duration::from_mins(15);
 
-async fn invoke(function: Function, arn: String, event: Value) -> Result<(), String> {
+/// What Lambda's caller gets from an invocation of `function` under this ARN.
+pub(crate) async fn invoke(function: Function, arn: String, event: Value) -> Result<Value, String> {
     #[allow(clippy::disallowed_methods, reason = "Lambda tells the deadline in wall-clock time")]
     let now = std::time::SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let mut context = Context::default();

@@ -15,6 +15,7 @@ mod cost;
 mod create;
 mod delete;
 mod deploy;
+mod dry_run;
 mod examples;
 mod fence;
 mod free_names;

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::harness::{APPS, SUBNETS, production, quick_start, with};
 
 /// Name, what the old properties have beyond the quick start, what the new ones change of that.
-fn pairs() -> Vec<(&'static str, Value, Value)> {
+pub(crate) fn pairs() -> Vec<(&'static str, Value, Value)> {
     let mut pairs = settings();
     pairs.extend(dependencies());
     pairs.extend(shape());
@@ -31,7 +31,7 @@ fn settings() -> Vec<(&'static str, Value, Value)> {
             json!({"NumCacheNodes": "1", "Engine": "VALKEY"}),
         ),
         ("description", json!({}), json!({"Description": "Sessions"})),
-        ("maintenance_window", json!({}), json!({"MaintenanceWindow": "sun:03:00-sun:04:00"})),
+        ("maintenance_window", json!({}), json!({"MaintenanceWindow": "sun:07:00-sun:08:00"})),
         ("snapshot_window", json!({}), json!({"SnapshotWindow": "01:00-02:00"})),
         ("backups_off", json!({}), json!({"SnapshotRetentionLimit": 0})),
         ("backups_on", json!({"SnapshotRetentionLimit": 0, "NumCacheNodes": 2}), json!({"SnapshotRetentionLimit": 7})),

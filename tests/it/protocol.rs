@@ -10,8 +10,8 @@ use simulator::faults::{Fault, Kind};
 use simulator::secrets_manager::SecretsManager;
 
 use crate::harness::{
-    CACHE, PANIC_TEXT, Setup, calls, event, function_that_panics_at, logged, policy, production, project_file,
-    quick_start, with,
+    CACHE, PANIC_TEXT, Setup, calls, event, function, function_that_panics_at, invoke, logged, policy, production,
+    project_file, quick_start, with,
 };
 
 const LOG_STREAM: &str = "2026/11/22/[$LATEST]0123abcd";
@@ -304,6 +304,8 @@ enum Expected {
     Refused(&'static [&'static str]),
     /// A step of a rotation, taken without an answer.
     Rotated,
+    /// A plan, with this in its text.
+    Planned(&'static str),
     /// Not an event that can be answered.
     NoAnswer,
 }
@@ -321,6 +323,7 @@ fn expected(name: &str) -> Expected {
         | "update-replacement"
         | "update-rotate-token" => Expected::Success,
         "rotation-create-secret" => Expected::Rotated,
+        "plan" => Expected::Planned("increase replicas of development-myapp-valkey to 1"),
         "many-problems" => Expected::Refused(&[
             "EngineVersion (7.1)",
             "AutomaticFailoverEnabled",
@@ -377,6 +380,15 @@ async fn the_event_files_do_what_they_are_named_for() {
                 takes_a_step(&setup, event).await;
                 continue;
             }
+            Expected::Planned(part) => {
+                setup.created(event["Plan"]["OldResourceProperties"].clone()).await;
+                let owner = setup.event("Create", json!({}));
+                let ours = json!({"StackId": owner["StackId"], "LogicalResourceId": owner["LogicalResourceId"]});
+                let plan = json!({"Plan": with(event["Plan"].clone(), ours)});
+                let told = invoke(function(&setup.aws), SERVICE_TOKEN.to_owned(), plan).await.unwrap();
+                assert!(told["text"].as_str().unwrap().contains(part), "{told:#}");
+                continue;
+            }
             Expected::Success | Expected::Refused(_) => {}
         }
         let kind = event["RequestType"].as_str().unwrap();
@@ -399,7 +411,7 @@ async fn the_event_files_do_what_they_are_named_for() {
                     assert!(answer.reason().contains(part), "{name}: {part:?} is not in {}", answer.reason());
                 }
             }
-            Expected::Rotated | Expected::NoAnswer => unreachable!(),
+            Expected::Rotated | Expected::Planned(_) | Expected::NoAnswer => unreachable!(),
         }
         let did = written.iter().map(String::as_str).collect::<Vec<_>>();
         match name.as_str() {

@@ -142,7 +142,7 @@ async fn live(function: Function, event: Value, life: Life) -> Result<(), String
         biased;
         () = process.dead.notified() => Err("Runtime exited with error: signal: killed".to_owned()),
         () = tokio::time::sleep(life.timeout) => Err("Task timed out".to_owned()),
-        result = work => result.map_err(|error| error.to_string()),
+        result = work => result.map(drop).map_err(|error| error.to_string()),
     }
 }
 
