@@ -79,11 +79,19 @@ acceptance: ## Play the life of the resource in your account and report what hol
 acceptance-clean: ## Remove everything that the acceptance test left in your account, by its tag
 	@$(CARGO) run --quiet --locked --package acceptance -- clean $(ACCEPTANCE)
 
+# The properties before and after, as JSON. With FUNCTION the deployed function is asked about its account.
 .PHONY: plan
-plan: ## Print what an Update would do, without AWS (OLD=old.json NEW=new.json, the properties of the resource)
+ifdef FUNCTION
+plan: $(STAMPS)/venv
+	@$(if $(NEW),,$(error name the properties: make plan FUNCTION=name NEW=new.json, and for an Update ID=group, OLD=old.json))
+	@$(BIN)/python scripts/plan.py --function "$(FUNCTION)" $(if $(ID),--id "$(ID)") $(if $(OLD),--old "$(OLD)") \
+		$(if $(JSON),--json) "$(NEW)"
+else
+plan: ## Print what an Update would do (OLD=old.json NEW=new.json), or what the deployed function says of your account (FUNCTION=name ID=group NEW=new.json)
 	@$(if $(and $(OLD),$(NEW)),,$(error name the properties before and after: make plan OLD=old.json NEW=new.json))
 	@$(CARGO) build --quiet --workspace --bins --locked
-	@"$(TARGET)/debug/plan" "$(OLD)" "$(NEW)"
+	@"$(TARGET)/debug/plan" $(if $(JSON),--json) "$(OLD)" "$(NEW)"
+endif
 
 .PHONY: test
 test: export SENT_CALLS := $(abspath $(TARGET))/sent-calls

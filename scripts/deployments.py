@@ -141,9 +141,33 @@ class Deployments(unittest.TestCase):
         self.assertEqual(len(zips), 1)
         for name in ("elasticache-resource", "my-cache"):
             self.assertEqual(self.stack(name)["StackStatus"], "CREATE_COMPLETE", name)
+        self.assert_planned("elasticache-resource", "my-cache")
         [removal] = re.findall(r"```sh\n(aws cloudformation delete-stack.*?)```", guide, re.DOTALL)
         self.assert_deleted("my-cache", "aws cloudformation delete-stack --stack-name my-cache")
         self.assert_deleted("elasticache-resource", removal)
+
+    def assert_planned(self, function: str, stack: str) -> None:
+        """The deployed function tells `make plan` what it would do, and ends it as a check in a pipeline wants it."""
+        outputs = {output["OutputKey"]: output["OutputValue"] for output in self.stack(stack)["Outputs"]}
+        old, new, group = self.folder / "old.json", self.folder / "new.json", outputs["ReplicationGroupId"]
+        standing = {"Env": "development", "ProjectId": "myapp", "VpcId": NETWORK["VPC"], "SubnetIds": NETWORK["SUBNETS"].split(","),
+                    "AllowedSecurityGroupIds": [NETWORK["APP"]]}
+        old.write_text(json.dumps(standing))
+        variables = f"VENV={BIN.parent} FUNCTION={function} NEW={new}"
+        update = f"ID={group} OLD={old}"
+        for change, more, code, said in (
+            ({"NumCacheNodes": 2}, update, 0, f"increase replicas of {group} to 1"),
+            ({"NumCacheNodes": 2}, update, 0, "Cost of a month: about 18.69 USD"),
+            ({"Port": 6380}, f"{update} JSON=1", 1, '"refused": true'),
+            ({"ProjectId": "other"}, "", 0, "development-other-valkey is created"),
+            ({}, "FUNCTION=nobodys", 2, "Function not found"),
+        ):
+            new.write_text(json.dumps(standing | change))
+            command = f"make --no-print-directory --silent plan {variables} {more} 2>&1 || echo ended with $?"
+            printed = self.run_shell(command, PROJECT)
+            self.assertIn(said, printed)
+            # Make itself ends with 2, and names the code of what it ran.
+            self.assertEqual(f"Error {code}" in printed, code > 0, printed)
 
     def test_the_example_of_the_cdk_is_deployed_updated_and_deleted(self):
         template = self.folder / "template.json"

@@ -107,6 +107,9 @@ def make(words: list[str]) -> int:
     target, *variables = words
     assert target == "plan", words
     given = dict(variable.split("=", 1) for variable in variables)
+    if "FUNCTION" in given:
+        asked = ["--function", given["FUNCTION"], "--id", given["ID"], "--old", given["OLD"], given["NEW"]]
+        return subprocess.run([sys.executable, PROJECT / "scripts" / "plan.py", *asked], check=False).returncode
     return subprocess.run([os.environ["PLAN"], given["OLD"], given["NEW"]], check=False).returncode
 
 
