@@ -169,7 +169,7 @@ REMAPPED := --remap-path-prefix=$(CURDIR)=. --remap-path-prefix=$(or $(CARGO_HOM
 .PHONY: release
 release: $(STAMPS)/package-tools $(addprefix release-binary-,$(ARCHITECTURES)) ## Build the files of a release (ARCHITECTURES="x86_64 arm64")
 	$(BIN)/python scripts/release.py $(RELEASE_BINARIES) --output $(RELEASE)
-	mkdir -p cdk/function && rm -f cdk/function/*.zip && cp $(RELEASE)/function-*.zip cdk/function/
+	mkdir -p cdk/function && rm -f cdk/function/* && cp $(RELEASE)/function-*.zip $(RELEASE)/THIRD-PARTY-LICENSES.txt cdk/function/
 	$(MAKE) --no-print-directory cdk
 	$(BIN)/python scripts/release.py $(RELEASE_BINARIES) --output $(RELEASE) --package cdk/dist/js/*.tgz cdk/dist/python/*.whl
 ifneq ($(filter x86_64,$(ARCHITECTURES)),)

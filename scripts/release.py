@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Puts the files of a release into a folder: the function as a zip for each processor, a template that deploys it with the
-AWS CLI alone, the examples, and checksums. The same binaries and the same tree give the same bytes."""
+AWS CLI alone, the examples, the licences of what is compiled in, and checksums. The same binaries and the same tree give the
+same bytes."""
 
 import argparse
 import hashlib
@@ -20,6 +21,8 @@ import yaml
 from samtranslator.translator.managed_policy_translator import ManagedPolicyLoader
 from samtranslator.translator.transform import transform
 from samtranslator.yaml_helper import yaml_parse
+
+from licenses import third_party
 
 # It warns of its own metrics, which nobody gathers here.
 logging.getLogger("samtranslator").setLevel(logging.ERROR)
@@ -116,6 +119,7 @@ def main() -> int:
             copy = output / source.relative_to(PROJECT)
             copy.parent.mkdir(exist_ok=True)
             shutil.copyfile(source, copy)
+    (output / "THIRD-PARTY-LICENSES.txt").write_text(third_party())
     for package in arguments.package:
         shutil.copyfile(package, output / package.name)
     sums = [f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.relative_to(output)}\n"
