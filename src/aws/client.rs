@@ -1,41 +1,53 @@
 //! The clients of the AWS SDK, from one configuration. Calls AWS.
 
+use std::sync::{Arc, LazyLock};
+
 use aws_config::{Region, SdkConfig};
 
 use super::meter::Counting;
+
+/// A client that is made at its first call: each reads a table of AWS's regions of its own, which together take more time
+/// than everything else at the start of the function, and no request needs them all.
+type OnCall<C> = Arc<LazyLock<C, Box<dyn FnOnce() -> C + Send>>>;
 
 /// The services that a cluster lives in, CloudWatch for its alarms, Lambda for handing work on, CloudFormation for what it
 /// waits for, and the price list.
 #[derive(Clone, Debug)]
 pub struct Aws {
-    pub(super) cloudformation: aws_sdk_cloudformation::Client,
-    pub(super) cloudwatch: aws_sdk_cloudwatch::Client,
-    pub(super) elasticache: aws_sdk_elasticache::Client,
-    pub(super) ec2: aws_sdk_ec2::Client,
-    pub(super) lambda: aws_sdk_lambda::Client,
-    pub(super) pricing: Option<aws_sdk_pricing::Client>,
-    pub(super) secrets: aws_sdk_secretsmanager::Client,
+    pub(super) cloudformation: OnCall<aws_sdk_cloudformation::Client>,
+    pub(super) cloudwatch: OnCall<aws_sdk_cloudwatch::Client>,
+    pub(super) elasticache: OnCall<aws_sdk_elasticache::Client>,
+    pub(super) ec2: OnCall<aws_sdk_ec2::Client>,
+    pub(super) lambda: OnCall<aws_sdk_lambda::Client>,
+    pub(super) pricing: Option<OnCall<aws_sdk_pricing::Client>>,
+    pub(super) secrets: OnCall<aws_sdk_secretsmanager::Client>,
     pub(super) region: String,
+}
+
+/// Makes a client of `$sdk` when it is called, where `$config` says.
+macro_rules! on_call {
+    ($sdk:ident, $config:expr) => {{
+        let config = $sdk::config::Builder::from($config).interceptor(Counting);
+        Arc::new(LazyLock::new(Box::new(move || $sdk::Client::from_conf(config.build())) as Box<_>))
+    }};
 }
 
 impl Aws {
     /// Clients from one configuration; nothing is looked up before the first call.
     #[must_use]
     pub fn new(config: &SdkConfig) -> Aws {
-        macro_rules! client {
-            ($sdk:ident) => {
-                $sdk::Client::from_conf($sdk::config::Builder::from(config).interceptor(Counting).build())
-            };
-        }
+        let region = config.region().map(Region::to_string).unwrap_or_default();
         Aws {
-            cloudformation: client!(aws_sdk_cloudformation),
-            cloudwatch: client!(aws_sdk_cloudwatch),
-            elasticache: client!(aws_sdk_elasticache),
-            ec2: client!(aws_sdk_ec2),
-            lambda: client!(aws_sdk_lambda),
-            pricing: pricing_client(config),
-            secrets: client!(aws_sdk_secretsmanager),
-            region: config.region().map(Region::to_string).unwrap_or_default(),
+            cloudformation: on_call!(aws_sdk_cloudformation, config),
+            cloudwatch: on_call!(aws_sdk_cloudwatch, config),
+            elasticache: on_call!(aws_sdk_elasticache, config),
+            ec2: on_call!(aws_sdk_ec2, config),
+            lambda: on_call!(aws_sdk_lambda, config),
+            pricing: api_region(&region).map(|nearest| {
+                on_call!(aws_sdk_pricing, &config.to_builder().region(Region::from_static(nearest)).build())
+            }),
+            secrets: on_call!(aws_sdk_secretsmanager, config),
+            region,
         }
     }
 
@@ -58,16 +70,6 @@ fn api_region(region: &str) -> Option<&'static str> {
         _ if is_in(&["ap-"]) => "ap-south-1",
         _ => "us-east-1",
     })
-}
-
-/// A client, where there is an API.
-fn pricing_client(config: &SdkConfig) -> Option<aws_sdk_pricing::Client> {
-    let region = api_region(config.region().map(Region::as_ref).unwrap_or_default())?;
-    let config = aws_sdk_pricing::config::Builder::from(config)
-        .region(Region::from_static(region))
-        .interceptor(Counting)
-        .build();
-    Some(aws_sdk_pricing::Client::from_conf(config))
 }
 
 #[cfg(test)]
