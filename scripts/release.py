@@ -114,7 +114,7 @@ def main() -> int:
         write_zip(Path(binary), output / f"function-{architecture}.zip")
         suffix = "" if architecture == ARCHITECTURES[0] else f"-{architecture}"
         write_template(architecture, output / f"release-template{suffix}.yaml")
-    for pattern in ("README.md", "CHANGELOG.md", "LICENSE-*", "docs/*.md", "examples/*.yaml", "lint/*.*", "schema/[ct]*.json"):
+    for pattern in ("README.md", "CHANGELOG.md", "LICENSE-*", "docs/*.md", "docs/*.svg", "examples/*.yaml", "lint/*.*", "schema/[ct]*.json"):
         for source in PROJECT.glob(pattern):
             copy = output / source.relative_to(PROJECT)
             copy.parent.mkdir(exist_ok=True)

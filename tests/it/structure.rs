@@ -397,7 +397,7 @@ const WRITTEN: [(&str, &[&str]); 11] = [
     ("lint", &["py"]),
     ("cdk/src", &["ts"]),
     ("cdk/test", &["mjs"]),
-    ("bench", &["rs", "py"]),
+    ("bench", &["rs", "py", "mjs"]),
 ];
 
 /// Files below `folder` with one of these extensions, apart from what tools put there.
