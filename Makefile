@@ -16,7 +16,7 @@ VALKEY_SERVER := $(BIN)/valkey-server
 OLDEST_CFN_LINT := $(abspath $(VENV))/oldest-cfn-lint
 
 TEMPLATES := template.yaml $(wildcard examples/*.yaml)
-FUNCTION := .aws-sam/build/ElastiCacheResourceFunction/bootstrap
+PACKAGED := .aws-sam/build/ElastiCacheResourceFunction/bootstrap
 
 # Newest glibc of the Lambda runtime provided.al2023.
 NEWEST_GLIBC := 2.34
@@ -81,13 +81,12 @@ acceptance-clean: ## Remove everything that the acceptance test left in your acc
 
 # The properties before and after, as JSON. With FUNCTION the deployed function is asked about its account.
 .PHONY: plan
-ifdef FUNCTION
-plan: $(STAMPS)/venv
+plan: $(if $(FUNCTION),$(STAMPS)/venv) ## Print what an Update would do (OLD=old.json NEW=new.json), or what the deployed function says of your account (FUNCTION=name ID=group NEW=new.json)
+ifneq ($(FUNCTION),)
 	@$(if $(NEW),,$(error name the properties: make plan FUNCTION=name NEW=new.json, and for an Update ID=group, OLD=old.json))
-	@$(BIN)/python scripts/plan.py --function "$(FUNCTION)" $(if $(ID),--id "$(ID)") $(if $(OLD),--old "$(OLD)") \
-		$(if $(JSON),--json) "$(NEW)"
+	@$(BIN)/python scripts/plan.py --function "$(FUNCTION)" $(if $(filter undefined,$(origin ID)),,--id "$(ID)") \
+		$(if $(OLD),--old "$(OLD)") $(if $(JSON),--json) "$(NEW)"
 else
-plan: ## Print what an Update would do (OLD=old.json NEW=new.json), or what the deployed function says of your account (FUNCTION=name ID=group NEW=new.json)
 	@$(if $(and $(OLD),$(NEW)),,$(error name the properties before and after: make plan OLD=old.json NEW=new.json))
 	@$(CARGO) build --quiet --workspace --bins --locked
 	@"$(TARGET)/debug/plan" $(if $(JSON),--json) "$(OLD)" "$(NEW)"
@@ -153,7 +152,7 @@ cdk: $(STAMPS)/cdk ## Test the constructs of the CDK and build their packages fo
 .PHONY: package
 package: $(STAMPS)/package-tools ## Build the function for Lambda into .aws-sam/build (ARCHITECTURE=x86_64 or arm64)
 	PATH="$(BIN):$$PATH" sam build --parameter-overrides Architecture=$(ARCHITECTURE)
-	$(BIN)/python scripts/glibc.py --newest $(NEWEST_GLIBC) --architecture $(ARCHITECTURE) $(FUNCTION)
+	$(BIN)/python scripts/glibc.py --newest $(NEWEST_GLIBC) --architecture $(ARCHITECTURE) $(PACKAGED)
 
 # Processors that `make release` builds for, as Lambda and as Rust name them.
 ARCHITECTURES ?= x86_64 arm64

@@ -8,6 +8,7 @@ account does: with 0 when the request would be made, with 1 when it would be ref
 
 import argparse
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -33,6 +34,8 @@ def properties(path: str) -> dict:
         raise NoPlan(f"{path} is not JSON: {error}") from error
     if not isinstance(read, dict):
         raise NoPlan(f"{path} does not hold a JSON object")
+    if {"Type", "Properties"} <= read.keys():
+        raise NoPlan(f"{path} holds a whole resource: give what stands under its Properties")
     return read
 
 
@@ -41,12 +44,17 @@ def ask(function: str, plan: dict, client=None) -> dict:
     try:
         client = client or boto3.client("lambda", config=PATIENCE)
         answer = client.invoke(FunctionName=function, Payload=json.dumps({"Plan": plan}))
-        told = json.loads(answer["Payload"].read())
+        payload = answer["Payload"].read()
     except (BotoCoreError, ClientError) as error:
         raise NoPlan(f"invoking {function}: {error}") from error
+    try:
+        told = json.loads(payload)
+    except ValueError:
+        told = None
     if "FunctionError" in answer:
-        raise NoPlan(f"{function} failed: {told.get('errorMessage', told)}")
-    if not isinstance(told, dict) or "text" not in told:
+        said = told.get("errorMessage", told) if isinstance(told, dict) else payload[:500]
+        raise NoPlan(f"{function} failed: {said}")
+    if not isinstance(told, dict) or "text" not in told or not told.keys() & {"failed", "refused"}:
         raise NoPlan(f"{function} answered no plan: it is another function, or an earlier release of this one")
     return told
 
@@ -59,6 +67,10 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--json", action="store_true", help="print fields in place of text")
     parser.add_argument("new", help="file with the properties that are wanted, as JSON")
     given = parser.parse_args(arguments)
+    if given.id is not None and not given.id.strip():
+        parser.error("--id is empty: give the id of the resource, or leave it out for a Create")
+    if given.old and not given.id:
+        parser.error("--old is of an Update: give its --id too (make plan: ID=...)")
     try:
         plan = {"ResourceProperties": properties(given.new)}
         if given.id:
@@ -74,4 +86,7 @@ def main(arguments: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except BrokenPipeError:
+        os.close(sys.stdout.fileno())

@@ -1,5 +1,6 @@
 //! One invocation: read the event, do what it asks for, always answer. The only place that turns an error into FAILED.
 
+use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
@@ -72,8 +73,13 @@ impl Function {
     pub async fn handle(&self, event: LambdaEvent<Value>) -> Result<Value, lambda_runtime::Error> {
         let (event, context) = event.into_parts();
         if let Some(plan) = PlanEvent::read(&event) {
-            let plan = plan.inspect_err(|why| warn!(why, "no plan could be made"))?;
-            return self.plan(&plan, &context).boxed().await;
+            return match plan {
+                Ok(plan) => self.plan(&plan, &context).boxed().await,
+                Err(why) => {
+                    warn!(why, "no plan could be made");
+                    Ok(preview::answer(&Err(why), &BTreeMap::new()))
+                }
+            };
         }
         self.react(event, context).await.map(|()| Value::Null)
     }
@@ -178,12 +184,7 @@ impl Function {
         let meter = Meter::start(now_epoch_ms);
         let work = AssertUnwindSafe(Box::pin(run.preview(event)).instrument(span.clone())).catch_unwind();
         let preview = match metrics::metered(&meter, tokio::time::timeout_at(answer_by, work)).await {
-            Ok(Ok(preview)) => preview.map_err(|error| match error {
-                Error::TimedOut { waiting_for, last, .. } => {
-                    format!("it was in vain to wait for {waiting_for}: {last}")
-                }
-                other => other.to_string(),
-            }),
+            Ok(Ok(preview)) => preview,
             Ok(Err(_)) => return Err(PANICKED.into()),
             Err(_) => Err(format!("AWS did not answer a call within {} s", now.elapsed().as_secs())),
         };

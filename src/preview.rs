@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::cfn::request::{service_timeout, time_to_answer};
 use crate::cfn::resource_properties::ResourceProperties;
-use crate::cost;
+use crate::cost::{self, NodeKind};
 use crate::desired::{Desired, Purpose, next_generations};
 use crate::domain::problem::Problem;
 use crate::domain::secret::AuthToken;
@@ -55,6 +55,20 @@ pub fn update(old: &Value, new: &Value) -> Result<Forecast, Vec<Problem>> {
         renamed: renamed.as_deref(),
         direction: Direction::Forward,
     };
+    let references = desired.references.clone();
+    let references = match &previous {
+        Some(previous) => references.without_unchanged(&previous.references),
+        None => references,
+    };
+    let kind = NodeKind { region: cost::REGION, engine: desired.engine, node_type: &desired.node_type };
+    // A price that is not known here may be known where it counts.
+    if let Some(price) = kind.built_in_price() {
+        let priced = Account { price: Some(price), ..Account::default() };
+        let problems = plan::account_problems(&references, &observed, &priced);
+        if !problems.is_empty() {
+            return Ok(Forecast::in_place(transition, &observed, &account).refuse(&id, problems));
+        }
+    }
     match plan::generation(transition, &observed) {
         Err(problems) => Ok(Forecast::refused(&id, problems)),
         Ok(Generation::Same) => Ok(Forecast::in_place(transition, &observed, &account).within(&id, time)),

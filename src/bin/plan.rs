@@ -1,5 +1,6 @@
 //! Prints what an Update between two sets of properties would do, without AWS.
 
+use std::io::{ErrorKind, Write};
 use std::process::ExitCode;
 
 use elasticache_resource::domain::problem;
@@ -47,10 +48,10 @@ fn code(shown: Result<bool, String>) -> ExitCode {
 fn show(old: &str, new: &str, json: bool) -> Result<bool, String> {
     let forecast = preview::update(&read(old)?, &read(new)?)
         .map_err(|problems| format!("{old} is not a resource that could stand: {}", problem::summary(&problems)))?;
-    if json {
-        println!("{:#}", preview::as_json(&forecast));
-    } else {
-        println!("{forecast}");
+    let text = if json { format!("{:#}", preview::as_json(&forecast)) } else { forecast.to_string() };
+    match writeln!(std::io::stdout(), "{text}") {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => return Err(format!("printing the plan: {error}")),
+        Err(_) | Ok(()) => {}
     }
     Ok(!forecast.is_refused())
 }

@@ -33,6 +33,8 @@ pub struct References {
     pub zones: Vec<(String, String)>,
     /// Nodes of the whole group, if the properties say so.
     pub nodes: Option<i32>,
+    /// The fewest that its shards and its failover allow.
+    pub least_nodes: i32,
     /// Whether more nodes than that are left alone.
     pub more_nodes_stay: bool,
     /// Node type.
@@ -107,6 +109,10 @@ impl References {
             ipv6: matches!(p.network_type, Some(NetworkType::Ipv6 | NetworkType::DualStack)),
             zones: if creating { zones(p) } else { Vec::new() },
             nodes: Some(rules::topology(p).0.nodes()),
+            least_nodes: {
+                let fails_over = p.automatic_failover_enabled == Some(true) || p.multi_az_enabled == Some(true);
+                rules::topology(p).0.shards() * if fails_over { 2 } else { 1 }
+            },
             more_nodes_stay: p.count_policy == Some(CountPolicy::Minimum),
             node_type: p.node_type.clone().unwrap_or_else(|| rules::DEFAULT_NODE_TYPE.to_owned()),
             max_monthly_cost: p.max_monthly_cost,

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::auth::token_state::{InForce, Origin};
-use crate::cost::affordable;
+use crate::cost::{self, affordable};
 use crate::desired::{References, Source};
 use crate::domain::engine::Engine;
 use crate::domain::problem::{Problem, nearest};
@@ -24,7 +24,7 @@ pub fn problems(references: &References, observed: &Observed, account: &Account)
     parameters(references, account, &mut problems);
     user_group(references, account, &mut problems);
     windows(references, observed, &mut problems);
-    cost(references, account, &mut problems);
+    monthly_cost(references, account, &mut problems);
     if observed.group.is_none() {
         snapshot(references, account, &mut problems);
     }
@@ -46,7 +46,7 @@ pub fn network_problems(references: &References, observed: &Observed, account: &
 }
 
 /// What the nodes cost in a month must be known, and no more than is allowed.
-fn cost(references: &References, account: &Account, problems: &mut Vec<Problem>) {
+fn monthly_cost(references: &References, account: &Account, problems: &mut Vec<Problem>) {
     let (Some(limit), Some(nodes)) = (references.max_monthly_cost, references.nodes) else { return };
     let node_type = &references.node_type;
     let mut add = |rule: String, fix: String| {
@@ -62,15 +62,17 @@ fn cost(references: &References, account: &Account, problems: &mut Vec<Problem>)
         return;
     }
     let rule = format!(
-        "{nodes} {} of {node_type} cost an estimated {} USD a month ({})",
+        "{nodes} {} of {node_type} {} an estimated {} USD a month ({})",
         if nodes == 1 { "node" } else { "nodes" },
+        if nodes == 1 { "costs" } else { "cost" },
         price.monthly_usd(nodes),
         price.basis
     );
     let mut ways_out = Vec::new();
-    let smaller = price.is_built_in().then(|| affordable(references.engine, nodes, limit)).flatten();
+    let is_of_the_table = price.is_built_in() || account.region == cost::REGION;
+    let smaller = is_of_the_table.then(|| affordable(references.engine, nodes, limit)).flatten();
     ways_out.extend(smaller.map(|(name, price)| format!("take {name} ({} USD)", price.monthly_usd(nodes))));
-    let fewer = (1..nodes).rev().find(|fewer| price.monthly(*fewer) <= limit);
+    let fewer = (references.least_nodes.max(1)..nodes).rev().find(|fewer| price.monthly(*fewer) <= limit);
     ways_out.extend(fewer.map(|fewer| format!("have no more than {fewer} in all ({} USD)", price.monthly_usd(fewer))));
     ways_out.push("raise MaxMonthlyCost".to_owned());
     add(rule, ways_out.join(", or "));

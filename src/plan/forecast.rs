@@ -13,7 +13,7 @@ use crate::cost::{CostChange, NodeKind, Nodes};
 use crate::desired::Desired;
 use crate::domain::engine::Engine;
 use crate::domain::problem::Problem;
-use crate::observed::{Account, FoundSnapshot, Observed, Status};
+use crate::observed::{Account, FoundSnapshot, Group, Observed, Status};
 use crate::properties::ReplacementPolicy;
 use crate::step::Step;
 use crate::step::duration::Minutes;
@@ -47,12 +47,24 @@ impl Forecast {
     pub fn in_place(transition: Transition<'_>, observed: &Observed, account: &Account) -> Forecast {
         let (forecast, end) = Forecast::run(transition, observed, account);
         let id = &transition.desired.names.replication_group;
-        let heading = match &observed.group {
+        let group = observed.group.as_ref();
+        let goes = group.is_some_and(|group| group.status == Status::Deleting);
+        let heading = match group {
             None if transition.previous.is_none() => format!("{id} is created"),
             None => format!("{id} does not stand and is created anew, empty"),
+            Some(_) if goes => format!("{id} is being deleted and is created anew, empty"),
             Some(_) => format!("{id} changes in place"),
         };
-        Forecast { heading, cost: cost(observed, &end, transition.desired, account), ..forecast }
+        let cost = cost(observed, &end, transition.desired, account);
+        let mut forecast = Forecast { heading, cost, ..forecast };
+        let refused = std::mem::take(&mut forecast.refused);
+        if refused.is_empty() {
+            return forecast;
+        }
+        if transition.previous.is_none() {
+            return Forecast { cost: forecast.cost, ..Forecast::not_created(id, refused) };
+        }
+        forecast.refuse(id, refused)
     }
 
     /// The steps to a new generation; `transition` is for that.
@@ -81,10 +93,13 @@ impl Forecast {
             ReplacementPolicy::Snapshot => "with its data",
             ReplacementPolicy::Empty | ReplacementPolicy::Refuse => "without its data",
         };
-        let heading = format!(
-            "{standing} is replaced by {next} {data}, because AWS cannot change in place: {why}. CloudFormation deletes \
-             {standing} afterwards"
-        );
+        let afterwards = if transition.desired.deletion_protection {
+            format!("{standing} stays because of DeletionProtection, and goes on to cost what it does now")
+        } else {
+            format!("CloudFormation deletes {standing} afterwards, unless UpdateReplacePolicy keeps it")
+        };
+        let heading =
+            format!("{standing} is replaced by {next} {data}, because AWS cannot change in place: {why}. {afterwards}");
         let rounds = transfer_snapshot.map(|step| vec![step]).into_iter().chain(forecast.rounds).collect();
         let cost = cost(now, &end, transition.desired, account);
         Some(Forecast { heading, rounds, refused: forecast.refused, replaces: true, cost })
@@ -94,6 +109,12 @@ impl Forecast {
     #[must_use]
     pub fn refused(id: &str, problems: Vec<Problem>) -> Forecast {
         Forecast { refused: problems, ..Forecast::nothing(format!("{id} does not change")) }
+    }
+
+    /// The same change, refused for these problems.
+    #[must_use]
+    pub fn refuse(self, id: &str, problems: Vec<Problem>) -> Forecast {
+        Forecast { cost: self.cost, ..Forecast::refused(id, problems) }
     }
 
     /// A Create that is refused.
@@ -137,7 +158,20 @@ impl Forecast {
                     forecast.refused = problems;
                     break;
                 }
-                Plan::Done | Plan::CreateFailed | Plan::NotAchieved { .. } => break,
+                Plan::CreateFailed => {
+                    let id = &transition.desired.names.replication_group;
+                    let fix = "delete that cluster, then update: it is made again";
+                    let problem = Problem::new("ReplicationGroupId", "AWS gave up on making this cluster", fix);
+                    forecast.refused = vec![problem.with_value(id)];
+                    break;
+                }
+                Plan::NotAchieved { step, reasons } => {
+                    let rule = format!("AWS accepted \"{step}\" and did not do it: {}", reasons.join(" / "));
+                    let fix = "correct what the destination or its policy lacks";
+                    forecast.refused = vec![Problem::new("LogDelivery", rule, fix)];
+                    break;
+                }
+                Plan::Done => break,
             }
         }
         (forecast, state)
@@ -244,7 +278,8 @@ fn cost(now: &Observed, end: &Observed, desired: &Desired, account: &Account) ->
         node_type: node_type.to_owned(),
         price: price(engine, node_type),
     };
-    let standing = now.group.as_ref().zip(count(now)).map(|(group, count)| {
+    let stands = |group: &&Group| group.status != Status::Deleting;
+    let standing = now.group.as_ref().filter(stands).zip(count(now)).map(|(group, count)| {
         let engine = now.first_member().and_then(|member| member.engine).unwrap_or(desired.engine);
         nodes(count, engine, &group.node_type)
     });
@@ -284,6 +319,10 @@ fn part(step: &Step) -> String {
 
 /// Lets everything end that is under way.
 fn stabilize(observed: &mut Observed) {
+    if observed.group.as_ref().is_some_and(|group| group.status == Status::Deleting) {
+        observed.group = None;
+        observed.members.clear();
+    }
     if let Some(group) = &mut observed.group {
         group.status = Status::Available;
         group.pending.clear();
@@ -298,10 +337,12 @@ impl fmt::Display for Forecast {
         write!(f, "{}", self.heading)?;
         if !self.refused.is_empty() {
             f.write_str(". It is refused:")?;
-            return self.refused.iter().try_for_each(|problem| write!(f, "\n  - {problem}"));
+            self.refused.iter().try_for_each(|problem| write!(f, "\n  - {problem}"))?;
+            return self.write_cost(f);
         }
         if self.is_empty() {
-            return f.write_str(": nothing to do.");
+            f.write_str(": nothing to do.")?;
+            return self.write_cost(f);
         }
         write!(f, " ({}):", self.minutes())?;
         for (index, round) in self.rounds.iter().enumerate() {
@@ -312,6 +353,12 @@ impl fmt::Display for Forecast {
                 write!(f, "\n  {number:3} {step}{minutes}")?;
             }
         }
+        self.write_cost(f)
+    }
+}
+
+impl Forecast {
+    fn write_cost(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.cost.is_unknown() { Ok(()) } else { write!(f, "\n{}", self.cost) }
     }
 }

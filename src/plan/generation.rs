@@ -79,7 +79,9 @@ pub fn is_decided(transition: Transition<'_>, observed: &Observed) -> bool {
         || (transition.direction != Direction::Rollback && !obstacles::obstacles(transition, observed).is_none())
 }
 
-fn is_final(status: &Status) -> bool {
+/// Whether the group is in a state that does not pass by itself, or is going.
+#[must_use]
+pub fn is_final(status: &Status) -> bool {
     matches!(status, Status::Available | Status::CreateFailed | Status::Deleting)
 }
 

@@ -28,7 +28,7 @@ mod warnings;
 pub use account_checks::{network_problems, problems as account_problems};
 pub use forecast::Forecast;
 pub use generation::{
-    Generation, fits, generation, has_replaced, is_at_rest, is_decided, is_unfinished, not_replaced,
+    Generation, fits, generation, has_replaced, is_at_rest, is_decided, is_final, is_unfinished, not_replaced,
     previous_generation, stands, successor, transfer_snapshot_unused, unclear_return, undoes_replacement,
 };
 pub use irreversible::adjust_rollback;

@@ -216,8 +216,8 @@ properties! {
     }
     "Safety" {
         max_monthly_cost: Option<Decimal> = "MaxMonthlyCost", number(0..=MAX_BUDGET), Default("none"),
-            "USD: a Create or an Update whose estimate (`EstimatedCost.MonthlyEstimate`) is above it, or not known, \
-             is refused before the first write.";
+            "USD: a Create or an Update is refused before the first write when the estimate for the nodes of the \
+             template is above it, or not known.";
         deletion_protection: Option<bool> = "DeletionProtection", boolean(), Default("false"),
             "Makes a Delete fail; not the rollback of a failed Create.";
         replacement_policy: Option<ReplacementPolicy> = "ReplacementPolicy", choice(), Default("`Refuse`"),

@@ -642,7 +642,7 @@ fn final_snapshot(step: &Step) -> Option<&str> {
 }
 
 /// What has to be looked up in the account for a desired state.
-fn references(transition: Transition<'_>) -> References {
+pub(super) fn references(transition: Transition<'_>) -> References {
     match transition.previous {
         Some(previous) => transition.desired.references.clone().without_unchanged(&previous.references),
         None => transition.desired.references.clone(),
@@ -655,24 +655,11 @@ fn references(transition: Transition<'_>) -> References {
 /// All of it.
 pub(super) fn check(transition: Transition<'_>, observed: &Observed, account: &Account) -> Result<(), Error> {
     let references = references(transition);
-    let problems = match (transition.previous, &observed.group) {
+    let mut problems = match (transition.previous, &observed.group) {
         // A Create that finds its group checked everything before it made it.
         (None, Some(_)) if !observed.is_left_behind() => plan::network_problems(&references, observed, account),
         _ => plan::account_problems(&references, observed, account),
     };
-    refuse_all(problems, transition, observed, account)
-}
-
-/// Refuses for these problems, if there are any, and for what is wrong with the change itself.
-///
-/// # Errors
-/// All of it.
-pub(super) fn refuse_all(
-    mut problems: Vec<Problem>,
-    transition: Transition<'_>,
-    observed: &Observed,
-    account: &Account,
-) -> Result<(), Error> {
     if problems.is_empty() {
         return Ok(());
     }

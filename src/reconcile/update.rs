@@ -17,7 +17,7 @@ use std::time::Duration;
 use tracing::{info, warn};
 
 use super::observe::Target;
-use super::run::{Converged, Run, check};
+use super::run::{Converged, Run, check, references};
 use crate::desired::{Desired, Purpose, References, Removal};
 use crate::domain::problem::Problem;
 use crate::domain::tags::Owner;
@@ -72,10 +72,27 @@ impl Update<'_> {
         Previous { desired, guessed: true }
     }
 
+    /// What the properties name that those of before did not.
+    pub(super) fn changed_references(&self) -> References {
+        let earlier = References::read(self.earlier, self.purpose());
+        References::read(self.properties, self.purpose()).without_unchanged(&earlier)
+    }
+
     /// The properties that a next generation may have been made from.
     pub(super) fn templates(&self) -> [&Parsed; 2] {
         [self.earlier, self.properties]
     }
+}
+
+/// These problems of a change, with those of what its properties name.
+fn with_account(
+    mut problems: Vec<Problem>,
+    transition: Transition<'_>,
+    observed: &Observed,
+    account: &Account,
+) -> Vec<Problem> {
+    problems.extend(plan::account_problems(&references(transition), observed, account));
+    problems
 }
 
 /// How often a rollback observes anew what AWS does not take back.
@@ -134,7 +151,7 @@ impl Run<'_> {
         self.updates = Some(update.physical_id.to_owned());
         let mut desired = match self.wanted(update, update.purpose()).await? {
             Ok(desired) => desired,
-            Err(problems) => return Err(self.update_refused(update, problems).await),
+            Err(problems) => return Err(self.update_refused(update, &update.changed_references(), problems).await),
         };
         let Previous { desired: previous, guessed } = self.previous(update, &mut desired).await?;
         let renamed = desired.renamed(&update.properties.values, &update.earlier.values);
@@ -165,8 +182,8 @@ impl Run<'_> {
             self.remove_abandoned(update, &Generation::Same, Target::from(transition), &mut observed).await?;
             return Box::pin(self.roll_back(transition, observed, &account)).await;
         }
-        let generation =
-            plan::generation(transition, &observed).map_err(|problems| self.refuse(&observed, problems))?;
+        let generation = plan::generation(transition, &observed)
+            .map_err(|problems| self.refuse(&observed, with_account(problems, transition, &observed, &account)))?;
         if generation == Generation::Same {
             check(transition, &observed, &account)?;
             // What is under way already is not refused.
@@ -294,11 +311,14 @@ impl Run<'_> {
     }
 
     /// Everything that is wrong, when the properties are.
-    pub(super) async fn update_refused(&self, update: Update<'_>, problems: Vec<Problem>) -> Error {
-        let earlier = References::read(update.earlier, update.purpose());
-        let references = References::read(update.properties, update.purpose()).without_unchanged(&earlier);
+    pub(super) async fn update_refused(
+        &self,
+        update: Update<'_>,
+        references: &References,
+        problems: Vec<Problem>,
+    ) -> Error {
         // Whatever else is wrong, a Removal says what stands under the id.
         let standing = Removal::new(update.earlier, update.owner, update.physical_id, self.fence.request().as_str());
-        self.refused(problems, &references, Some(Target::from(&standing))).await
+        self.refused(problems, references, Some(Target::from(&standing))).await
     }
 }

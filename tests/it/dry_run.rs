@@ -3,7 +3,7 @@
 use elasticache_resource::preview;
 use serde_json::{Value, json};
 use simulator::cloudformation::SERVICE_TOKEN;
-use simulator::elasticache::{ElastiCache, UserGroup};
+use simulator::elasticache::{ElastiCache, Status, UserGroup};
 use simulator::faults::{Fault, Kind};
 use simulator::secrets_manager::SecretsManager;
 
@@ -97,6 +97,10 @@ fn wrong(plan: &Value) -> Vec<(Value, Value)> {
     problems.iter().map(|problem| (problem["property"].clone(), problem["value"].clone())).collect()
 }
 
+fn wrong_names(plan: &Value) -> Vec<String> {
+    wrong(plan).into_iter().map(|(property, _)| property.as_str().unwrap().to_owned()).collect()
+}
+
 /// Pairs that are planned otherwise when only what stands tells what was wanted before: the note of such a plan says what
 /// it cannot know.
 const ONLY_THE_TEMPLATE_TELLS: [&str; 3] = ["tag_removed", "token_under_another_name", "literal_token_dropped"];
@@ -119,7 +123,9 @@ async fn every_pair_is_planned_as_without_an_account() {
         if (steps(&whole), wrong(&whole)) != (steps(&offline), wrong(&offline)) {
             differing.push(format!("{name}: {whole:#} instead of {offline:#}"));
         }
-        assert_eq!((&whole["replacement"], &whole["notes"]), (&offline["replacement"], &json!([])), "{name}");
+        assert_eq!(whole["replacement"], offline["replacement"], "{name}");
+        let notes = whole["notes"].as_array().unwrap();
+        assert!(notes.iter().all(|note| note.as_str().unwrap().starts_with("it takes at least")), "{name}: {notes:?}");
         let without = planned(&setup, update(&setup, &after)).await;
         if (steps(&without), wrong(&without)) != (steps(&whole), wrong(&whole)) {
             unlike_without.push(name);
@@ -156,10 +162,13 @@ async fn a_create_is_planned_with_all_that_is_wrong_and_what_it_costs() {
     assert_eq!((named, &answer["refused"]), (vec!["Port", "NodeTyp", "SubnetIds"], &json!(true)), "{answer:#}");
     assert_eq!(answer["heading"], "production-myapp-valkey is not created");
     assert!(answer["problems"].as_array().unwrap().iter().all(|problem| problem["fix"] != ""), "{answer:#}");
-    // What a stack of this name has made already stands in nobody else's way.
+    // A cluster that stands is somebody else's for a Create; most likely an Update was meant.
     setup.created(production()).await;
     let answer = planned(&setup, json!({"ResourceProperties": production()})).await;
-    assert!(answer["text"].as_str().unwrap().contains("does not belong to this resource"), "{answer:#}");
+    let text = answer["text"].as_str().unwrap();
+    for part in ["is not created. It is refused", "does not belong to this resource", "give PhysicalResourceId"] {
+        assert!(text.contains(part), "{part:?} is not in {text}");
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -185,24 +194,61 @@ async fn the_account_is_asked() {
     let unlisted = json!({"NodeType": "cache.r7g.xlarge", "MaxMonthlyCost": "10"});
     let answer = planned(&setup, update(&setup, &with(quick_start(), unlisted))).await;
     assert_eq!(answer["problems"][0]["property"], "MaxMonthlyCost", "{answer:#}");
+    assert_eq!(answer["cost"]["before"]["nodes"], 1);
+    // All at once, whether the properties of before are known or not, and whether the change itself is refused or not.
+    let wrong = json!({"SubnetIds": ["subnet-0dead", SUBNETS[1]], "MaxMonthlyCost": "1"});
+    for (change, more) in
+        [(json!({"Port": 70_000}), "Port"), (json!({"Port": 6381}), "Port"), (json!({"Foo": 1}), "Foo")]
+    {
+        for earlier in [quick_start(), Value::Null] {
+            let plan = update(&setup, &with(with(quick_start(), wrong.clone()), change.clone()));
+            let answer = planned(&setup, with(plan, json!({"OldResourceProperties": earlier}))).await;
+            let named = wrong_names(&answer);
+            for property in ["SubnetIds", "MaxMonthlyCost", more] {
+                assert!(named.iter().any(|name| name == property), "{property} is not in {answer:#}");
+            }
+        }
+    }
+    let before = json!({"OldResourceProperties": with(quick_start(), json!({"Port": "abc", "VpcId": {"Ref": "V"}}))});
+    let answer = asked(&setup, with(update(&setup, &quick_start()), before)).await.unwrap();
+    assert!(wrong_names(&answer).contains(&"OldResourceProperties.Port".to_owned()), "{answer:#}");
+    let slow = with(quick_start(), json!({"NodeType": "cache.t4g.small", "ServiceTimeout": 60}));
+    let answer = planned(&setup, update(&setup, &slow)).await;
+    assert!(answer["notes"][1].as_str().unwrap().contains("it takes at least 11 min"), "{answer:#}");
     // By the id alone, as `make plan` sends it.
     let by_id = |id: &str| json!({"PhysicalResourceId": id, "ResourceProperties": quick_start()});
     let answer = planned(&setup, by_id(GROUP)).await;
     assert_eq!((&answer["rounds"], &answer["refused"]), (&json!([]), &json!(false)), "{answer:#}");
     assert!(answer["text"].as_str().unwrap().starts_with(&format!("{GROUP} changes in place: nothing to do.")));
-    for (id, said) in
-        [("nobodys", "no cache that this function made"), ("not an id", "is not the id of a replication group")]
-    {
+    for (id, said) in [
+        ("nobodys", "no cache that this function made"),
+        ("not an id\nFAKE", "is not the id of a replication group"),
+        ("Development-Myapp-Valkey", "AWS keeps ids in lower case"),
+    ] {
         let answer = asked(&setup, by_id(id)).await.unwrap();
         assert!(answer["problems"][0]["rule"].as_str().unwrap().contains(said), "{answer:#}");
+        assert!(!answer["text"].as_str().unwrap().contains("\nFAKE"), "{answer:#}");
     }
     let stranger = json!({"StackId": "arn:aws:cloudformation:us-east-1:1:stack/other/1", "LogicalResourceId": "Cache"});
     let answer = planned(&setup, with(by_id(GROUP), stranger)).await;
     assert!(answer["text"].as_str().unwrap().contains("does not belong to this resource"), "{answer:#}");
     let grow = json!({"ReplicationGroupId": GROUP, "NewReplicaCount": 1, "ApplyImmediately": "true"});
     setup.by_hand(ElastiCache::handle, "IncreaseReplicaCount", grow);
+    // What members tell is not known while the group changes, so whatever is wanted cannot be decided.
+    let busy =
+        with(by_id(GROUP), json!({"ResourceProperties": with(quick_start(), json!({"NodeType": "cache.t4g.medium"}))}));
+    let answer = planned(&setup, busy).await;
+    assert!(answer["failed"].as_str().unwrap().contains("is modifying"), "{answer:#}");
+    let wrong = json!({"ResourceProperties": with(quick_start(), json!({"SubnetIds": ["subnet-0dead", SUBNETS[1]]}))});
+    let answer = planned(&setup, with(by_id(GROUP), wrong)).await;
+    assert_eq!(answer["problems"][0]["property"], "SubnetIds", "{answer:#}");
+    setup.aws.with(|world, _| world.elasticache.groups.get_mut(GROUP).unwrap().status = Status::Deleting);
     let answer = planned(&setup, by_id(GROUP)).await;
-    assert!(answer["notes"][1].as_str().unwrap().contains("is modifying"), "{answer:#}");
+    assert!(answer["heading"].as_str().unwrap().contains("is being deleted and is created anew, empty"), "{answer:#}");
+    assert!(steps(&answer, &setup).concat().iter().any(|step| step.starts_with("create replication group")));
+    setup.aws.with(|world, _| world.elasticache.groups.get_mut(GROUP).unwrap().status = Status::CreateFailed);
+    let answer = planned(&setup, by_id(GROUP)).await;
+    assert!(answer["text"].as_str().unwrap().contains("AWS gave up on making this cluster"), "{answer:#}");
     setup.aws.with(|world, _| world.elasticache.groups.remove(GROUP));
     let answer = planned(&setup, by_id(GROUP)).await;
     assert!(answer["notes"][1].as_str().unwrap().contains("makes it again, empty"), "{answer:#}");
@@ -251,7 +297,9 @@ async fn whoever_asks_is_answered_before_the_command_line_gives_up() {
 #[tokio::test(start_paused = true)]
 async fn an_event_that_cannot_be_planned_is_refused_and_asks_nothing() {
     let setup = Setup::new();
-    let refused = asked(&setup, json!({"Properties": {}, "PhysicalResourceId": 7})).await.unwrap_err();
+    let answer = asked(&setup, json!({"Properties": {}, "PhysicalResourceId": 7})).await.unwrap();
+    let (refused, text) = (answer["failed"].as_str().unwrap(), answer["text"].as_str().unwrap());
+    assert!(text.contains(refused) && answer.get("refused").is_none(), "{answer:#}");
     for part in
         ["did you mean ResourceProperties?", "PhysicalResourceId is not a text", "ResourceProperties are missing"]
     {

@@ -287,3 +287,24 @@ fn the_program_prints_the_plan_and_says_by_its_exit_code_whether_it_would_be_don
     assert_eq!((code, &plan["problems"][0]["property"], &plan["rounds"]), (1, &json!("Port"), &json!([])), "{text}");
     assert_eq!(run(&[&old]).0, 2);
 }
+
+/// What `make plan` runs: the program without an account, or the question to the deployed function.
+#[test]
+fn make_plan_asks_the_function_only_where_one_is_named() {
+    let runs = |arguments: &[&str]| {
+        let mut make = std::process::Command::new("make");
+        make.current_dir(env!("CARGO_MANIFEST_DIR")).args(["--dry-run", "plan"]).args(arguments);
+        let output = make.env_remove("FUNCTION").env_remove("MAKEFLAGS").output().unwrap();
+        format!("{}{}", String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap())
+    };
+    let offline = runs(&["OLD=a.json", "NEW=b.json"]);
+    assert!(offline.contains("debug/plan\"  \"a.json\" \"b.json\"") && !offline.contains("plan.py"), "{offline}");
+    let asked = runs(&["FUNCTION=f", "ID=group", "OLD=a.json", "NEW=b.json"]);
+    let said = "plan.py --function \"f\" --id \"group\" --old \"a.json\"  \"b.json\"";
+    let said_in_one_line = asked.replace("\\\n", "").split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(said_in_one_line.contains(&said.split_whitespace().collect::<Vec<_>>().join(" ")), "{asked}");
+    // One that came out empty must not become a Create.
+    assert!(runs(&["FUNCTION=f", "ID=", "NEW=b.json"]).contains("--id \"\""));
+    assert!(runs(&["FUNCTION=f"]).contains("name the properties: make plan FUNCTION=name"));
+    assert!(runs(&[]).contains("name the properties before and after"));
+}
