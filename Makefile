@@ -127,7 +127,7 @@ doc: ## Build the documentation of the code and run its examples
 
 .PHONY: reference
 reference: ## Write the schemas and the tables of the references and of the guides from the code
-	UPDATE_REFERENCE=1 $(CARGO) test --quiet --locked --workspace --test it -- --test-threads 1 reference:: prices_in_the_guide
+	UPDATE_REFERENCE=1 $(CARGO) test --quiet --locked --workspace --test it -- --test-threads 1 reference:: prices_in_the_guide calls_per_flow
 
 .PHONY: fmt
 fmt: ## Check the formatting

@@ -43,6 +43,22 @@ pub struct Memory {
     pub rolls_back: Option<bool>,
     /// Version of the secret whose token AWS was last asked to make the only one, and agreed.
     pub required_version: Option<String>,
+    /// How long steps took, in milliseconds, by how long they were expected to take.
+    pub took: BTreeMap<String, u64>,
+    /// What AWS works on.
+    pub working: Option<Working>,
+}
+
+/// Work of AWS that is waited for.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct Working {
+    /// Minutes that it takes: on a good day, most often, on a bad one.
+    pub minutes: [u64; 3],
+    /// When it began, in milliseconds since work on the request did.
+    pub began_ms: u64,
+    /// Calls that were made while waiting for it.
+    pub calls: u32,
 }
 
 impl Continuation {

@@ -25,7 +25,7 @@ pub struct Settings {
 }
 
 /// Pause between two polls, in milliseconds, when `POLL_INTERVAL_MS` does not say how long it may be.
-const POLL_INTERVAL_MS: u64 = 5000;
+const POLL_INTERVAL_MS: u64 = 30_000;
 /// What it may say. With longer pauses an invocation would miss the moment to hand its work on.
 const POLL_INTERVALS_MS: RangeInclusive<u64> = 1..=60_000;
 /// Where the function is when nothing says so, which only happens outside Lambda.
@@ -441,7 +441,7 @@ mod tests {
             read(&variables).unwrap()
         };
         let poll = |value| environment(&[("POLL_INTERVAL_MS", value)]).function.poll_interval.as_millis();
-        assert_eq!([poll("1"), poll(" 250\n"), poll("60000"), poll("")], [1, 250, 60_000, 5000]);
+        assert_eq!([poll("1"), poll(" 250\n"), poll("60000"), poll("")], [1, 250, 60_000, 30_000]);
         let region =
             |own, default| environment(&[("AWS_REGION", own), ("AWS_DEFAULT_REGION", default)]).connection.region;
         assert_eq!(region("eu-central-1", "us-gov-west-1"), "eu-central-1");

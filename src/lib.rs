@@ -31,6 +31,7 @@ mod invocation;
 pub mod observed;
 pub mod plan;
 pub mod plan_event;
+mod polling;
 pub mod preview;
 pub mod properties;
 pub mod reconcile;

@@ -161,7 +161,7 @@ export class ElastiCacheProvider extends Construct implements IElastiCacheProvid
       loggingFormat: lambda.LoggingFormat.JSON,
       environment: {
         CACHE_NETWORK_ACCESS: String(props.vpc !== undefined),
-        POLL_INTERVAL_MS: '5000',
+        POLL_INTERVAL_MS: '30000',
         RUST_LOG: props.logLevel ?? 'info',
       },
       // A run that was cut off is started again and continues from what it finds; CloudFormation waits an hour at most.

@@ -11,7 +11,7 @@ use crate::desired::{LogDelivery, Source, Tls};
 use crate::domain::engine::Version;
 use crate::domain::tags::Tags;
 use crate::observed::{
-    Endpoint, Group, IngressRule, Member, ParameterGroup, SecurityGroup, Shard, Status, Subnet, pending,
+    Endpoint, Group, IngressRule, Member, ParameterGroup, SecurityGroup, Shard, Status, Subnet, SubnetGroup, pending,
 };
 use crate::properties::ClusterMode;
 
@@ -202,6 +202,18 @@ pub(super) fn member(cluster: &ec::CacheCluster) -> Member {
         settings: convert_settings::of_member(cluster),
         zone: cluster.preferred_availability_zone().unwrap_or_default().to_owned(),
         pending: cluster.pending_modified_values().map(member_pending).unwrap_or_default(),
+    }
+}
+
+/// A subnet group, without its tags.
+pub(super) fn subnet_group(name: &str, group: &ec::CacheSubnetGroup) -> SubnetGroup {
+    SubnetGroup {
+        name: name.to_owned(),
+        arn: group.arn().unwrap_or_default().to_owned(),
+        vpc_id: group.vpc_id().unwrap_or_default().to_owned(),
+        subnet_ids: group.subnets().iter().filter_map(|s| s.subnet_identifier().map(str::to_owned)).collect(),
+        zones: group.subnets().iter().filter_map(subnet_zone).collect(),
+        tags: Tags::new(),
     }
 }
 

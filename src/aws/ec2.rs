@@ -45,20 +45,22 @@ impl Aws {
         Ok(output.security_groups().iter().map(convert::security_group).collect())
     }
 
+    /// Makes a security group, whose id is returned.
     pub(crate) async fn create_security_group(
         &self,
         name: &str,
         description: &str,
         vpc_id: &str,
         tags: &Tags,
-    ) -> Result<(), Fault> {
+    ) -> Result<String, Fault> {
         let tags = TagSpecification::builder()
             .resource_type(ResourceType::SecurityGroup)
             .set_tags(Some(convert::tag_list(tags)))
             .build();
         let call = self.ec2.create_security_group().group_name(name).description(description).vpc_id(vpc_id);
         let result = call.tag_specifications(tags).send().await;
-        result.map(drop).map_err(|e| Fault::new("ec2:CreateSecurityGroup", name, &e))
+        let output = result.map_err(|e| Fault::new("ec2:CreateSecurityGroup", name, &e))?;
+        Ok(output.group_id().unwrap_or_default().to_owned())
     }
 
     /// Adds rules. One rule that is there already makes EC2 refuse the whole call; then they go one by one.

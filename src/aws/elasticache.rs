@@ -81,16 +81,7 @@ impl Aws {
             Ok(output) => output,
             Err(e) => return Fault::new("elasticache:DescribeCacheSubnetGroups", name, &e).unless_missing(),
         };
-        let Some(group) = output.cache_subnet_groups().first() else { return Ok(None) };
-        let arn = group.arn().unwrap_or_default();
-        Ok(Some(SubnetGroup {
-            name: name.to_owned(),
-            arn: arn.to_owned(),
-            vpc_id: group.vpc_id().unwrap_or_default().to_owned(),
-            subnet_ids: group.subnets().iter().filter_map(|s| s.subnet_identifier().map(str::to_owned)).collect(),
-            zones: group.subnets().iter().filter_map(convert::subnet_zone).collect(),
-            tags: Tags::new(),
-        }))
+        Ok(output.cache_subnet_groups().first().map(|group| convert::subnet_group(name, group)))
     }
 
     /// The parameter groups among `names` that exist, without values and tags.
@@ -159,17 +150,19 @@ impl Aws {
         Ok(output.events().iter().filter_map(dated).collect())
     }
 
+    /// Makes a subnet group, which is returned without its tags.
     pub(crate) async fn create_subnet_group(
         &self,
         name: &str,
         description: &str,
         subnet_ids: &BTreeSet<String>,
         tags: &Tags,
-    ) -> Result<(), Fault> {
+    ) -> Result<SubnetGroup, Fault> {
         let call = self.elasticache.create_cache_subnet_group().cache_subnet_group_name(name);
         let call = call.cache_subnet_group_description(description).set_subnet_ids(Some(list(subnet_ids)));
         let result = call.set_tags(Some(convert::tag_list(tags))).send().await;
-        result.map(drop).map_err(|e| Fault::new("elasticache:CreateCacheSubnetGroup", name, &e))
+        let output = result.map_err(|e| Fault::new("elasticache:CreateCacheSubnetGroup", name, &e))?;
+        Ok(output.cache_subnet_group().map(|group| convert::subnet_group(name, group)).unwrap_or_default())
     }
 
     pub(crate) async fn modify_subnet_group(&self, name: &str, subnet_ids: &BTreeSet<String>) -> Result<(), Fault> {
@@ -183,17 +176,19 @@ impl Aws {
         result.map(drop).map_err(|e| Fault::new("elasticache:DeleteCacheSubnetGroup", name, &e))
     }
 
+    /// Makes a parameter group, whose ARN is returned.
     pub(crate) async fn create_parameter_group(
         &self,
         name: &str,
         family: &str,
         description: &str,
         tags: &Tags,
-    ) -> Result<(), Fault> {
+    ) -> Result<String, Fault> {
         let call = self.elasticache.create_cache_parameter_group().cache_parameter_group_name(name);
         let call = call.cache_parameter_group_family(family).description(description);
         let result = call.set_tags(Some(convert::tag_list(tags))).send().await;
-        result.map(drop).map_err(|e| Fault::new("elasticache:CreateCacheParameterGroup", name, &e))
+        let output = result.map_err(|e| Fault::new("elasticache:CreateCacheParameterGroup", name, &e))?;
+        Ok(output.cache_parameter_group().and_then(|group| group.arn()).unwrap_or_default().to_owned())
     }
 
     pub(crate) async fn modify_parameters(&self, name: &str, values: &[(String, String)]) -> Result<(), Fault> {

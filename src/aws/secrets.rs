@@ -97,7 +97,7 @@ impl Aws {
         Ok(AuthToken::new(output.random_password.unwrap_or_default()))
     }
 
-    /// Makes a secret. `version` identifies the version, so that a repeated call makes no second one.
+    /// Makes a secret, whose ARN is returned. `version` identifies the version, so that a repeated call makes no second one.
     pub(crate) async fn create_secret(
         &self,
         name: &str,
@@ -106,11 +106,12 @@ impl Aws {
         content: &SecretContent,
         version: &str,
         tags: &Tags,
-    ) -> Result<(), Fault> {
+    ) -> Result<String, Fault> {
         let call = self.secrets.create_secret().name(name).description(description).client_request_token(version);
         let call = call.set_kms_key_id(kms_key_id.map(str::to_owned)).set_tags(Some(convert::tag_list(tags)));
         let result = call.secret_string(content.to_json().as_str()).send().await;
-        result.map(drop).map_err(|e| hidden(Fault::new("secretsmanager:CreateSecret", name, &e), content))
+        let output = result.map_err(|e| hidden(Fault::new("secretsmanager:CreateSecret", name, &e), content))?;
+        Ok(output.arn().unwrap_or_default().to_owned())
     }
 
     /// Makes `content` the current version.

@@ -45,6 +45,25 @@ pub fn network_problems(references: &References, observed: &Observed, account: &
     problems
 }
 
+/// What an Update has to look up of what its properties name: what already is as they say is not questioned.
+#[must_use]
+pub fn questioned(references: References, observed: &Observed, before: &References) -> References {
+    let rules = observed.security_group.iter().flat_map(|group| &group.ingress).map(|rule| &rule.source);
+    let let_in: BTreeSet<&Source> = rules.collect();
+    let attached = observed.first_member().map(|member| &member.security_groups);
+    let mut asked = references;
+    asked.allowed_security_groups.retain(|id| !let_in.contains(&Source::SecurityGroup(id.clone())));
+    asked.security_groups.retain(|id| !attached.is_some_and(|attached| attached.contains(id)));
+    let stands = observed.group.is_some()
+        && asked.multi_az == before.multi_az
+        && observed.subnet_group.as_ref().is_some_and(|group| group.subnet_ids == asked.subnet_ids);
+    // Whose a security group is depends on whose the VPC is.
+    if stands && asked.all_security_groups().is_empty() {
+        asked.subnet_ids.clear();
+    }
+    asked
+}
+
 /// What the nodes cost in a month must be known, and no more than is allowed.
 fn monthly_cost(references: &References, account: &Account, problems: &mut Vec<Problem>) {
     let (Some(limit), Some(nodes)) = (references.max_monthly_cost, references.nodes) else { return };

@@ -25,7 +25,7 @@ mod transit;
 pub mod types;
 mod warnings;
 
-pub use account_checks::{network_problems, problems as account_problems};
+pub use account_checks::{network_problems, problems as account_problems, questioned};
 pub use forecast::Forecast;
 pub use generation::{
     Generation, fits, generation, has_replaced, is_at_rest, is_decided, is_final, is_unfinished, not_replaced,

@@ -1,28 +1,37 @@
 //! Applies one step. Calls AWS; decides nothing.
 
 use crate::aws::{Aws, Fault};
+use crate::domain::alarm::Alarm;
 use crate::domain::names::hash;
 use crate::domain::secret::{AuthToken, SecretContent};
-use crate::observed::{STAGE_CURRENT, STAGE_PENDING};
+use crate::domain::tags::Tags;
+use crate::observed::{STAGE_CURRENT, STAGE_PENDING, Secret};
+use crate::step::effect::Made;
 use crate::step::group::AuthRequest;
 use crate::step::{AuthChange, NewSecret, SnapshotSource, StagedSecret, Step, TagTarget};
 use crate::telemetry::metrics::{Phase, timed};
 
 /// Applies one step. `request` identifies the request, for calls that AWS recognises when repeated.
-pub async fn act(aws: &Aws, step: &Step, request: &str) -> Result<(), Fault> {
+/// Returns what AWS answered that is not in the step.
+pub async fn act(aws: &Aws, step: &Step, request: &str) -> Result<Made, Fault> {
     timed(Phase::Act, call(aws, step, request)).await
 }
 
-async fn call(aws: &Aws, step: &Step, request: &str) -> Result<(), Fault> {
-    match step {
+async fn call(aws: &Aws, step: &Step, request: &str) -> Result<Made, Fault> {
+    let changed = match step {
         Step::CreateSubnetGroup { name, description, subnet_ids, tags } => {
-            aws.create_subnet_group(name, description, subnet_ids, tags).await
+            let group = aws.create_subnet_group(name, description, subnet_ids, tags).await?;
+            return Ok(Made::SubnetGroup(Box::new(group)));
         }
+        Step::CreateSecurityGroup { name, description, vpc_id, tags } => {
+            return aws.create_security_group(name, description, vpc_id, tags).await.map(Made::Id);
+        }
+        Step::CreateParameterGroup { name, family, description, tags } => {
+            return aws.create_parameter_group(name, family, description, tags).await.map(Made::Id);
+        }
+        Step::CreateSecret(secret) => return create_secret(aws, secret, request).await,
         Step::ModifySubnetGroup { name, subnet_ids } => aws.modify_subnet_group(name, subnet_ids).await,
         Step::DeleteSubnetGroup { name } => aws.delete_subnet_group(name).await,
-        Step::CreateSecurityGroup { name, description, vpc_id, tags } => {
-            aws.create_security_group(name, description, vpc_id, tags).await
-        }
         Step::AuthorizeIngress { security_group, rules, owners } => {
             aws.authorize_ingress(security_group, rules, owners).await
         }
@@ -30,13 +39,9 @@ async fn call(aws: &Aws, step: &Step, request: &str) -> Result<(), Fault> {
             aws.revoke_ingress(security_group, rules, owners).await
         }
         Step::DeleteSecurityGroup { id } => aws.delete_security_group(id).await,
-        Step::CreateParameterGroup { name, family, description, tags } => {
-            aws.create_parameter_group(name, family, description, tags).await
-        }
         Step::ModifyParameters { name, values } => aws.modify_parameters(name, values).await,
         Step::ResetParameters { name, values } => aws.reset_parameters(name, values).await,
         Step::DeleteParameterGroup { name } => aws.delete_parameter_group(name).await,
-        Step::CreateSecret(secret) => create_secret(aws, secret, request).await,
         Step::RestoreSecret { arn } => aws.restore_secret(arn).await,
         Step::PutSecret { arn, content } => {
             let version = version(&[request, &content.host, &content.reader_host, &content.port.to_string()]);
@@ -63,12 +68,7 @@ async fn call(aws: &Aws, step: &Step, request: &str) -> Result<(), Fault> {
             aws.create_snapshot_of_group(name, id, tags).await
         }
         Step::DeleteSnapshot { name } => aws.delete_snapshot(name).await,
-        Step::PutAlarms { node: _, alarms, tags } => {
-            for alarm in alarms {
-                aws.put_alarm(alarm, tags).await?;
-            }
-            Ok(())
-        }
+        Step::PutAlarms { node: _, alarms, tags } => put_alarms(aws, alarms, tags).await,
         Step::DeleteAlarms { names } => aws.delete_alarms(names).await,
         Step::Tag { target: TagTarget::ElastiCache(arn), tags } => aws.tag_cache(arn, tags).await,
         Step::Tag { target: TagTarget::SecurityGroup(id), tags } => aws.tag_security_group(id, tags).await,
@@ -76,7 +76,15 @@ async fn call(aws: &Aws, step: &Step, request: &str) -> Result<(), Fault> {
         Step::Untag { target: TagTarget::ElastiCache(arn), keys } => aws.untag_cache(arn, keys).await,
         Step::Untag { target: TagTarget::SecurityGroup(id), keys } => aws.untag_security_group(id, keys).await,
         Step::Untag { target: TagTarget::Secret(arn), keys } => aws.untag_secret(arn, keys).await,
+    };
+    changed.map(|()| Made::Nothing)
+}
+
+async fn put_alarms(aws: &Aws, alarms: &[Alarm], tags: &Tags) -> Result<(), Fault> {
+    for alarm in alarms {
+        aws.put_alarm(alarm, tags).await?;
     }
+    Ok(())
 }
 
 fn auth_request(change: &AuthChange) -> AuthRequest<'_> {
@@ -94,7 +102,7 @@ fn auth_request(change: &AuthChange) -> AuthRequest<'_> {
 
 /// A generated token is drawn by Secrets Manager just before it is stored. Should the call be repeated with another
 /// token, Secrets Manager refuses the second one, and the next observation finds the first.
-async fn create_secret(aws: &Aws, secret: &NewSecret, request: &str) -> Result<(), Fault> {
+async fn create_secret(aws: &Aws, secret: &NewSecret, request: &str) -> Result<Made, Fault> {
     let NewSecret {
         name,
         description,
@@ -122,9 +130,23 @@ async fn create_secret(aws: &Aws, secret: &NewSecret, request: &str) -> Result<(
             }
             aws.tag_secret(arn, tags).await?;
             content.others = aws.other_keys(arn).await?;
-            aws.put_secret(arn, &content, &version).await
+            aws.put_secret(arn, &content, &version).await?;
+            Ok(Made::Nothing)
         }
-        None => aws.create_secret(name, description, kms_key_id.as_deref(), &content, &version, tags).await,
+        None => {
+            let arn = aws.create_secret(name, description, kms_key_id.as_deref(), &content, &version, tags).await?;
+            let (name, description) = (name.clone(), description.clone());
+            Ok(Made::Secret(Box::new(Secret {
+                arn,
+                name,
+                description,
+                tags: tags.clone(),
+                kms_key_id: kms_key_id.clone(),
+                stages: [(STAGE_CURRENT.to_owned(), version)].into(),
+                content: Some(content),
+                ..Secret::default()
+            })))
+        }
     }
 }
 

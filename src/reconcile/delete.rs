@@ -9,6 +9,7 @@ use crate::desired::{Removal, Succession, derived_id};
 use crate::domain::names;
 use crate::domain::tags::Owner;
 use crate::error::Error;
+use crate::observed::Observed;
 use crate::plan::{self, Plan};
 use crate::properties::Parsed;
 
@@ -45,12 +46,17 @@ impl Run<'_> {
     /// where no security group was seen: it shows latest and stands in every complete set.
     pub(super) async fn remove_all(&mut self, removal: &Removal) -> Result<(), Error> {
         self.fence.removes(&removal.names.subnet_group());
+        let observed = self.observe(Target::from(removal)).await?;
+        Box::pin(self.remove(removal, observed)).await
+    }
+
+    /// Removes everything of ours, from this observation on.
+    async fn remove(&mut self, removal: &Removal, mut observed: Observed) -> Result<(), Error> {
         let group = removal.names.replication_group.clone();
         let mut removal = removal.clone();
         let (mut seen, mut confirmed) = (false, false);
         let mut is_named = false;
         loop {
-            let mut observed = self.observe(Target::from(&removal)).await?;
             if !is_named && let Some(numbered) = self.numbered_secret(&removal, &observed).await? {
                 removal = removal.with_secret(&numbered);
                 observed = self.observe(Target::from(&removal)).await?;
@@ -69,15 +75,19 @@ impl Run<'_> {
                         let stays = secret.kept_for_replicas();
                         warn!(stays, "a secret is left behind");
                     }
-                    let pause = self.waiter.pause(POLLS_TO_SHOW, "AWS to show what was made last", "");
                     // Without time for another observation, what was seen has to do.
-                    if !seen && pause.await.is_err() {
+                    let what = "AWS to show what was made last";
+                    if !seen && self.waiter.pause(POLLS_TO_SHOW, what, "").await.is_err() {
                         return Ok(());
                     }
                     confirmed = true;
                     self.parameter_groups.remove(&group);
+                    observed = self.observe(Target::from(&removal)).await?;
                 }
-                plan => self.execute(plan, &group, &observed).await?,
+                plan => {
+                    let outcome = self.execute(plan, &group, &observed).await?;
+                    observed = Box::pin(self.proceed(Target::from(&removal), observed, outcome, true)).await?;
+                }
             }
         }
     }
@@ -100,7 +110,7 @@ impl Run<'_> {
     async fn delete_generation(&mut self, removal: &Removal, parsed: &Parsed) -> Result<(), Error> {
         let id = &removal.names.replication_group;
         self.fence.removes(&removal.names.subnet_group());
-        let observed = self.observe(Target::from(removal)).await?;
+        let mut observed = self.observe(Target::from(removal)).await?;
         let ours = observed.subnet_group.as_ref().is_some_and(|group| removal.owner.owns(&group.tags));
         if let Some(begun) = observed.succession_tag().and_then(Succession::parse).filter(|_| ours) {
             let next = Removal::new(parsed, &removal.owner, &begun.to, self.fence.request().as_str());
@@ -110,7 +120,8 @@ impl Run<'_> {
                 info!(next = begun.to, "replaced for good");
                 self.finish(Target::from(&next), plan::has_replaced).await?;
             }
+            observed = self.observe(Target::from(removal)).await?;
         }
-        Box::pin(self.remove_all(removal)).await
+        Box::pin(self.remove(removal, observed)).await
     }
 }

@@ -93,8 +93,9 @@ impl Run<'_> {
         let name = names.subnet_group();
         let mut tags = None;
         for poll in 0..=POLLS_TO_SHOW {
-            if let Some(group) = self.waiter.persist(|| self.aws.subnet_group(&name)).await? {
-                tags = self.waiter.persist(|| self.aws.cache_tags(&group.arn)).await?;
+            match self.waiter.persist(|| self.aws.subnet_group(&name)).await? {
+                Some(group) => tags = self.waiter.persist(|| self.aws.cache_tags(&group.arn)).await?,
+                None => self.waiter.found().no_subnet_group(&name),
             }
             if is_new || tags.is_some() || poll == POLLS_TO_SHOW {
                 break;
@@ -108,7 +109,11 @@ impl Run<'_> {
     async fn seen_secret(&self, name: &str) -> Result<Option<Secret>, Error> {
         match self.waiter.answered(|| self.aws.secret(name), Rights::MayCome).await? {
             Err(fault) if fault.class == Class::Denied => Ok(None),
-            found => found.map_err(Error::from),
+            Ok(secret) => {
+                self.waiter.found().secret(name, secret.clone());
+                Ok(secret)
+            }
+            Err(fault) => Err(fault.into()),
         }
     }
 

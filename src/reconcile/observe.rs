@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use tracing::{info, warn};
 
 use super::optional::optional;
-use super::wait::{Rights, Waiter, polling};
+use super::wait::{Rights, Waiter, retries};
 use crate::auth::token_state::{InForce, Progress};
 use crate::aws::{Aws, Class, Fault};
 use crate::cost::{NodeKind, Price};
@@ -40,6 +40,8 @@ pub struct Target<'a> {
     pub owner: &'a Owner,
     /// VPC in which the name of the security group is taken; any when `None`.
     pub vpc_id: Option<&'a str>,
+    /// Whether the members of the group are needed.
+    pub members: bool,
     /// Whether the secret's content is needed.
     pub secret_content: bool,
     /// Parameter groups under its names that may exist, if that is known; they are searched for when it is not.
@@ -90,6 +92,7 @@ impl<'a> From<&'a Desired> for Target<'a> {
             former_secret_name: None,
             owner: &desired.owner,
             vpc_id: Some(&desired.vpc_id),
+            members: true,
             secret_content: true,
             parameter_groups: None,
             transfer_snapshot: desired.transfer_snapshot.as_deref(),
@@ -128,6 +131,7 @@ impl<'a> From<&'a Removal> for Target<'a> {
             former_secret_name: None,
             owner: &removal.owner,
             vpc_id: None,
+            members: false,
             secret_content: false,
             parameter_groups: None,
             transfer_snapshot: None,
@@ -165,13 +169,18 @@ async fn everything(waiter: &Waiter<'_>, target: Target<'_>) -> Result<Observed,
         )
     };
     let ((group, members), subnet_group, security_groups, parameter_groups, secrets) = tokio::try_join!(
-        group(waiter, &names.replication_group),
+        group(waiter, target),
         subnet_group(waiter, target),
         waiter.persist(|| aws.security_groups_named(&security_group)),
         parameter_groups(waiter, target),
         polls,
     )?;
     let (secret, former_secret, transfer_snapshot) = secrets;
+    // Its tags come last: what was seen before them was seen while this request was the newest, if they say that it is.
+    let subnet_group = match subnet_group {
+        Some(group) => tagged(waiter, group).await?,
+        None => None,
+    };
     let home = subnet_group.as_ref().map(|group| group.vpc_id.as_str()).or(target.vpc_id);
     let security_group = choose(security_groups, target, home, waiter.account.as_deref());
     let mut observed = Observed {
@@ -195,16 +204,68 @@ async fn everything(waiter: &Waiter<'_>, target: Target<'_>) -> Result<Observed,
         required_version: None,
     };
     alarms(waiter, target, &mut observed).await?;
-    observed.secret = match secret {
-        Ok(secret) => secret,
-        Err(fault) if is_missed(target, &observed) => return Err(out_of_reach(target.secret_name, fault)),
-        Err(fault) => missing(&fault),
-    };
-    let progress = observed.subnet_group.as_ref().and_then(|group| Progress::read(&group.tags));
-    if let (Some(secret), Some(progress)) = (&mut observed.secret, progress) {
-        incoming(waiter, target, secret, &progress).await?;
-    }
+    observed.secret = seen(target, &observed, secret)?;
+    incoming_of(waiter, target, &mut observed).await?;
     Ok(observed)
+}
+
+/// What is there after AWS has worked on the group, told by the observation before it and by the group as it was polled
+/// last. What only this function changes is as it was; asked for is what AWS changes, what others may have changed
+/// meanwhile, and whether this request still is the newest. `None` when that is not enough to tell.
+pub(super) async fn renewed(
+    waiter: &Waiter<'_>,
+    target: Target<'_>,
+    before: Observed,
+    polled: Option<Group>,
+    secret_is_new: bool,
+) -> Result<Option<Observed>, Error> {
+    let (Some(subnet_group), stood) = (before.subnet_group.clone(), before.group.as_ref()) else { return Ok(None) };
+    let group = match polled {
+        Some(group) => Some(group),
+        None => waiter.persist(|| waiter.aws.group(&target.names.replication_group)).await?,
+    };
+    let tags = stood.and_then(|stood| stood.tags.clone());
+    if group.is_some() && tags.is_none() {
+        return Ok(None);
+    }
+    let members = async {
+        match &group {
+            Some(group) => members_of(waiter, target, group).await,
+            None => Ok(BTreeMap::new()),
+        }
+    };
+    let asks = target.secret_content && before.secret.is_some() && !secret_is_new;
+    let stored = async { if asks { secret(waiter, target, target.secret_name).await.map(Some) } else { Ok(None) } };
+    let snapshot = transfer_snapshot(waiter, target.transfer_snapshot);
+    let (members, stored, transfer_snapshot) =
+        timed(Phase::Observe, Box::pin(async { tokio::try_join!(members, stored, snapshot) })).await?;
+    let Some(subnet_group) = tagged(waiter, subnet_group).await? else { return Ok(None) };
+    let group = group.map(|group| Group { tags, ..group });
+    let mut observed = Observed { group, members, subnet_group: Some(subnet_group), transfer_snapshot, ..before };
+    alarms(waiter, target, &mut observed).await?;
+    if let Some(stored) = stored {
+        observed.secret = seen(target, &observed, stored)?;
+    }
+    incoming_of(waiter, target, &mut observed).await?;
+    Ok(Some(observed))
+}
+
+/// The secret, or that it matters that it cannot be seen.
+fn seen(target: Target<'_>, others: &Observed, secret: Result<Option<Secret>, Fault>) -> Result<Option<Secret>, Error> {
+    match secret {
+        Ok(secret) => Ok(secret),
+        Err(fault) if is_missed(target, others) => Err(out_of_reach(target.secret_name, fault)),
+        Err(fault) => Ok(missing(&fault)),
+    }
+}
+
+/// Reads the version that a change of the token under way brings in, if there is one.
+async fn incoming_of(waiter: &Waiter<'_>, target: Target<'_>, observed: &mut Observed) -> Result<(), Error> {
+    let progress = observed.subnet_group.as_ref().and_then(|group| Progress::read(&group.tags));
+    match (&mut observed.secret, progress) {
+        (Some(secret), Some(progress)) => incoming(waiter, target, secret, &progress).await,
+        _ => Ok(()),
+    }
 }
 
 /// Longest that alarms may be looked for: no request fails for them.
@@ -296,13 +357,19 @@ async fn whole(waiter: &Waiter<'_>, group: ParameterGroup) -> Result<Option<Para
     Ok(values.zip(tags).map(|(values, tags)| ParameterGroup { values, tags, ..group }))
 }
 
+/// The subnet group, without its tags.
+async fn subnet_group(waiter: &Waiter<'_>, target: Target<'_>) -> Result<Option<SubnetGroup>, Error> {
+    let name = target.names.subnet_group();
+    if waiter.found().takes_missing_subnet_group(&name) {
+        return Ok(None);
+    }
+    waiter.persist(|| waiter.aws.subnet_group(&name)).await
+}
+
 /// The subnet group with its tags. One that has gone between the two calls is not there; without its tags it would look
 /// like somebody else's.
-async fn subnet_group(waiter: &Waiter<'_>, target: Target<'_>) -> Result<Option<SubnetGroup>, Error> {
-    let aws = waiter.aws;
-    let name = target.names.subnet_group();
-    let Some(group) = waiter.persist(|| aws.subnet_group(&name)).await? else { return Ok(None) };
-    let tags = waiter.persist(|| aws.cache_tags(&group.arn)).await?;
+pub(super) async fn tagged(waiter: &Waiter<'_>, group: SubnetGroup) -> Result<Option<SubnetGroup>, Error> {
+    let tags = waiter.persist(|| waiter.aws.cache_tags(&group.arn)).await?;
     Ok(tags.map(|tags| SubnetGroup { tags, ..group }))
 }
 
@@ -321,18 +388,20 @@ fn choose(
     own.pop().or_else(|| others.into_iter().find(|group| Some(group.vpc_id.as_str()) == target.vpc_id))
 }
 
-async fn group(waiter: &Waiter<'_>, id: &str) -> Result<(Option<Group>, BTreeMap<String, Member>), Error> {
+async fn group(waiter: &Waiter<'_>, target: Target<'_>) -> Result<(Option<Group>, BTreeMap<String, Member>), Error> {
     let aws = waiter.aws;
-    let Some(mut group) = waiter.persist(|| aws.group(id)).await? else { return Ok((None, BTreeMap::new())) };
-    // Members of a busy group change under our eyes, and nothing is decided by them before it is available.
-    let member_ids: Vec<String> = match group.status {
-        Status::Available => group.member_ids.iter().cloned().collect(),
-        _ => Vec::new(),
-    };
+    let id = &target.names.replication_group;
+    let Some(group) = waiter.persist(|| aws.group(id)).await? else { return Ok((None, BTreeMap::new())) };
     let (tags, members) =
-        tokio::try_join!(waiter.persist(|| aws.cache_tags(&group.arn)), members(waiter, &member_ids),)?;
-    group.tags = tags;
-    Ok((Some(group), members))
+        tokio::try_join!(waiter.persist(|| aws.cache_tags(&group.arn)), members_of(waiter, target, &group))?;
+    Ok((Some(Group { tags, ..group }), members))
+}
+
+/// Members of a busy group change under our eyes, and nothing is decided by them before it is available.
+async fn members_of(waiter: &Waiter<'_>, target: Target<'_>, group: &Group) -> Result<BTreeMap<String, Member>, Error> {
+    let wanted = target.members && group.status == Status::Available;
+    let ids: Vec<String> = group.member_ids.iter().filter(|_| wanted).cloned().collect();
+    members(waiter, &ids).await
 }
 
 /// Members that are cheaper to ask for one by one than to find in the list of all of the account.
@@ -352,10 +421,12 @@ async fn members(waiter: &Waiter<'_>, ids: &[String]) -> Result<BTreeMap<String,
 async fn secret(waiter: &Waiter<'_>, target: Target<'_>, name: &str) -> Result<Result<Option<Secret>, Fault>, Error> {
     let aws = waiter.aws;
     let poll = || aws.secret(name);
-    let found = match target.hidden_secret {
+    let before = waiter.found().take_secret(name);
+    let found = match (before, target.hidden_secret) {
+        (Some(secret), _) => Ok(secret),
         // None is missed, so a right that is not there is none that will come.
-        HiddenSecret::Absent => waiter.answered(poll, Rights::AsTheyAre).await?,
-        HiddenSecret::Fails | HiddenSecret::AbsentIfAlone => waiter.answered(poll, Rights::MayCome).await?,
+        (None, HiddenSecret::Absent) => waiter.answered(poll, Rights::AsTheyAre).await?,
+        (None, HiddenSecret::Fails | HiddenSecret::AbsentIfAlone) => waiter.answered(poll, Rights::MayCome).await?,
     };
     let mut secret = match found {
         Ok(Some(secret)) => secret,
@@ -527,7 +598,7 @@ where
     loop {
         match poll().await {
             Err(fault) if fault.passes() && tries < CHECKS && began.elapsed() < CHECK_PATIENCE => {
-                tokio::time::sleep(polling(CHECK_PATIENCE).pause(tries, fastrand::f64())).await;
+                tokio::time::sleep(retries(CHECK_PATIENCE).pause(tries, fastrand::f64())).await;
                 tries += 1;
             }
             result => return result,

@@ -200,7 +200,7 @@ impl Run<'_> {
                     Plan::Done => break,
                     // A duplicate delivery may have made the group by now, and removed the snapshot that it came from.
                     Plan::Act(_) if self.observe(Target::from(&desired)).await?.group.is_some() => break,
-                    plan => self.execute(plan, update.physical_id, &old).await?,
+                    plan => drop(self.execute(plan, update.physical_id, &old).await?),
                 }
             }
         }

@@ -16,14 +16,16 @@ use super::faults::Reaction;
 use super::fence::requests::{Fence, RequestKey};
 use super::observe::{self, AlarmsOf, HiddenSecret, Target};
 use super::optional::optional;
-use super::wait::{Deadline, POLLS_TO_SHOW, Waiter, Watch};
+use super::wait::{Deadline, POLLS_TO_SHOW, Waiter, Watch, Work};
 use crate::aws::{Aws, Class, Fault};
 use crate::continuation::Memory;
 use crate::desired::{Desired, References};
 use crate::domain::problem::Problem;
 use crate::error::Error;
-use crate::observed::{Account, Observed, Status};
+use crate::observed::{Account, Group, Observed, Status};
 use crate::plan::{self, Awaited, Plan, Transition};
+use crate::step::duration::Minutes;
+use crate::step::effect::{self, Effect, Made};
 use crate::step::{AuthChange, Step};
 
 /// Tries of a throttled step before everything is looked at again.
@@ -78,6 +80,12 @@ pub struct Run<'a> {
     pub(super) alarm_trouble: Option<String>,
     /// Since when steps about alarms have been tried in vain.
     alarms_fail_since: Option<Instant>,
+    /// When the fence was read last.
+    pub(super) fenced_at: Option<Instant>,
+    /// Whether this request made a security group that no other call has shown to be known yet.
+    unproven: bool,
+    /// Whether this request made the secret: until it is answered nobody else knows of it.
+    made_secret: bool,
 }
 
 /// What is remembered of a step that was taken.
@@ -95,6 +103,20 @@ impl Applied {
     fn of(step: &Step) -> Applied {
         Applied { changes_group: step.changes_group(), ..Applied::default() }
     }
+}
+
+/// How long nothing needs to be asked about the fence after it was read.
+const FENCE_HOLDS: Duration = Duration::from_secs(5);
+
+/// What carrying out a plan came to.
+#[derive(Debug)]
+pub(super) enum Outcome {
+    /// AWS accepted all of these steps.
+    Taken(Vec<(Step, Made)>),
+    /// What was waited for has happened; the group as it was polled last.
+    Waited(Option<Group>),
+    /// Only an observation tells.
+    Unclear,
 }
 
 /// What the steps of one round came to, beyond those that succeeded.
@@ -146,6 +168,9 @@ impl<'a> Run<'a> {
             taken_snapshots: BTreeSet::new(),
             alarm_trouble: None,
             alarms_fail_since: None,
+            fenced_at: None,
+            unproven: false,
+            made_secret: false,
         }
     }
 
@@ -175,6 +200,7 @@ impl<'a> Run<'a> {
         self.asked_logs.clone_from(&memory.asked_logs);
         self.rolls_back = memory.rolls_back;
         self.required_version.clone_from(&memory.required_version);
+        self.waiter.resume(memory);
         self
     }
 
@@ -194,6 +220,7 @@ impl<'a> Run<'a> {
             asked_logs: self.asked_logs.clone(),
             rolls_back: self.rolls_back,
             required_version: self.required_version.clone(),
+            ..self.waiter.memory()
         }
     }
 
@@ -230,45 +257,79 @@ impl<'a> Run<'a> {
                 }
                 return Ok(Converged { observed, warnings });
             }
-            let steps = match &plan {
-                Plan::Act(steps) => self.fresh(steps),
-                Plan::Wait(_) | Plan::Done | Plan::Refuse(_) | Plan::CreateFailed | Plan::NotAchieved { .. } => {
-                    Vec::new()
-                }
-            };
-            self.execute(plan, &group, &observed).await?;
-            if !self.shows_already(&steps, &mut observed) {
-                // What failed in the same round is not left until then.
-                let all = steps.iter().all(|step| self.has_applied(step));
-                if all && steps.iter().any(|step| matches!(step, Step::CreateGroup(_))) {
-                    self.execute(Plan::Wait(Awaited::GroupMade), &group, &observed).await?;
-                }
-                observed = self.observe(Target::from(transition)).await?;
-            }
+            let outcome = self.execute(plan, &group, &observed).await?;
+            let pending_counts = transition.desired.apply_immediately;
+            let proceed = self.proceed(Target::from(transition), observed, outcome, pending_counts);
+            observed = Box::pin(proceed).await?;
             plan = plan::next_steps(transition, &observed, account);
         }
     }
 
-    /// The steps that this request has not applied yet.
-    fn fresh(&self, steps: &[Step]) -> Vec<Step> {
-        steps.iter().filter(|step| !self.has_applied(step)).cloned().collect()
-    }
-
-    fn has_applied(&self, step: &Step) -> bool {
-        self.applied.contains_key(&step.to_string())
-    }
-
-    /// Whether these steps were all just taken and their whole effect is known, so that it can be added to the last observation
-    /// and none is needed.
-    fn shows_already(&self, steps: &[Step], observed: &mut Observed) -> bool {
-        let through =
-            !steps.is_empty() && steps.iter().all(|step| self.has_applied(step) && step.shows_at_once(observed));
-        if through {
-            for step in steps {
-                step.show(observed);
+    /// What is there after a plan was carried out, told by what was seen before, by what AWS answered and by the last poll, as
+    /// far as these tell it. What does not is asked for. `pending_counts` says that changes which are left for the
+    /// maintenance window hold a wait up.
+    pub(super) async fn proceed(
+        &mut self,
+        target: Target<'_>,
+        before: Observed,
+        outcome: Outcome,
+        pending_counts: bool,
+    ) -> Result<Observed, Error> {
+        let mut known = before;
+        let polled = match outcome {
+            Outcome::Unclear => return Box::pin(self.observe(target)).await,
+            Outcome::Waited(polled) => polled,
+            Outcome::Taken(steps) => {
+                let mut effects = BTreeSet::new();
+                for (step, made) in &steps {
+                    effects.insert(effect::show(step, made, &mut known));
+                    self.made_secret |= matches!(made, Made::Secret(_)) && self.updates.is_none();
+                    match step {
+                        Step::CreateSecurityGroup { .. } => self.unproven = true,
+                        Step::AuthorizeIngress { .. } => self.unproven = false,
+                        _ => {}
+                    }
+                }
+                if effects.contains(&Effect::Elsewhere) {
+                    return Box::pin(self.observe(target)).await;
+                }
+                if effects.contains(&Effect::Works) {
+                    let awaited = awaited(&steps, pending_counts);
+                    let group = &target.names.replication_group;
+                    match Box::pin(self.execute(Plan::Wait(awaited), group, &known)).await? {
+                        Outcome::Waited(polled) => polled,
+                        Outcome::Taken(_) | Outcome::Unclear => None,
+                    }
+                } else if effects.contains(&Effect::InSecret) {
+                    known.group.clone()
+                } else {
+                    self.watch(target, &known);
+                    let known = self.remembered(known);
+                    return Box::pin(self.still_newest(target, known)).await;
+                }
             }
+        };
+        let renewed = observe::renewed(&self.waiter, self.known(target), known, polled, self.made_secret);
+        match Box::pin(renewed).await? {
+            Some(observed) => {
+                self.knows(target, &observed);
+                let observed = self.remembered(observed);
+                Box::pin(self.fenced(target, observed)).await
+            }
+            None => Box::pin(self.observe(target)).await,
         }
-        through
+    }
+
+    /// What is known, if this request is still the newest: a moment after the fence was read it is.
+    async fn still_newest(&mut self, target: Target<'_>, known: Observed) -> Result<Observed, Error> {
+        if self.fenced_at.is_some_and(|at| at.elapsed() <= FENCE_HOLDS) {
+            return Ok(known);
+        }
+        let Some(group) = known.subnet_group.clone() else { return Ok(known) };
+        match observe::tagged(&self.waiter, group).await? {
+            Some(group) => self.fenced(target, Observed { subnet_group: Some(group), ..known }).await,
+            None => self.observe(target).await,
+        }
     }
 
     /// What of a desired state only the account tells: the cluster mode that a parameter group decides, and the name of the secret.
@@ -345,9 +406,9 @@ impl<'a> Run<'a> {
         }
     }
 
-    pub(super) async fn execute(&mut self, plan: Plan, group: &str, observed: &Observed) -> Result<(), Error> {
+    pub(super) async fn execute(&mut self, plan: Plan, group: &str, observed: &Observed) -> Result<Outcome, Error> {
         match plan {
-            Plan::Done => Ok(()),
+            Plan::Done => Ok(Outcome::Unclear),
             Plan::Refuse(problems) => Err(Error::Refused(problems)),
             Plan::NotAchieved { step, reasons } => Err(Error::NotAchieved { step, events: reasons }),
             Plan::CreateFailed => {
@@ -356,18 +417,26 @@ impl<'a> Run<'a> {
             Plan::Wait(awaited) => {
                 info!(group, "waiting for {awaited}");
                 let watch = Watch { fenced_groups: &self.fenced_groups, fence: &self.fence };
-                self.waiter.until(&awaited, group, watch).await
+                self.waiter.until(&awaited, group, watch).await.map(Outcome::Waited)
             }
             Plan::Act(steps) => self.apply(steps, observed).await,
         }
     }
 
     /// Applies the steps of one round that have not been applied yet.
-    async fn apply(&mut self, steps: Vec<Step>, observed: &Observed) -> Result<(), Error> {
+    async fn apply(&mut self, steps: Vec<Step>, observed: &Observed) -> Result<Outcome, Error> {
         let (repeated, mut fresh): (Vec<Step>, Vec<Step>) =
             steps.into_iter().partition(|step| self.applied.contains_key(&step.to_string()));
         if fresh.is_empty() {
-            return self.await_effect(&repeated, observed).await;
+            self.await_effect(&repeated, observed).await?;
+            return Ok(Outcome::Unclear);
+        }
+        // ElastiCache refuses a security group that it does not see yet. One that takes rules, or that EC2 lists, is there.
+        if self.unproven {
+            fresh.retain(|step| !matches!(step, Step::CreateGroup(_)));
+            if fresh.is_empty() {
+                return Ok(Outcome::Unclear);
+            }
         }
         // An event that comes when nobody waits any more, a repeated one most likely, must not begin anything.
         if Instant::now() >= self.waiter.deadline.answer_by && fresh.iter().any(Step::creates) {
@@ -380,38 +449,45 @@ impl<'a> Run<'a> {
         }
         let results = join_all(fresh.iter().map(|step| self.apply_step(step))).await;
         let mut round = Round::default();
+        let mut taken = Vec::new();
         for (step, result) in fresh.iter().zip(results) {
-            self.conclude(step, result, &mut round);
+            let made = self.conclude(step, result, &mut round);
+            taken.extend(made.map(|made| (step.clone(), made)));
         }
         if !round.fatal.is_empty() {
             return Err(Error::Calls(round.fatal));
         }
+        let works = taken.iter().map(|(step, _)| step).filter(|step| step.keeps_aws_busy()).map(Minutes::of);
+        if let Some(minutes) = works.reduce(Minutes::side_by_side) {
+            self.waiter.expect(minutes);
+        }
         self.misses = if round.missed { self.misses + 1 } else { 0 };
         if let Some(fault) = round.passing {
-            return match self.retry_pause(&fault).await {
-                Err(Error::TimedOut { .. }) if fresh.iter().all(Step::is_about_alarms) => {
-                    self.leave_alarms(&fault);
-                    Ok(())
-                }
-                paused => paused,
-            };
+            match self.retry_pause(&fault).await {
+                Err(Error::TimedOut { .. }) if fresh.iter().all(Step::is_about_alarms) => self.leave_alarms(&fault),
+                paused => paused?,
+            }
+            return Ok(Outcome::Unclear);
         }
         self.retries = 0;
-        Ok(())
+        let all = repeated.is_empty() && taken.len() == fresh.len();
+        Ok(if all { Outcome::Taken(taken) } else { Outcome::Unclear })
     }
 
-    /// Takes down what the result of a step means for the round and for the rest of the request.
-    fn conclude(&mut self, step: &Step, result: Result<(), Fault>, round: &mut Round) {
+    /// Takes down what the result of a step means for the round and for the rest of the request. Returns what AWS answered, if
+    /// it accepted the step.
+    fn conclude(&mut self, step: &Step, result: Result<Made, Fault>, round: &mut Round) -> Option<Made> {
         if let Some(name) = step.asks_for_parameter_group() {
             self.asked_parameter_group = Some(name.to_owned());
         }
         self.asked_logs.extend(step.asks_for_logs());
         let fault = match result {
-            Ok(()) => {
+            Ok(made) => {
                 self.fence.applied(step);
                 self.done.push(step.to_string());
                 self.alarms_fail_since.take_if(|_| step.is_about_alarms());
-                return self.remember(step, Applied::of(step));
+                self.remember(step, Applied::of(step));
+                return Some(made);
             }
             Err(fault) => fault,
         };
@@ -444,6 +520,7 @@ impl<'a> Run<'a> {
                 round.fatal.push(fault);
             }
         }
+        None
     }
 
     /// Whether a step that a request can do without has been tried for long enough.
@@ -487,8 +564,10 @@ impl<'a> Run<'a> {
 
     /// Applies a step. One that is throttled is asked for again alone: nothing has changed by it, and a whole observation for
     /// every try would cost more calls than AWS gives.
-    async fn apply_step(&self, step: &Step) -> Result<(), Fault> {
-        for tries in 0.. {
+    async fn apply_step(&self, step: &Step) -> Result<Made, Fault> {
+        let mut tries = 0;
+        let mut work = Work::of(Minutes::default());
+        loop {
             match Box::pin(act(self.aws, step, self.fence.request().as_str())).await {
                 Err(fault) if fault.class == Class::Throttled && tries < TRIES_WITHOUT_OBSERVING => {
                     info!(step = %step, %fault, "throttled");
@@ -497,16 +576,37 @@ impl<'a> Run<'a> {
                     if self.waiter.pause(tries, fault.action, "").await.is_err() {
                         return Err(fault);
                     }
+                    tries += 1;
+                }
+                Err(fault) if work.is_worth_a_poll() => {
+                    let Some((id, new)) = self.needs_time(step, &fault) else { return Err(fault) };
+                    let what = format!("{} to be possible", fault.action);
+                    match self.waiter.is_listed(id, new, &mut work, &what).await {
+                        Ok(true) => {}
+                        Ok(false) if !new => return Ok(Made::Nothing),
+                        Ok(false) | Err(_) => return Err(fault),
+                    }
                 }
                 result => return result,
             }
         }
-        Ok(())
+    }
+
+    /// The security group that the step is about, and whether it is new, where only time is missing: EC2 does not know a new
+    /// group everywhere at once, and network interfaces hold an old one for a minute or two after their cache is gone.
+    fn needs_time<'s>(&self, step: &'s Step, fault: &Fault) -> Option<(&'s str, bool)> {
+        match step {
+            Step::AuthorizeIngress { security_group, .. } => {
+                (fault.class == Class::Missing && self.unproven).then_some((security_group, true))
+            }
+            Step::DeleteSecurityGroup { id } => (fault.class == Class::Busy).then_some((id, false)),
+            _ => None,
+        }
     }
 
     /// Steps that succeeded and are planned again: AWS shows their effect late, or did not do what it accepted.
     async fn await_effect(&mut self, repeated: &[Step], observed: &Observed) -> Result<(), Error> {
-        let patience = self.waiter.poll_interval * POLLS_TO_SHOW;
+        let patience = self.waiter.time_to_show();
         for step in repeated {
             let text = step.to_string();
             let applied = self.applied.entry(text.clone()).or_default();
@@ -532,13 +632,19 @@ impl<'a> Run<'a> {
     /// What is there, and what the properties point at.
     pub(super) async fn observe_all(&mut self, transition: Transition<'_>) -> Result<(Observed, Account), Error> {
         let references = references(transition);
-        let polls = async {
-            tokio::try_join!(
-                observe::observe(&self.waiter, self.known(Target::from(transition))),
-                observe::account(&self.waiter, &references),
-            )
+        let observe = observe::observe(&self.waiter, self.known(Target::from(transition)));
+        let (observed, mut account) = match transition.previous {
+            None => {
+                let both = async { tokio::try_join!(observe, observe::account(&self.waiter, &references)) };
+                Box::pin(both).await?
+            }
+            Some(previous) => {
+                let observed = Box::pin(observe).await?;
+                let asked = plan::questioned(references, &observed, &previous.references);
+                let account = Box::pin(observe::account(&self.waiter, &asked)).await?;
+                (observed, account)
+            }
         };
-        let (observed, mut account) = Box::pin(polls).await?;
         self.knows(Target::from(transition), &observed);
         let observed = self.remembered(observed);
         let observed = self.fenced(Target::from(transition), observed).await?;
@@ -581,6 +687,7 @@ impl<'a> Run<'a> {
 
     pub(super) async fn observe_unfenced(&mut self, target: Target<'_>) -> Result<Observed, Error> {
         let observed = Box::pin(observe::observe(&self.waiter, self.known(target))).await?;
+        self.unproven = false;
         self.knows(target, &observed);
         Ok(self.remembered(observed))
     }
@@ -630,6 +737,18 @@ impl<'a> Run<'a> {
     async fn retry_pause(&mut self, fault: &Fault) -> Result<(), Error> {
         self.retries += 1;
         self.waiter.pause_after(fault, self.retries, &format!("{} to be possible", fault.action)).await
+    }
+}
+
+/// What there is to wait for when AWS works on a group after these steps.
+fn awaited(steps: &[(Step, Made)], pending_counts: bool) -> Awaited {
+    let any = |is: fn(&Step) -> bool| steps.iter().any(|(step, _)| is(step));
+    if any(|step| matches!(step, Step::CreateGroup(_))) {
+        Awaited::GroupMade
+    } else if any(|step| matches!(step, Step::DeleteGroup { .. })) {
+        Awaited::GroupGone
+    } else {
+        Awaited::GroupStable { pending_counts }
     }
 }
 

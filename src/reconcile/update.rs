@@ -319,6 +319,7 @@ impl Run<'_> {
     ) -> Error {
         // Whatever else is wrong, a Removal says what stands under the id.
         let standing = Removal::new(update.earlier, update.owner, update.physical_id, self.fence.request().as_str());
-        self.refused(problems, references, Some(Target::from(&standing))).await
+        let standing = Target { members: true, ..Target::from(&standing) };
+        self.refused(problems, references, Some(standing)).await
     }
 }

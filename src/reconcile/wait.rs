@@ -2,16 +2,19 @@
 //!
 //! | Wait | Over when |
 //! | --- | --- |
-//! | group that was just asked for | as below; while it does not show, for six polls |
+//! | group that was just asked for | as below; while it does not show, for half a minute |
 //! | group to be available | status `available`, every shard `available`, members in shards = members listed, nothing pending |
 //! | member to be available | its own status; a group may say available while a new member is still being made |
 //! | group to be deletable | `available` or `create-failed` |
 //! | group to be gone | not found |
-//! | AWS to show a change | the same step is no longer planned; after six polls a change of the group is reported as not achieved, with ElastiCache's events, and anything else is done again |
+//! | AWS to show a change | the same step is no longer planned; after half a minute a change of the group is reported as not achieved, with ElastiCache's events, and anything else is done again |
 //!
-//! Waiting costs one call per poll. Polls start after half a second and grow to `POLL_INTERVAL_MS`, with a fifth of
-//! jitter. A run that is throttled polls less often, down to every sixteenth part, until its polls get through again,
-//! repeats throttled calls alone, and hands its work over earlier.
+//! Waiting costs one call per poll, and `polling.rs` says when it is worth one: seldom before AWS can be done, often about
+//! when it usually is, no more than six a minute altogether. How long AWS takes comes from the table in
+//! `step/duration.rs`, and where this request has waited for such a step before, from how long that took. `POLL_INTERVAL_MS`
+//! bounds every pause. Other pauses, before a lookup or a write is tried again, start after half a second and grow to five,
+//! with a fifth of jitter. A run that is throttled polls less often, down to every sixteenth part, until its polls get
+//! through again, repeats throttled calls alone, and hands its work over earlier.
 //!
 //! The policy of a new role, and a change of one, takes seconds to reach every service, and a call that was signed
 //! before a sandbox was frozen is not taken for one of the function's. So what is denied or not authenticated is tried
@@ -32,9 +35,12 @@ use tracing::{debug, info};
 use super::fence::requests::Fence;
 use crate::aws::{Aws, Class, Fault};
 use crate::backoff::Backoff;
+use crate::continuation::{Memory, Working};
 use crate::error::Error;
-use crate::observed::{Lookup, Status};
+use crate::observed::{Group, Lookup, Secret, Status};
 use crate::plan::Awaited;
+use crate::polling::Expected;
+use crate::step::duration::Minutes;
 use crate::telemetry::metrics::{Phase, timed};
 
 /// When a request must have been answered.
@@ -72,8 +78,20 @@ const NOT_THERE: &str = "not there";
 /// Polls within which AWS has to show a finished change.
 pub(crate) const POLLS_TO_SHOW: u32 = 6;
 
-/// The pauses between polls: short at first, because much is done in seconds, and soon the longest.
-pub(crate) fn polling(longest: Duration) -> Backoff {
+/// Longest pause before something is tried again, unless AWS asks for fewer calls.
+const LONGEST: Duration = Duration::from_secs(5);
+
+/// What it costs the wait about to observe everything, as an invocation does that takes over from another one.
+const CALLS_OF_AN_OBSERVATION: u32 = 12;
+
+/// Time that is kept for a last poll.
+const LAST_POLL: Duration = Duration::from_millis(500);
+
+/// Longest pause between two polls when AWS asks for fewer calls.
+const SLOWEST: Duration = Duration::from_secs(80);
+
+/// The pauses between tries: short at first, because much is done in seconds, and soon the longest.
+pub(crate) fn retries(longest: Duration) -> Backoff {
     Backoff { first: Duration::from_millis(500), factor: 1.5, longest, jitter: 0.2 }
 }
 
@@ -116,7 +134,7 @@ impl Refusals {
         if !matches!(fault.class, Class::Denied | Class::Unauthenticated) {
             return false;
         }
-        let mut times = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut times = lock(&self.0);
         let now = Instant::now();
         let key = (fault.action, fault.class == Class::Denied);
         let refused = times.entry(key).or_insert(Refused { first: now, last: now });
@@ -128,8 +146,9 @@ impl Refusals {
     }
 }
 
-/// Polls between two checks of the fence: about a minute at the usual pause.
-const POLLS_PER_FENCE_CHECK: u32 = 12;
+/// Time between two checks of the fence in a long wait. Nothing depends on it but how long a run goes on waiting that is no
+/// longer wanted: each observation reads the fence.
+const BETWEEN_FENCE_CHECKS: Duration = Duration::from_mins(2);
 
 /// Where a long wait checks for a newer request.
 #[derive(Clone, Copy, Debug)]
@@ -138,6 +157,60 @@ pub struct Watch<'a> {
     pub fenced_groups: &'a BTreeSet<String>,
     /// The request that waits.
     pub fence: &'a Fence<'a>,
+}
+
+/// What was found out on the way to the first observation, which need not ask for it again. Each is taken once, and only
+/// for a moment.
+#[derive(Debug, Default)]
+pub(super) struct Found {
+    secrets: BTreeMap<String, (Instant, Option<Secret>)>,
+    missing_subnet_groups: BTreeMap<String, Instant>,
+}
+
+/// For so long what was found out counts as seen by the same observation.
+const MOMENT: Duration = Duration::from_secs(2);
+
+impl Found {
+    pub(super) fn secret(&mut self, name: &str, secret: Option<Secret>) {
+        self.secrets.insert(name.to_owned(), (Instant::now(), secret));
+    }
+
+    /// The secret of that name, or that there is none.
+    pub(super) fn take_secret(&mut self, name: &str) -> Option<Option<Secret>> {
+        self.secrets.remove(name).filter(|(at, _)| at.elapsed() <= MOMENT).map(|(_, secret)| secret)
+    }
+
+    pub(super) fn no_subnet_group(&mut self, name: &str) {
+        self.missing_subnet_groups.insert(name.to_owned(), Instant::now());
+    }
+
+    /// Whether there is no subnet group of that name.
+    pub(super) fn takes_missing_subnet_group(&mut self, name: &str) -> bool {
+        self.missing_subnet_groups.remove(name).is_some_and(|at| at.elapsed() <= MOMENT)
+    }
+}
+
+/// Work of AWS that is waited for.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Work {
+    /// How long it should take.
+    minutes: Minutes,
+    /// Since when AWS works.
+    began: Instant,
+    /// Calls that were made while waiting for it.
+    pub(super) calls: u32,
+}
+
+impl Work {
+    /// Work that began just now.
+    pub(super) fn of(minutes: Minutes) -> Work {
+        Work { minutes, began: Instant::now(), calls: 0 }
+    }
+
+    /// Whether to go on asking for the same; after minutes an observation may show what is in the way.
+    pub(super) fn is_worth_a_poll(&self) -> bool {
+        self.began.elapsed() < BETWEEN_FENCE_CHECKS
+    }
 }
 
 /// Waits and polls for one request.
@@ -151,10 +224,16 @@ pub struct Waiter<'a> {
     pub poll_interval: Duration,
     /// Until when.
     pub deadline: Deadline,
+    /// What AWS was asked for last and works on.
+    work: Mutex<Option<Work>>,
+    /// How long steps took, by how long they were expected to take.
+    took: Mutex<BTreeMap<String, Duration>>,
     /// How often the longest pause is doubled, because AWS asked for fewer calls.
     slower: AtomicU32,
     /// Groups that were asked for and have appeared.
     shown: Mutex<BTreeSet<String>>,
+    /// What was found out on the way to the first observation.
+    found: Mutex<Found>,
     /// Whether AWS has asked for fewer calls.
     throttled: AtomicBool,
     /// How much sooner the work is handed on then.
@@ -165,7 +244,7 @@ pub struct Waiter<'a> {
     rights_may_come: bool,
 }
 
-/// Most doublings of the longest pause: at the usual 5 s a poll comes every 80 s then.
+/// Most doublings of the pauses: of those of 5 s each is 80 s long then.
 const MOST_SLOWER: u32 = 4;
 
 /// Largest part of an invocation that is given up when calls are few, so that many functions do not all hand on in the same
@@ -183,10 +262,13 @@ impl<'a> Waiter<'a> {
             account: None,
             poll_interval,
             deadline,
+            work: Mutex::default(),
+            took: Mutex::default(),
             slower: AtomicU32::new(0),
             throttled: AtomicBool::new(false),
             sooner,
             shown: Mutex::default(),
+            found: Mutex::default(),
             refusals: Refusals::default(),
             rights_may_come: true,
         }
@@ -198,9 +280,14 @@ impl<'a> Waiter<'a> {
         Waiter { rights_may_come: false, ..self }
     }
 
+    /// What was found out on the way to the first observation.
+    pub(super) fn found(&self) -> MutexGuard<'_, Found> {
+        lock(&self.found)
+    }
+
     /// Groups that were asked for and have appeared.
     pub(super) fn shown(&self) -> MutexGuard<'_, BTreeSet<String>> {
-        self.shown.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.shown)
     }
 
     /// Many functions may share what AWS lets an account do in a second: whoever is throttled polls less often until
@@ -223,10 +310,64 @@ impl<'a> Waiter<'a> {
         (self.rights_may_come || fault.class != Class::Denied) && self.refusals.may_pass(fault)
     }
 
-    /// Sleeps before poll number `poll`, or fails when there is no time for it.
-    pub(crate) async fn pause(&self, poll: u32, waiting_for: &str, last: &str) -> Result<(), Error> {
+    /// Goes on with what an earlier invocation waited for.
+    pub(super) fn resume(&self, memory: &Memory) {
+        *lock(&self.took) = memory.took.iter().map(|(kind, ms)| (kind.clone(), Duration::from_millis(*ms))).collect();
+        *lock(&self.work) = memory.working.as_ref().map(|working| {
+            let [least, usual, most] = working.minutes;
+            let began = self.deadline.started.checked_add(Duration::from_millis(working.began_ms));
+            let began = began.unwrap_or_else(Instant::now);
+            Work { minutes: Minutes { least, usual, most }, began, calls: working.calls.saturating_add(CALLS_OF_AN_OBSERVATION) }
+        });
+    }
+
+    /// What the next invocation must know of that.
+    pub(super) fn memory(&self) -> Memory {
+        let took = lock(&self.took).iter().map(|(kind, took)| (kind.clone(), milliseconds(*took))).collect();
+        let working = lock(&self.work).map(|work| Working {
+            minutes: [work.minutes.least, work.minutes.usual, work.minutes.most],
+            began_ms: milliseconds(work.began.saturating_duration_since(self.deadline.started)),
+            calls: work.calls,
+        });
+        Memory { took, working, ..Memory::default() }
+    }
+
+    /// AWS was asked for something that takes so long.
+    pub(super) fn expect(&self, minutes: Minutes) {
+        *lock(&self.work) = Some(Work::of(minutes));
+    }
+
+    /// Longest pause before something is tried again.
+    pub(super) fn longest_retry(&self) -> Duration {
+        self.poll_interval.min(LONGEST)
+    }
+
+    /// How long AWS has for showing what it has done.
+    pub(super) fn time_to_show(&self) -> Duration {
+        self.longest_retry() * POLLS_TO_SHOW
+    }
+
+    /// Sleeps before try number `tries`, or fails when there is no time for it.
+    pub(crate) async fn pause(&self, tries: u32, waiting_for: &str, last: &str) -> Result<(), Error> {
         let slower = self.slower.load(Ordering::Relaxed);
-        self.pause_by(polling(self.poll_interval * 2_u32.pow(slower)), poll, waiting_for, last).await
+        self.pause_by(retries(self.longest_retry() * 2_u32.pow(slower)), tries, waiting_for, last).await
+    }
+
+    /// Sleeps before the next poll for this work, or fails when there is no time for it.
+    pub(super) async fn pause_for(&self, work: Work, waiting_for: &str, last: &str) -> Result<(), Error> {
+        let took = lock(&self.took).get(&work.minutes.to_string()).copied();
+        let expected = took.map_or_else(|| expected(work.minutes), Expected::again);
+        let mut pause = expected.pause(work.began.elapsed(), work.calls, fastrand::f64());
+        if last == NOT_THERE {
+            pause = pause.min(self.longest_retry());
+        }
+        let slower = 2_u32.pow(self.slower.load(Ordering::Relaxed));
+        let slowed = pause.max((pause * slower).min(SLOWEST)).min(self.poll_interval * slower);
+        // A last poll comes shortly before there is no more time for one.
+        let left = self.deadline.answer_by.min(self.deadline.hand_over_at).saturating_duration_since(Instant::now());
+        let last_one = left.saturating_sub(self.sooner()).saturating_sub(LAST_POLL);
+        let pause = if last_one > LAST_POLL { slowed.min(last_one) } else { slowed };
+        self.sleep(pause, waiting_for, last).await
     }
 
     /// Sleeps before another try of a call that failed, or fails when there is no time for it.
@@ -239,8 +380,16 @@ impl<'a> Waiter<'a> {
     }
 
     async fn pause_by(&self, backoff: Backoff, before: u32, waiting_for: &str, last: &str) -> Result<(), Error> {
-        let sooner = if self.throttled.load(Ordering::Relaxed) { self.sooner } else { Duration::ZERO };
-        let pause = backoff.pause(before, fastrand::f64());
+        self.sleep(backoff.pause(before, fastrand::f64()), waiting_for, last).await
+    }
+
+    /// How much sooner than it must the work is handed on: where calls are few.
+    fn sooner(&self) -> Duration {
+        if self.throttled.load(Ordering::Relaxed) { self.sooner } else { Duration::ZERO }
+    }
+
+    async fn sleep(&self, pause: Duration, waiting_for: &str, last: &str) -> Result<(), Error> {
+        let sooner = self.sooner();
         if Instant::now() + pause >= self.deadline.answer_by {
             return Err(Error::TimedOut {
                 waiting_for: waiting_for.to_owned(),
@@ -300,35 +449,60 @@ impl<'a> Waiter<'a> {
         }
     }
 
-    /// Polls until what is awaited has happened. Every change of what is seen is a log line.
-    pub(super) async fn until(&self, awaited: &Awaited, group: &str, watch: Watch<'_>) -> Result<(), Error> {
+    /// Whether EC2 lists this security group after a pause; one that is `new` may take a few. A right that hangs on its tags
+    /// is denied on what has gone, so a step about it that EC2 could not take is tried again only where it is listed.
+    pub(super) async fn is_listed(&self, id: &str, new: bool, work: &mut Work, what: &str) -> Result<bool, Error> {
+        let ids = BTreeSet::from([id.to_owned()]);
+        loop {
+            if new {
+                self.pause(work.calls, what, "").await?;
+            } else {
+                self.pause_for(*work, what, "").await?;
+            }
+            // This one, and the step that it is asked for.
+            work.calls += if new { 1 } else { 2 };
+            let listed = self.persist(|| self.aws.security_groups_by_id(&ids)).await?.contains_key(id);
+            if listed || !new || work.calls >= POLLS_TO_SHOW {
+                return Ok(listed);
+            }
+        }
+    }
+
+    /// Polls until what is awaited has happened. Every change of what is seen is a log line. Returns the group as it was
+    /// seen last, where that is what was polled and it is there.
+    pub(super) async fn until(&self, awaited: &Awaited, group: &str, watch: Watch<'_>) -> Result<Option<Group>, Error> {
         let waiting_for = awaited.to_string();
+        // A member is waited for after the work of its group.
+        let asked = lock(&self.work).filter(|_| !matches!(awaited, Awaited::MemberAvailable(_)));
+        let mut work = asked.unwrap_or_else(|| Work::of(Minutes::default()));
+        let (began, mut fenced) = (Instant::now(), Instant::now());
         let mut last = String::new();
         let mut refused: Option<Fault> = None;
         for poll in 0.. {
             match refused.take() {
                 Some(fault) => self.pause_after(&fault, poll, &waiting_for).await?,
-                None => self.pause(poll, &waiting_for, &last).await?,
+                None => self.pause_for(work, &waiting_for, &last).await?,
             }
-            let (over, seen) = match timed(Phase::Observe, self.observe(awaited, group)).await {
-                Ok(result) => {
+            work.calls += 1;
+            let Poll { over, seen, group: found } = match timed(Phase::Observe, self.poll(awaited, group)).await {
+                Ok(poll) => {
                     self.adapt_pace(None);
-                    if *awaited == Awaited::GroupMade && result.1 != NOT_THERE {
+                    if *awaited == Awaited::GroupMade && poll.seen != NOT_THERE {
                         self.shown().insert(group.to_owned());
                     }
-                    result
+                    poll
                 }
                 Err(fault) if self.passes(&fault, Rights::MayCome) => {
                     self.adapt_pace(Some(&fault));
                     let seen = fault.to_string();
                     refused = Some(fault);
-                    (false, seen)
+                    Poll { over: false, seen, group: None }
                 }
                 Err(fault) => return Err(fault.into()),
             };
             let missing = *awaited == Awaited::GroupMade
                 && seen == NOT_THERE
-                && (poll >= POLLS_TO_SHOW || self.shown().contains(group));
+                && (began.elapsed() >= self.time_to_show() || self.shown().contains(group));
             if seen != last {
                 let seconds = self.deadline.started.elapsed().as_secs();
                 info!(group, seen, elapsed_seconds = seconds, "waiting for {waiting_for}");
@@ -336,15 +510,32 @@ impl<'a> Waiter<'a> {
             }
             // What was asked for and does not appear is for the next observation.
             if over || missing {
-                return Ok(());
+                if over && asked.is_some() {
+                    self.learn(work);
+                }
+                return Ok(found);
             }
-            if poll % POLLS_PER_FENCE_CHECK == POLLS_PER_FENCE_CHECK - 1
-                && self.is_superseded(watch.fenced_groups, watch.fence).await
-            {
-                return Err(Error::Superseded);
+            if fenced.elapsed() >= BETWEEN_FENCE_CHECKS {
+                fenced = Instant::now();
+                work.calls += 1;
+                if self.is_superseded(watch.fenced_groups, watch.fence).await {
+                    return Err(Error::Superseded);
+                }
+            }
+            if asked.is_some() {
+                *lock(&self.work) = Some(work);
             }
         }
-        Ok(())
+        Ok(None)
+    }
+
+    /// Keeps in mind how long AWS took. What seems to be over much too early has not begun to show.
+    fn learn(&self, work: Work) {
+        let took = work.began.elapsed();
+        if took >= Duration::from_mins(work.minutes.least) / 2 {
+            lock(&self.took).insert(work.minutes.to_string(), took);
+            *lock(&self.work) = None;
+        }
     }
 
     /// Whether one of these subnet groups says that a newer request took over. What cannot be read now says nothing; the
@@ -361,21 +552,48 @@ impl<'a> Waiter<'a> {
     }
 
     /// One call: whether the wait is over, and what was seen.
-    async fn observe(&self, awaited: &Awaited, group: &str) -> Result<(bool, String), Fault> {
+    async fn poll(&self, awaited: &Awaited, group: &str) -> Result<Poll, Fault> {
         if let Awaited::MemberAvailable(id) = awaited {
             let member = self.aws.member(id).await?;
             let over = member.as_ref().is_none_or(|member| member.status == Status::Available);
-            return Ok((over, member.map_or("gone".to_owned(), |member| member.status.to_string())));
+            let seen = member.map_or("gone".to_owned(), |member| member.status.to_string());
+            return Ok(Poll { over, seen, group: None });
         }
         if let Awaited::SnapshotAvailable(name) = awaited {
             let status = match self.aws.snapshot(name).await? {
                 Lookup::Found(snapshot) => snapshot.status,
                 // The next observation decides what that means.
-                Lookup::Missing | Lookup::NotDone => return Ok((true, "not there".to_owned())),
+                Lookup::Missing | Lookup::NotDone => {
+                    return Ok(Poll { over: true, seen: NOT_THERE.to_owned(), group: None });
+                }
             };
-            return Ok((status == Status::Available, status.to_string()));
+            return Ok(Poll { over: status == Status::Available, seen: status.to_string(), group: None });
         }
         let group = self.aws.group(group).await?;
-        Ok((awaited.is_over(group.as_ref()), group.map_or(NOT_THERE.to_owned(), |group| group.progress())))
+        let seen = group.as_ref().map_or(NOT_THERE.to_owned(), Group::progress);
+        Ok(Poll { over: awaited.is_over(group.as_ref()), seen, group })
     }
+}
+
+/// What one poll told.
+struct Poll {
+    /// Whether the wait is over.
+    over: bool,
+    /// What was seen, in words.
+    seen: String,
+    /// The group, where that was polled and is there.
+    group: Option<Group>,
+}
+
+/// When the end of a wait is to be expected.
+fn expected(minutes: Minutes) -> Expected {
+    Expected { least: Duration::from_mins(minutes.least), usual: Duration::from_mins(minutes.usual) }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn milliseconds(span: Duration) -> u64 {
+    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
 }

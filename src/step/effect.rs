@@ -1,8 +1,12 @@
-//! What a step does at AWS, as far as the plan reads it: pure. Only for the forecast; what AWS really did is observed.
+//! What a step does at AWS, as far as the plan reads it: pure.
+//!
+//! The forecast takes the effects of all steps for granted. A run takes over those that AWS's answer tells in full
+//! ([`show`]), so that what it has just made need not be asked for; it asks for everything else.
 
 use std::collections::BTreeMap;
 
 use crate::desired::{Tls, Topology};
+use crate::domain::alarm::Alarm;
 use crate::domain::engine::Version;
 use crate::domain::secret::{AuthToken, SecretContent};
 use crate::domain::tags::Tags;
@@ -13,6 +17,91 @@ use crate::observed::{
 use crate::properties::{ClusterMode, NetworkType};
 use crate::step::group::{GroupChange, NewGroup, Replicas};
 use crate::step::{AuthChange, NewSecret, Step, TagTarget};
+
+/// What AWS answered to a step that it accepted.
+#[derive(Debug)]
+pub enum Made {
+    /// Nothing that is not in the step.
+    Nothing,
+    /// The ARN or id of what is new.
+    Id(String),
+    /// The new subnet group, without its tags.
+    SubnetGroup(Box<SubnetGroup>),
+    /// The new secret with its content.
+    Secret(Box<Secret>),
+}
+
+/// Where the effect of an accepted step is to be found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Effect {
+    /// It is known, and was added to what was seen.
+    Known,
+    /// AWS works on the group.
+    Works,
+    /// In the secret.
+    InSecret,
+    /// In an observation of everything.
+    Elsewhere,
+}
+
+/// Adds the effect of a step that AWS accepted to what was seen, where step and answer tell all of it.
+#[must_use]
+pub fn show(step: &Step, made: &Made, observed: &mut Observed) -> Effect {
+    match (step, made) {
+        (Step::CreateSubnetGroup { tags, .. }, Made::SubnetGroup(group)) if !group.arn.is_empty() => {
+            observed.subnet_group = Some(SubnetGroup { tags: tags.clone(), ..(**group).clone() });
+        }
+        (Step::CreateSecurityGroup { .. }, Made::Id(id)) if !id.is_empty() => {
+            apply(step, "", observed);
+            observed.security_group.iter_mut().for_each(|group| group.id.clone_from(id));
+        }
+        (Step::CreateParameterGroup { .. }, Made::Id(arn)) if !arn.is_empty() => {
+            apply(step, "", observed);
+            observed.parameter_groups.last_mut().into_iter().for_each(|group| group.arn.clone_from(arn));
+        }
+        (Step::CreateSecret(_), Made::Secret(secret)) => observed.secret = Some((**secret).clone()),
+        (
+            Step::Tag { target: TagTarget::ElastiCache(arn), .. }
+            | Step::Untag { target: TagTarget::ElastiCache(arn), .. },
+            _,
+        ) if observed.group.as_ref().is_some_and(|group| group.arn == *arn) => {
+            apply(step, "", observed);
+            return Effect::Works;
+        }
+        // What a secret that can be restored looks like is not asked: nobody needs it any more.
+        (
+            Step::AuthorizeIngress { .. }
+            | Step::ModifyParameters { .. }
+            | Step::DeleteSubnetGroup { .. }
+            | Step::DeleteSecurityGroup { .. }
+            | Step::DeleteParameterGroup { .. }
+            | Step::DeleteSecret { .. }
+            | Step::PutSecret { .. }
+            | Step::PutAlarms { .. }
+            | Step::DeleteAlarms { .. }
+            | Step::Tag { .. }
+            | Step::Untag { .. },
+            _,
+        ) => apply(step, "", observed),
+        (Step::CreateGroup(new), _) => {
+            // Its tags are listed only when it is available, and then are these.
+            observed.group = Some(Group { id: new.id.clone(), tags: Some(new.tags.clone()), ..Group::default() });
+            return Effect::Works;
+        }
+        (Step::DeleteGroup { .. }, _) => return Effect::Works,
+        _ if step.changes_group() => return Effect::Works,
+        (
+            Step::RestoreSecret { .. }
+            | Step::StageSecret(_)
+            | Step::PromoteSecret { .. }
+            | Step::UnstageSecret { .. }
+            | Step::SetSecretKey { .. },
+            _,
+        ) => return Effect::InSecret,
+        _ => return Effect::Elsewhere,
+    }
+    Effect::Known
+}
 
 /// Changes `observed` as the step would, at once. `vpc_id` is where a subnet group is made.
 pub(crate) fn apply(step: &Step, vpc_id: &str, observed: &mut Observed) {
@@ -45,7 +134,7 @@ pub(crate) fn apply(step: &Step, vpc_id: &str, observed: &mut Observed) {
             observed.transfer_snapshot = Some(FoundSnapshot { status: Status::Available, ..FoundSnapshot::default() });
         }
         Step::DeleteSnapshot { .. } => observed.transfer_snapshot = None,
-        Step::PutAlarms { .. } | Step::DeleteAlarms { .. } => step.show(observed),
+        Step::PutAlarms { .. } | Step::DeleteAlarms { .. } => alarms(step, &mut observed.alarms),
         Step::Tag { target, tags } => tags_of(target, observed).into_iter().for_each(|on| on.extend(tags.clone())),
         Step::Untag { target, keys } => {
             if let Some(tags) = tags_of(target, observed) {
@@ -113,6 +202,16 @@ fn parameters(step: &Step, groups: &mut Vec<ParameterGroup>) {
             let group = groups.iter_mut().filter(|group| group.name == *name);
             group.for_each(|group| group.values.retain(|key, _| !values.contains_key(key)));
         }
+        _ => {}
+    }
+}
+
+fn alarms(step: &Step, alarms: &mut BTreeMap<String, Alarm>) {
+    match step {
+        Step::PutAlarms { alarms: put, .. } => {
+            alarms.extend(put.iter().map(|alarm| (alarm.name.clone(), alarm.clone())));
+        }
+        Step::DeleteAlarms { names } => alarms.retain(|name, _| !names.contains(name)),
         _ => {}
     }
 }

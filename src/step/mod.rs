@@ -11,7 +11,7 @@ use crate::desired::{LogDelivery, Tls};
 use crate::domain::alarm::Alarm;
 use crate::domain::secret::{AuthToken, OtherKeys, SecretContent};
 use crate::domain::tags::Tags;
-use crate::observed::{IngressRule, Observed};
+use crate::observed::IngressRule;
 use group::{GroupChange, NewGroup, Replicas, join};
 
 /// One change at AWS.
@@ -207,33 +207,6 @@ impl Step {
         )
     }
 
-    /// Whether the whole effect of the step is known as soon as AWS has accepted it: nothing is decided by it but what the
-    /// step itself says.
-    #[must_use]
-    pub fn shows_at_once(&self, observed: &Observed) -> bool {
-        match self {
-            Step::PutSecret { .. } => observed.secret.is_some(),
-            Step::PutAlarms { .. } | Step::DeleteAlarms { .. } => true,
-            Step::Untag { target: TagTarget::ElastiCache(arn), .. } => {
-                observed.subnet_group.as_ref().is_some_and(|group| group.arn == *arn)
-            }
-            _ => false,
-        }
-    }
-
-    /// Adds the effect of a step that [shows at once](Step::shows_at_once) to what was seen.
-    pub fn show(&self, observed: &mut Observed) {
-        match (self, &mut observed.secret, &mut observed.subnet_group) {
-            (Step::PutAlarms { alarms, .. }, _, _) => {
-                observed.alarms.extend(alarms.iter().map(|alarm| (alarm.name.clone(), alarm.clone())));
-            }
-            (Step::DeleteAlarms { names }, _, _) => observed.alarms.retain(|name, _| !names.contains(name)),
-            (Step::PutSecret { content, .. }, Some(secret), _) => secret.content = Some(content.clone()),
-            (Step::Untag { keys, .. }, _, Some(group)) => group.tags.retain(|key, _| !keys.contains(key)),
-            _ => {}
-        }
-    }
-
     /// Whether the step is about alarms, without which a cluster is as good.
     #[must_use]
     pub fn is_about_alarms(&self) -> bool {
@@ -257,6 +230,13 @@ impl Step {
             Step::DeliverLogs { set, .. } => set.keys().cloned().collect(),
             _ => Vec::new(),
         }
+    }
+
+    /// Whether AWS works on it for a while after it has accepted the step.
+    #[must_use]
+    pub fn keeps_aws_busy(&self) -> bool {
+        self.changes_group()
+            || matches!(self, Step::CreateGroup(_) | Step::DeleteGroup { .. } | Step::CreateSnapshot { .. })
     }
 
     /// Whether the step changes a standing replication group, which AWS may roll back silently.

@@ -41,8 +41,10 @@ async fn the_quick_start_makes_one_open_node() {
     assert_eq!(get(&outcome, "Configuration.EngineVersion"), "8.2");
     assert_eq!(get(&outcome, "Security.AuthTokenSecretArn"), "");
     assert!(create_call(&setup).get("MultiAZEnabled").is_none(), "off is the default");
-    let mut writes = setup.write_names();
-    writes[..2].sort();
+    // EC2 may need a moment before it knows the new security group.
+    let mut writes = setup.writes();
+    writes.retain(|write| write.outcome.is_ok());
+    let writes = names(&writes);
     let expected = [
         "CreateCacheSubnetGroup",
         "CreateSecurityGroup",
@@ -450,7 +452,7 @@ async fn a_time_out_names_the_steps_that_were_taken() {
             assert!(done.is_some_and(|done| done.contains("create replication group")), "{what}: {reason}");
         }
     }
-    assert!(failed > 20, "{failed}");
+    assert!(failed > 15, "{failed}");
 }
 
 /// The function ends by itself before CloudFormation gives up, and says what it was waiting for.

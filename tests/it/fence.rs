@@ -176,7 +176,7 @@ async fn a_create_that_was_removed_meanwhile_does_not_begin_anew_in_its_next_inv
     let setup = Setup::new();
     setup.aws.fault(Fault::on("CreateSecurityGroup", 1, Kind::throttled()).times(12));
     setup.aws.fault(Fault::on("DescribeStackResource", 1, Kind::Denied).times(usize::MAX));
-    setup.aws.fault(Fault::on("DeleteSecurityGroup", 1, Kind::error("DependencyViolation", "In use.")).times(250));
+    setup.aws.fault(Fault::on("DeleteSecurityGroup", 1, Kind::error("DependencyViolation", "In use.")).times(120));
     let create = setup.stack.send("Create", CACHE, properties(&quick_start()));
     let gone = with(properties(&quick_start()), json!({"PhysicalResourceId": QUICK}));
     let delete = after(&setup, Duration::from_millis(500), send(&setup, "Delete", gone));

@@ -295,7 +295,7 @@ pub(crate) fn function_over(region: &str, http: SharedHttpConnector) -> Function
         .retry_config(RetryConfig::standard().with_max_attempts(4))
         .build();
     let settings = Settings {
-        poll_interval: Duration::from_secs(5),
+        poll_interval: Duration::from_secs(30),
         log_stream: "2026/11/22/[$LATEST]0123abcd".into(),
         reaches_caches: false,
     };

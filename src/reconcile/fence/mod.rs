@@ -14,9 +14,10 @@
 //! | behind another | stops, without a change and without an answer |
 //! | not in the list although it put itself there | stops; a Delete puts itself in front again, because nothing comes after it but another Delete |
 //!
-//! Every observation reads the tag, a long wait reads it about once a minute, and a run that failed reads it before it
-//! answers. A run reads it once more right before it puts itself in front, and an Update observes again afterwards, so
-//! that it sees what an older request did in between. Tags cannot be compared and set in one call: of two requests
+//! Every observation reads the tag, a long wait reads it every two minutes, and a run that failed reads it before it
+//! answers. The tag is what an observation reads last. Unless that was just now, a run reads it once more right before it puts
+//! itself in front, and an Update observes again afterwards, so that it sees what an older request did in between. Two
+//! hours after the older one was asked for nobody works on it any more, and what was seen holds. Tags cannot be compared and set in one call: of two requests
 //! that put themselves on in the same moment the last writer wins, and the other one stops at its next observation. A
 //! change that was on its way then may still happen; the newer request sees it and goes on from there.
 //!
@@ -38,6 +39,7 @@ pub mod requests;
 
 use std::time::Duration;
 
+use tokio::time::Instant;
 use tracing::info;
 
 use self::requests::FenceDecision;
@@ -59,6 +61,9 @@ const PATIENCE: Duration = Duration::from_secs(15);
 /// again after a minute at the earliest, but for duplicates.
 const FRESH: Duration = Duration::from_mins(1);
 
+/// How long ago the tag may have been read at most when a claim is written over it.
+const JUST_READ: Duration = Duration::from_secs(1);
+
 impl Run<'_> {
     /// The observation, if this request is still the newest. A subnet group that this request put itself on is missing because a
     /// Delete took it away, or because AWS does not show it yet; a few observations tell.
@@ -78,16 +83,22 @@ impl Run<'_> {
                 }
             }
         }
+        self.fenced_at = Some(Instant::now());
+        self.watch(target, &observed);
+        Ok(observed)
+    }
+
+    /// From now on a long wait checks this subnet group, if it is ours.
+    pub(super) fn watch(&mut self, target: Target<'_>, observed: &Observed) {
         let own = |group: &&SubnetGroup| target.owner.owns(&group.tags);
         if let Some(group) = observed.subnet_group.as_ref().filter(own) {
             self.fence.seen(group);
             self.fenced_groups.insert(group.arn.clone());
         }
-        Ok(observed)
     }
 
-    /// Makes this request the newest one on what was seen, before it changes or answers anything. Returns whether it was
-    /// not yet: then an older one may have done something after that observation. Where there is nothing yet that could say so,
+    /// Makes this request the newest one on what was seen, before it changes or answers anything. Returns whether an older one
+    /// may have done something after that observation: it was the newest until now, and may still be at work. Where there is nothing yet that could say so,
     /// CloudFormation is asked.
     pub(super) async fn claim(&mut self, target: Target<'_>, observed: &Observed) -> Result<bool, Error> {
         let name = target.names.subnet_group();
@@ -98,10 +109,11 @@ impl Run<'_> {
             }
             return Ok(false);
         };
-        // An observation takes its time, and the tag cannot be compared and set: read it once more right before the write.
+        // The tag cannot be compared and set: unless it was read just now, it is read once more right before the write.
         let mut group = group.clone();
+        let is_fresh = self.fenced_at.is_some_and(|at| at.elapsed() <= JUST_READ);
         // Without it the claim would be written over what it has not seen.
-        if let Some(tags) = self.waiter.persist(|| self.aws.cache_tags(&arn)).await? {
+        if !is_fresh && let Some(tags) = self.waiter.persist(|| self.aws.cache_tags(&arn)).await? {
             group.tags = tags;
         }
         let now = Observed { subnet_group: Some(group.clone()), ..Observed::default() };
@@ -126,7 +138,7 @@ impl Run<'_> {
                 Err(error) => return Err(error),
             }
         }
-        Ok(true)
+        Ok(!self.fence.is_long_after(&group.tags))
     }
 
     /// Whether CloudFormation went on after this request: an event that Lambda delivers again must not make anew what a

@@ -24,6 +24,9 @@ const SHOWN_ID: usize = 36;
 /// than this many later requests does not exist.
 const REMEMBERED: usize = 15;
 
+/// A response URL is good for two hours; nothing waits for an answer later.
+const ANSWERABLE_MS: u64 = 2 * 60 * 60 * 1000;
+
 /// One request, told from all others.
 ///
 /// CloudFormation may use a request id again when a failed deployment is tried again, but it signs a new response URL for
@@ -237,6 +240,15 @@ impl<'a> Fence<'a> {
         self.standing(tags) == Standing::Superseded
     }
 
+    /// Whether nobody can be at work any more on the requests in this tag: the newest was signed so long before this one
+    /// that its answer is not taken any more.
+    #[must_use]
+    pub fn is_long_after(&self, tags: &BTreeMap<String, String>) -> bool {
+        let newest = Requests::parse(tags.get(TAG_REQUESTS).map(String::as_str).unwrap_or_default()).signed_at;
+        let dates = newest.and_then(SignedAt::epoch_ms).zip(self.request.signed_epoch_ms());
+        dates.is_some_and(|(newest, own)| own.saturating_sub(newest) > ANSWERABLE_MS)
+    }
+
     /// Whether this request, or one that is newer than it, worked on a subnet group with this tag.
     #[must_use]
     pub fn has_worked_on(&self, tags: &BTreeMap<String, String>) -> bool {
@@ -338,6 +350,18 @@ mod tests {
         assert!(matches!(Fence::new(&same_second).decide("g", &poll(newest), &owner()), FenceDecision::Claim { .. }));
         let unknown = key("1", None);
         assert!(matches!(Fence::new(&unknown).decide("g", &poll(newest), &owner()), FenceDecision::Claim { .. }));
+    }
+
+    #[test]
+    fn who_comes_hours_later_comes_alone() {
+        let request = key("1", Some("20261101T030000Z"));
+        let fence = Fence::new(&request);
+        let alone = |value| fence.is_long_after(&poll(value).subnet_group.unwrap().tags);
+        assert!(alone("2 20261101T005959Z bbbbbbbbbbbb"));
+        for other in ["2 20261101T010000Z bbbbbbbbbbbb", "2 20261101T040000Z bbbbbbbbbbbb", "2 - bbbbbbbbbbbb", ""] {
+            assert!(!alone(other), "{other}");
+        }
+        assert!(!Fence::new(&key("1", None)).is_long_after(&poll("2 20261101T005959Z b").subnet_group.unwrap().tags));
     }
 
     #[test]

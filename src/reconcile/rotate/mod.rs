@@ -181,7 +181,7 @@ impl Work<'_> {
 
     async fn apply(&self, step: &Step) -> Result<(), Fault> {
         info!(step = %step, "applying a step");
-        Box::pin(act(self.rotation.aws, step, &self.event.version)).await
+        Box::pin(act(self.rotation.aws, step, &self.event.version)).await.map(drop)
     }
 
     /// What the outcome of a step means.

@@ -77,7 +77,7 @@ impl Totals {
 }
 
 /// The trials `0..count`, one at a time on each processor: what each ended with in this order, `None` when it panicked.
-fn on_all_processors<T: Send>(count: u64, trial: impl Fn(u64) -> T + Sync) -> Vec<Option<T>> {
+pub(crate) fn on_all_processors<T: Send>(count: u64, trial: impl Fn(u64) -> T + Sync) -> Vec<Option<T>> {
     let (next, ended) = (AtomicU64::new(0), Mutex::new(BTreeMap::new()));
     std::thread::scope(|scope| {
         for _ in 0..std::thread::available_parallelism().map_or(1, usize::from) {
@@ -100,7 +100,7 @@ fn on_all_processors<T: Send>(count: u64, trial: impl Fn(u64) -> T + Sync) -> Ve
 }
 
 /// Runs to the end on a clock of its own, which only moves when nothing else is left to do.
-fn in_virtual_time<T>(work: impl Future<Output = T>) -> T {
+pub(crate) fn in_virtual_time<T>(work: impl Future<Output = T>) -> T {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
     runtime.block_on(work)
 }
