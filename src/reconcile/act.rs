@@ -123,31 +123,26 @@ async fn create_secret(aws: &Aws, secret: &NewSecret, request: &str) -> Result<M
     let credentials = SecretContent::of_token(engine, &token, replication_group);
     let mut content = SecretContent { others: others.clone(), ..credentials };
     let version = decided.clone().unwrap_or_else(|| version(&[request, name]));
-    match existing {
-        Some(arn) => {
-            if *restore {
-                aws.restore_secret(arn).await?;
-            }
-            aws.tag_secret(arn, tags).await?;
-            content.others = aws.other_keys(arn).await?;
-            aws.put_secret(arn, &content, &version).await?;
-            Ok(Made::Nothing)
+    if let Some(arn) = existing {
+        if *restore {
+            aws.restore_secret(arn).await?;
         }
-        None => {
-            let arn = aws.create_secret(name, description, kms_key_id.as_deref(), &content, &version, tags).await?;
-            let (name, description) = (name.clone(), description.clone());
-            Ok(Made::Secret(Box::new(Secret {
-                arn,
-                name,
-                description,
-                tags: tags.clone(),
-                kms_key_id: kms_key_id.clone(),
-                stages: [(STAGE_CURRENT.to_owned(), version)].into(),
-                content: Some(content),
-                ..Secret::default()
-            })))
-        }
+        aws.tag_secret(arn, tags).await?;
+        content.others = aws.other_keys(arn).await?;
+        aws.put_secret(arn, &content, &version).await?;
+        return Ok(Made::Nothing);
     }
+    let arn = aws.create_secret(name, description, kms_key_id.as_deref(), &content, &version, tags).await?;
+    Ok(Made::Secret(Box::new(Secret {
+        arn,
+        name: name.clone(),
+        description: description.clone(),
+        tags: tags.clone(),
+        kms_key_id: kms_key_id.clone(),
+        stages: [(STAGE_CURRENT.to_owned(), version)].into(),
+        content: Some(content),
+        ..Secret::default()
+    })))
 }
 
 /// As with a new secret, a repeated call with another generated token is refused, and the first one stays.

@@ -423,10 +423,13 @@ async fn secret(waiter: &Waiter<'_>, target: Target<'_>, name: &str) -> Result<R
     let poll = || aws.secret(name);
     let before = waiter.found().take_secret(name);
     let found = match (before, target.hidden_secret) {
-        (Some(secret), _) => Ok(secret),
+        (Lookup::Found(secret), _) => Ok(Some(secret)),
+        (Lookup::Missing, _) => Ok(None),
         // None is missed, so a right that is not there is none that will come.
-        (None, HiddenSecret::Absent) => waiter.answered(poll, Rights::AsTheyAre).await?,
-        (None, HiddenSecret::Fails | HiddenSecret::AbsentIfAlone) => waiter.answered(poll, Rights::MayCome).await?,
+        (Lookup::NotDone, HiddenSecret::Absent) => waiter.answered(poll, Rights::AsTheyAre).await?,
+        (Lookup::NotDone, HiddenSecret::Fails | HiddenSecret::AbsentIfAlone) => {
+            waiter.answered(poll, Rights::MayCome).await?
+        }
     };
     let mut secret = match found {
         Ok(Some(secret)) => secret,

@@ -114,7 +114,7 @@ pub(super) enum Outcome {
     /// AWS accepted all of these steps.
     Taken(Vec<(Step, Made)>),
     /// What was waited for has happened; the group as it was polled last.
-    Waited(Option<Group>),
+    Waited(Option<Box<Group>>),
     /// Only an observation tells.
     Unclear,
 }
@@ -301,7 +301,7 @@ impl<'a> Run<'a> {
                         Outcome::Taken(_) | Outcome::Unclear => None,
                     }
                 } else if effects.contains(&Effect::InSecret) {
-                    known.group.clone()
+                    known.group.clone().map(Box::new)
                 } else {
                     self.watch(target, &known);
                     let known = self.remembered(known);
@@ -309,7 +309,8 @@ impl<'a> Run<'a> {
                 }
             }
         };
-        let renewed = observe::renewed(&self.waiter, self.known(target), known, polled, self.made_secret);
+        let renewed =
+            observe::renewed(&self.waiter, self.known(target), known, polled.map(|group| *group), self.made_secret);
         match Box::pin(renewed).await? {
             Some(observed) => {
                 self.knows(target, &observed);
@@ -417,7 +418,8 @@ impl<'a> Run<'a> {
             Plan::Wait(awaited) => {
                 info!(group, "waiting for {awaited}");
                 let watch = Watch { fenced_groups: &self.fenced_groups, fence: &self.fence };
-                self.waiter.until(&awaited, group, watch).await.map(Outcome::Waited)
+                let polled = self.waiter.until(&awaited, group, watch).await?;
+                Ok(Outcome::Waited(polled.map(Box::new)))
             }
             Plan::Act(steps) => self.apply(steps, observed).await,
         }

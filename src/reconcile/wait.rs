@@ -163,7 +163,7 @@ pub struct Watch<'a> {
 /// for a moment.
 #[derive(Debug, Default)]
 pub(super) struct Found {
-    secrets: BTreeMap<String, (Instant, Option<Secret>)>,
+    secrets: BTreeMap<String, (Instant, Lookup<Secret>)>,
     missing_subnet_groups: BTreeMap<String, Instant>,
 }
 
@@ -172,12 +172,13 @@ const MOMENT: Duration = Duration::from_secs(2);
 
 impl Found {
     pub(super) fn secret(&mut self, name: &str, secret: Option<Secret>) {
-        self.secrets.insert(name.to_owned(), (Instant::now(), secret));
+        self.secrets.insert(name.to_owned(), (Instant::now(), secret.map_or(Lookup::Missing, Lookup::Found)));
     }
 
-    /// The secret of that name, or that there is none.
-    pub(super) fn take_secret(&mut self, name: &str) -> Option<Option<Secret>> {
-        self.secrets.remove(name).filter(|(at, _)| at.elapsed() <= MOMENT).map(|(_, secret)| secret)
+    /// The secret of that name, or that there is none, if that was found out just now.
+    pub(super) fn take_secret(&mut self, name: &str) -> Lookup<Secret> {
+        let found = self.secrets.remove(name).filter(|(at, _)| at.elapsed() <= MOMENT);
+        found.map_or(Lookup::NotDone, |(_, secret)| secret)
     }
 
     pub(super) fn no_subnet_group(&mut self, name: &str) {
@@ -317,7 +318,11 @@ impl<'a> Waiter<'a> {
             let [least, usual, most] = working.minutes;
             let began = self.deadline.started.checked_add(Duration::from_millis(working.began_ms));
             let began = began.unwrap_or_else(Instant::now);
-            Work { minutes: Minutes { least, usual, most }, began, calls: working.calls.saturating_add(CALLS_OF_AN_OBSERVATION) }
+            Work {
+                minutes: Minutes { least, usual, most },
+                began,
+                calls: working.calls.saturating_add(CALLS_OF_AN_OBSERVATION),
+            }
         });
     }
 
@@ -361,8 +366,8 @@ impl<'a> Waiter<'a> {
         if last == NOT_THERE {
             pause = pause.min(self.longest_retry());
         }
-        let slower = 2_u32.pow(self.slower.load(Ordering::Relaxed));
-        let slowed = pause.max((pause * slower).min(SLOWEST)).min(self.poll_interval * slower);
+        let factor = 2_u32.pow(self.slower.load(Ordering::Relaxed));
+        let slowed = pause.max((pause * factor).min(SLOWEST)).min(self.poll_interval * factor);
         // A last poll comes shortly before there is no more time for one.
         let left = self.deadline.answer_by.min(self.deadline.hand_over_at).saturating_duration_since(Instant::now());
         let last_one = left.saturating_sub(self.sooner()).saturating_sub(LAST_POLL);

@@ -140,7 +140,9 @@ fn measured(journal: &[Entry], action: &str, needs: Duration) -> Measured {
         let during = calls.iter().filter(|entry| entry.at > begun.at && entry.at < end).count();
         let noticed = calls.iter().find(|entry| entry.at >= end);
         let lasted = noticed.map_or(Duration::from_mins(50), |entry| entry.at.since(begun.at));
-        measured.calls_per_minute = measured.calls_per_minute.max((during as f64 + 1.0) * 60.0 / lasted.as_secs_f64());
+        measured.calls_per_minute = measured
+            .calls_per_minute
+            .max((f64::from(u32::try_from(during).unwrap()) + 1.0) * 60.0 / lasted.as_secs_f64());
         measured.delays.extend(noticed.map(|entry| entry.at.since(end).as_secs_f64()));
     }
     measured
@@ -169,7 +171,8 @@ async fn stuck(wait: &Wait) -> f64 {
     let journal = host.aws.journal().split_off(before);
     let begun = journal.iter().find(|entry| entry.action == wait.action).unwrap().at;
     let calls = journal.iter().filter(|entry| entry.at > begun && entry.at.since(begun) <= span);
-    calls.filter(|entry| entry.caller == Caller::Function).count() as f64 / 50.0
+    let count = calls.filter(|entry| entry.caller == Caller::Function).count();
+    f64::from(u32::try_from(count).unwrap()) / 50.0
 }
 
 /// Seconds by which a time that is told in minutes is missed, for each run another.
