@@ -179,7 +179,10 @@ async fn everything(waiter: &Waiter<'_>, target: Target<'_>) -> Result<Observed,
     // Its tags come last: what was seen before them was seen while this request was the newest, if they say that it is.
     let subnet_group = match subnet_group {
         Some(group) => tagged(waiter, group).await?,
-        None => None,
+        None => {
+            waiter.fences();
+            None
+        }
     };
     let home = subnet_group.as_ref().map(|group| group.vpc_id.as_str()).or(target.vpc_id);
     let security_group = choose(security_groups, target, home, waiter.account.as_deref());
@@ -370,6 +373,7 @@ async fn subnet_group(waiter: &Waiter<'_>, target: Target<'_>) -> Result<Option<
 /// like somebody else's.
 pub(super) async fn tagged(waiter: &Waiter<'_>, group: SubnetGroup) -> Result<Option<SubnetGroup>, Error> {
     let tags = waiter.persist(|| waiter.aws.cache_tags(&group.arn)).await?;
+    waiter.fences();
     Ok(tags.map(|tags| SubnetGroup { tags, ..group }))
 }
 

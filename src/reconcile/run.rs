@@ -80,8 +80,6 @@ pub struct Run<'a> {
     pub(super) alarm_trouble: Option<String>,
     /// Since when steps about alarms have been tried in vain.
     alarms_fail_since: Option<Instant>,
-    /// When the fence was read last.
-    pub(super) fenced_at: Option<Instant>,
     /// Whether this request made a security group that no other call has shown to be known yet.
     unproven: bool,
     /// Whether this request made the secret: until it is answered nobody else knows of it.
@@ -106,7 +104,7 @@ impl Applied {
 }
 
 /// How long nothing needs to be asked about the fence after it was read.
-const FENCE_HOLDS: Duration = Duration::from_secs(5);
+const FENCE_HOLDS: Duration = Duration::from_secs(2);
 
 /// What carrying out a plan came to.
 #[derive(Debug)]
@@ -168,7 +166,6 @@ impl<'a> Run<'a> {
             taken_snapshots: BTreeSet::new(),
             alarm_trouble: None,
             alarms_fail_since: None,
-            fenced_at: None,
             unproven: false,
             made_secret: false,
         }
@@ -257,6 +254,12 @@ impl<'a> Run<'a> {
                 }
                 return Ok(Converged { observed, warnings });
             }
+            if matches!(plan, Plan::Act(_)) && !self.is_fenced() {
+                // What was looked up meanwhile took its time.
+                observed = Box::pin(self.still_newest(Target::from(transition), observed)).await?;
+                plan = plan::next_steps(transition, &observed, account);
+                continue;
+            }
             let outcome = self.execute(plan, &group, &observed).await?;
             let pending_counts = transition.desired.apply_immediately;
             let proceed = self.proceed(Target::from(transition), observed, outcome, pending_counts);
@@ -321,12 +324,17 @@ impl<'a> Run<'a> {
         }
     }
 
+    /// Whether the fence was read a moment ago.
+    fn is_fenced(&self) -> bool {
+        self.waiter.is_fenced_within(FENCE_HOLDS)
+    }
+
     /// What is known, if this request is still the newest: a moment after the fence was read it is.
     async fn still_newest(&mut self, target: Target<'_>, known: Observed) -> Result<Observed, Error> {
-        if self.fenced_at.is_some_and(|at| at.elapsed() <= FENCE_HOLDS) {
+        if self.is_fenced() {
             return Ok(known);
         }
-        let Some(group) = known.subnet_group.clone() else { return Ok(known) };
+        let Some(group) = known.subnet_group.clone() else { return Box::pin(self.observe(target)).await };
         match observe::tagged(&self.waiter, group).await? {
             Some(group) => self.fenced(target, Observed { subnet_group: Some(group), ..known }).await,
             None => self.observe(target).await,

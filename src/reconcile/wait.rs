@@ -13,8 +13,8 @@
 //! when it usually is, no more than six a minute altogether. How long AWS takes comes from the table in
 //! `step/duration.rs`, and where this request has waited for such a step before, from how long that took. `POLL_INTERVAL_MS`
 //! bounds every pause. Other pauses, before a lookup or a write is tried again, start after half a second and grow to five,
-//! with a fifth of jitter. A run that is throttled polls less often, down to every sixteenth part, until its polls get
-//! through again, repeats throttled calls alone, and hands its work over earlier.
+//! with a fifth of jitter. A run that is throttled polls less often, down to every sixteenth part, or to a
+//! quarter where AWS is done and little is left to do, until its polls get through again, repeats throttled calls alone, and hands its work over earlier.
 //!
 //! The policy of a new role, and a change of one, takes seconds to reach every service, and a call that was signed
 //! before a sandbox was frozen is not taken for one of the function's. So what is denied or not authenticated is tried
@@ -235,8 +235,12 @@ pub struct Waiter<'a> {
     shown: Mutex<BTreeSet<String>>,
     /// What was found out on the way to the first observation.
     found: Mutex<Found>,
+    /// When the fence was read or written last.
+    fenced_at: Mutex<Option<Instant>>,
     /// Whether AWS has asked for fewer calls.
     throttled: AtomicBool,
+    /// Whether AWS is done with what takes long, so that little is left to do.
+    nearly_done: AtomicBool,
     /// How much sooner the work is handed on then.
     sooner: Duration,
     /// What was refused that may pass.
@@ -247,6 +251,9 @@ pub struct Waiter<'a> {
 
 /// Most doublings of the pauses: of those of 5 s each is 80 s long then.
 const MOST_SLOWER: u32 = 4;
+
+/// The same for a request that is nearly done: it goes first, so that all end soon that could, and make room.
+const MOST_SLOWER_NEARLY_DONE: u32 = 2;
 
 /// Largest part of an invocation that is given up when calls are few, so that many functions do not all hand on in the same
 /// few seconds and each has the time to get its call through.
@@ -267,9 +274,11 @@ impl<'a> Waiter<'a> {
             took: Mutex::default(),
             slower: AtomicU32::new(0),
             throttled: AtomicBool::new(false),
+            nearly_done: AtomicBool::new(false),
             sooner,
             shown: Mutex::default(),
             found: Mutex::default(),
+            fenced_at: Mutex::default(),
             refusals: Refusals::default(),
             rights_may_come: true,
         }
@@ -284,6 +293,16 @@ impl<'a> Waiter<'a> {
     /// What was found out on the way to the first observation.
     pub(super) fn found(&self) -> MutexGuard<'_, Found> {
         lock(&self.found)
+    }
+
+    /// The fence is read or written now.
+    pub(super) fn fences(&self) {
+        *lock(&self.fenced_at) = Some(Instant::now());
+    }
+
+    /// Whether that was no longer ago.
+    pub(super) fn is_fenced_within(&self, span: Duration) -> bool {
+        lock(&self.fenced_at).is_some_and(|at| at.elapsed() <= span)
     }
 
     /// Groups that were asked for and have appeared.
@@ -337,8 +356,16 @@ impl<'a> Waiter<'a> {
         Memory { took, working, ..Memory::default() }
     }
 
+    /// By how much pauses are longer, because AWS asked for fewer calls.
+    fn factor(&self) -> u32 {
+        let slower = self.slower.load(Ordering::Relaxed);
+        let nearly_done = self.nearly_done.load(Ordering::Relaxed);
+        2_u32.pow(if nearly_done { slower.min(MOST_SLOWER_NEARLY_DONE) } else { slower })
+    }
+
     /// AWS was asked for something that takes so long.
     pub(super) fn expect(&self, minutes: Minutes) {
+        self.nearly_done.store(false, Ordering::Relaxed);
         *lock(&self.work) = Some(Work::of(minutes));
     }
 
@@ -354,8 +381,7 @@ impl<'a> Waiter<'a> {
 
     /// Sleeps before try number `tries`, or fails when there is no time for it.
     pub(crate) async fn pause(&self, tries: u32, waiting_for: &str, last: &str) -> Result<(), Error> {
-        let slower = self.slower.load(Ordering::Relaxed);
-        self.pause_by(retries(self.longest_retry() * 2_u32.pow(slower)), tries, waiting_for, last).await
+        self.pause_by(retries(self.longest_retry() * self.factor()), tries, waiting_for, last).await
     }
 
     /// Sleeps before the next poll for this work, or fails when there is no time for it.
@@ -366,7 +392,7 @@ impl<'a> Waiter<'a> {
         if last == NOT_THERE {
             pause = pause.min(self.longest_retry());
         }
-        let factor = 2_u32.pow(self.slower.load(Ordering::Relaxed));
+        let factor = self.factor();
         let slowed = pause.max((pause * factor).min(SLOWEST)).min(self.poll_interval * factor);
         // A last poll comes shortly before there is no more time for one.
         let left = self.deadline.answer_by.min(self.deadline.hand_over_at).saturating_duration_since(Instant::now());
@@ -539,6 +565,7 @@ impl<'a> Waiter<'a> {
         let took = work.began.elapsed();
         if took >= Duration::from_mins(work.minutes.least) / 2 {
             lock(&self.took).insert(work.minutes.to_string(), took);
+            self.nearly_done.store(true, Ordering::Relaxed);
             *lock(&self.work) = None;
         }
     }

@@ -39,7 +39,6 @@ pub mod requests;
 
 use std::time::Duration;
 
-use tokio::time::Instant;
 use tracing::info;
 
 use self::requests::FenceDecision;
@@ -83,7 +82,6 @@ impl Run<'_> {
                 }
             }
         }
-        self.fenced_at = Some(Instant::now());
         self.watch(target, &observed);
         Ok(observed)
     }
@@ -111,7 +109,7 @@ impl Run<'_> {
         };
         // The tag cannot be compared and set: unless it was read just now, it is read once more right before the write.
         let mut group = group.clone();
-        let is_fresh = self.fenced_at.is_some_and(|at| at.elapsed() <= JUST_READ);
+        let is_fresh = self.waiter.is_fenced_within(JUST_READ);
         // Without it the claim would be written over what it has not seen.
         if !is_fresh && let Some(tags) = self.waiter.persist(|| self.aws.cache_tags(&arn)).await? {
             group.tags = tags;
@@ -127,6 +125,7 @@ impl Run<'_> {
         for tries in 0.. {
             match self.waiter.persist(|| self.aws.tag_cache(&arn, &tags)).await {
                 Ok(()) => {
+                    self.waiter.fences();
                     self.fence.claimed(&group);
                     break;
                 }

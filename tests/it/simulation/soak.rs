@@ -6,7 +6,7 @@ use futures_util::future::join_all;
 use serde_json::json;
 use simulator::LocalAws;
 use simulator::cloudformation::StackStatus;
-use simulator::journal::Caller;
+use simulator::journal::{Caller, Entry};
 
 use super::host::Host;
 use super::{in_virtual_time, promises};
@@ -15,10 +15,10 @@ use crate::harness::{CACHE, policy, quick_start, with};
 const STACKS: usize = 200;
 const CALLS_PER_SECOND: u32 = 10;
 
-/// Calls that a Create needs at least: everything is looked at before, between and after the writes.
-const CALLS_OF_A_CREATE: u32 = 60;
+/// Longest that a Create may go on after its cache is available.
+const AFTER_ITS_CACHE: Duration = Duration::from_mins(5);
 
-/// How many calls each Create got through decides how long it took beyond the time of its cache.
+/// How many calls each Create got through decides when its cache is asked for, and how long it goes on afterwards.
 #[test]
 fn two_hundred_stacks_share_ten_calls_a_second() {
     let real = Instant::now();
@@ -42,27 +42,36 @@ fn two_hundred_stacks_share_ten_calls_a_second() {
         promises::assert_truthful_answers(&aws);
         let pace = aws.with(|world, _| world.elasticache.pace.clone());
         let own = pace.create + pace.create_tls;
-        let mut beyond: Vec<Duration> =
-            created.iter().map(|(_, ended)| ended.since(started).saturating_sub(own)).collect();
-        beyond.sort();
-        let (median, most) = (beyond[STACKS / 2], beyond[STACKS - 1]);
         let calls: Vec<_> = aws.journal().into_iter().filter(|call| call.caller == Caller::Function).collect();
+        let mut beyond: Vec<(Duration, Duration)> = created
+            .iter()
+            .map(|(outcome, ended)| {
+                let of = |call: &&Entry| call.params["ReplicationGroupId"] == json!(outcome.physical_id);
+                let made = |call: &&Entry| call.action == "CreateReplicationGroup" && call.outcome.is_ok();
+                let asked = calls.iter().filter(of).find(made).unwrap().at;
+                (ended.since(asked + own), asked.since(started))
+            })
+            .collect();
+        beyond.sort();
+        let (median, most) = (beyond[STACKS / 2].0, beyond[STACKS - 1].0);
+        let begun = beyond.iter().map(|(_, begun)| *begun).max().unwrap();
         let refused = |code: &String| {
             ["Throttling", "ThrottlingException", "RequestLimitExceeded", "TooManyRequestsException"]
                 .contains(&code.as_str())
         };
         let throttled = calls.iter().filter(|call| call.outcome.as_ref().err().is_some_and(refused)).count();
         println!(
-            "{STACKS} stacks at {CALLS_PER_SECOND} calls a second: beyond the {} s of the cache itself, the median took \
-             {} s and the last {} s; {} calls got through, {throttled} were throttled; {:.1} s of real time",
-            own.as_secs(),
+            "{STACKS} stacks at {CALLS_PER_SECOND} calls a second: the last cache was asked for after {} s; a Create ended \
+             {} s after its cache was there in the median, and {} s at most; {} calls got through, {throttled} were \
+             throttled; {:.1} s of real time",
+            begun.as_secs(),
             median.as_secs(),
             most.as_secs(),
             calls.len() - throttled,
             real.elapsed().as_secs_f64(),
         );
-        // Twice what the calls alone need: pauses cost less than the calls that they wait for.
-        let needed = Duration::from_secs(u64::from(CALLS_OF_A_CREATE * 200 / CALLS_PER_SECOND));
-        assert!(most < needed * 2, "{most:?}");
+        assert!(most < AFTER_ITS_CACHE, "{most:?}");
+        // None starves at the beginning: the reads and writes of all of them take about half of that.
+        assert!(begun < Duration::from_mins(10), "{begun:?}");
     });
 }
