@@ -177,12 +177,10 @@ async fn everything(waiter: &Waiter<'_>, target: Target<'_>) -> Result<Observed,
     )?;
     let (secret, former_secret, transfer_snapshot) = secrets;
     // Its tags come last: what was seen before them was seen while this request was the newest, if they say that it is.
+    waiter.fences();
     let subnet_group = match subnet_group {
         Some(group) => tagged(waiter, group).await?,
-        None => {
-            waiter.fences();
-            None
-        }
+        None => None,
     };
     let home = subnet_group.as_ref().map(|group| group.vpc_id.as_str()).or(target.vpc_id);
     let security_group = choose(security_groups, target, home, waiter.account.as_deref());

@@ -254,7 +254,7 @@ impl<'a> Run<'a> {
                 }
                 return Ok(Converged { observed, warnings });
             }
-            if matches!(plan, Plan::Act(_)) && !self.is_fenced() {
+            if matches!(plan, Plan::Act(_)) && observed.subnet_group.is_some() && !self.is_fenced() {
                 // What was looked up meanwhile took its time.
                 observed = Box::pin(self.still_newest(Target::from(transition), observed)).await?;
                 plan = plan::next_steps(transition, &observed, account);
@@ -334,7 +334,7 @@ impl<'a> Run<'a> {
         if self.is_fenced() {
             return Ok(known);
         }
-        let Some(group) = known.subnet_group.clone() else { return Box::pin(self.observe(target)).await };
+        let Some(group) = known.subnet_group.clone() else { return Ok(known) };
         match observe::tagged(&self.waiter, group).await? {
             Some(group) => self.fenced(target, Observed { subnet_group: Some(group), ..known }).await,
             None => self.observe(target).await,
