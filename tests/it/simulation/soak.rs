@@ -71,7 +71,7 @@ fn two_hundred_stacks_share_ten_calls_a_second() {
             real.elapsed().as_secs_f64(),
         );
         assert!(most < AFTER_ITS_CACHE, "{most:?}");
-        // None starves at the beginning: the reads and writes of all of them take about half of that.
-        assert!(begun < Duration::from_mins(10), "{begun:?}");
+        // None starves at the beginning: the reads and writes of all of them take a third of that.
+        assert!(begun < Duration::from_mins(15), "{begun:?}");
     });
 }
